@@ -1,0 +1,90 @@
+package run
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Direction says whether an effect acts or takes an earlier one back.
+type Direction string
+
+// The directions.
+const (
+	Do   Direction = "do"
+	Undo Direction = "undo"
+)
+
+// TaskQueue is the one queue of workflows and of Quell's own activities. Effects
+// and reads of a connector run on ConnectorQueue.
+const TaskQueue = "quell"
+
+// The types of Quell's workflows, as Temporal knows them.
+const (
+	PlaybookWorkflow = "quell.playbook"
+	UndoWorkflow     = "quell.undo"
+	HoldWorkflow     = "quell.hold"
+)
+
+// OnceHash is the middle part of a run's id: what the run is about. value is
+// the canonical JSON of the once_per expressions.
+func OnceHash(tenant, playbook string, value []byte) string {
+	h := sha256.New()
+	for _, part := range [][]byte{[]byte(tenant), []byte(playbook), value} {
+		fmt.Fprintf(h, "%d:", len(part))
+		h.Write(part)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:24]
+}
+
+// ID builds a run's id, which is its workflow id too.
+func ID(playbook, hash string, generation int) string {
+	return playbook + "/" + hash + "/" + strconv.Itoa(generation)
+}
+
+// UndoID builds the id of the n-th undo of a run, from 1.
+func UndoID(run string, n int) string { return "undo/" + run + "/" + strconv.Itoa(n) }
+
+// HoldID builds the id of the hold on an effect.
+func HoldID(effectKey string) string { return "hold/" + effectKey }
+
+// Key is an effect's name in both stores, the same at every attempt.
+type Key struct {
+	Tenant string
+	Run    string
+	// Step is the path of the step in the plan.
+	Step string
+	// Iteration is the path of loop indexes and rounds, outermost first: "",
+	// "3", "0.2".
+	Iteration string
+	Direction Direction
+	// Generation counts deliberate repetitions: a person's retry, a second undo
+	// of the same step. It starts at 1.
+	Generation int
+}
+
+// String writes the key; ParseKey reads it back.
+func (k Key) String() string {
+	return strings.Join([]string{k.Tenant, k.Run, k.Step, k.Iteration, string(k.Direction), strconv.Itoa(k.Generation)}, "|")
+}
+
+// ParseKey reads what Key.String wrote.
+func ParseKey(s string) (Key, error) {
+	p := strings.Split(s, "|")
+	if len(p) != 6 {
+		return Key{}, fmt.Errorf("effect key %q does not have six parts", s)
+	}
+	n, err := strconv.Atoi(p[5])
+	if err != nil || n < 1 || (p[4] != string(Do) && p[4] != string(Undo)) {
+		return Key{}, fmt.Errorf("effect key %q has a bad direction or generation", s)
+	}
+	return Key{Tenant: p[0], Run: p[1], Step: p[2], Iteration: p[3], Direction: Direction(p[4]), Generation: n}, nil
+}
+
+// RequestID names one request to people: an approval, a question, an error that
+// waits for a decision. n counts requests at the same place, from 1.
+func RequestID(run, step, iteration string, n int) string {
+	return run + "#" + step + "#" + iteration + "#" + strconv.Itoa(n)
+}

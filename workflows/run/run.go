@@ -1,0 +1,153 @@
+package run
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// ABI is the version of the interpreter's own rules. A history recorded under
+// one ABI replays under every later build that still knows it.
+const ABI = 1
+
+// MaxInlinePlan is the largest plan, in bytes, that travels in the workflow's
+// input; a larger one is loaded by its digest.
+const MaxInlinePlan = 256 << 10
+
+// Input starts a playbook's run. It is complete: nothing that the run decides
+// depends on anything that may be edited later.
+type Input struct {
+	ABI    int    `json:"abi"`
+	Tenant string `json:"tenant"`
+	// Run is the run's id and the workflow's id.
+	Run      string `json:"run"`
+	Playbook string `json:"playbook"`
+	Digest   string `json:"digest"`
+	// Plan is the plan's canonical bytes, empty above MaxInlinePlan.
+	Plan json.RawMessage `json:"plan,omitempty"`
+	// Inputs are the playbook's inputs as canonical JSON, defaults not yet
+	// filled in.
+	Inputs json.RawMessage `json:"inputs"`
+	// Settings are the installation's values at the start.
+	Settings json.RawMessage `json:"settings,omitempty"`
+	// Bindings say, per action, which connector instance serves it where no
+	// handle among its inputs does; sorted by action.
+	Bindings []Binding `json:"bindings,omitempty"`
+	Trigger  Trigger   `json:"trigger"`
+	// Incident is the key that tickets and reports of this run share.
+	Incident string `json:"incident"`
+	// Mode is the trigger's mode: observe, ask or act.
+	Mode string `json:"mode"`
+}
+
+// Binding says which instance serves an action.
+type Binding struct {
+	Action   string `json:"action"`
+	Instance string `json:"instance"`
+}
+
+// Trigger says what started a run.
+type Trigger struct {
+	// Kind is alert or manual.
+	Kind string `json:"kind"`
+	// Actor is who launched it; for an alert, source:NAME.
+	Actor  string `json:"actor"`
+	Source string `json:"source,omitempty"`
+	Alert  string `json:"alert,omitempty"`
+	// Severity orders the dispatcher's queue.
+	Severity string `json:"severity,omitempty"`
+}
+
+// Result is how a run ended.
+type Result struct {
+	// Closing is true_positive, benign, false_positive, duplicate, completed,
+	// failed, denied or cancelled.
+	Closing string          `json:"closing"`
+	Reason  string          `json:"reason,omitempty"`
+	Outputs json.RawMessage `json:"outputs,omitempty"`
+	Tree    Progress        `json:"tree"`
+}
+
+// UndoInput starts an undo of what a run did. It needs neither the run's
+// history nor its plan: the stack comes from the effects store.
+type UndoInput struct {
+	Tenant string `json:"tenant"`
+	Run    string `json:"run"`
+	// ID is the undo's own workflow id.
+	ID string `json:"id"`
+	// Steps limits the undo to effects of these step paths; empty means all.
+	Steps  []string `json:"steps,omitempty"`
+	Actor  string   `json:"actor"`
+	Reason string   `json:"reason,omitempty"`
+}
+
+// UndoResult lists what an undo did, newest effect first.
+type UndoResult struct {
+	Items []UndoItem `json:"items"`
+}
+
+// UndoItem is one effect of an undo's stack.
+type UndoItem struct {
+	Key     string   `json:"key"`
+	Action  string   `json:"action"`
+	Targets []string `json:"targets,omitempty"`
+	// Outcome is done, already, nothing, lossy, unknown, failed or
+	// irreversible; the last three wait for a person.
+	Outcome string `json:"outcome"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+// HoldInput starts the hold of one effect.
+type HoldInput struct {
+	Tenant string        `json:"tenant"`
+	Run    string        `json:"run"`
+	Key    string        `json:"key"`
+	For    time.Duration `json:"for"`
+	Then   string        `json:"then"`
+	// Action, Instance and Labels are for what people see.
+	Action   string   `json:"action"`
+	Instance string   `json:"instance"`
+	Labels   []string `json:"labels,omitempty"`
+	// Pages lists who is asked when the time is over.
+	Pages []string `json:"pages,omitempty"`
+}
+
+// The Updates and the Query of a run. An Update carries no decision: its handler
+// records that something new stands in Quell's store and returns at once; the
+// workflow then reads the store. So a client that reaches Temporal past Quell's
+// API can make a run look again, and can decide nothing.
+const (
+	// UpdateVoted says that a vote on a request was stored. Its body is Voted.
+	UpdateVoted = "voted"
+	// UpdateVerb says that a verb was stored. Its body is Verb.
+	UpdateVerb = "verb"
+	// QueryProgress returns Progress.
+	QueryProgress = "progress"
+)
+
+// Voted is the body of UpdateVoted.
+type Voted struct {
+	Request string `json:"request"`
+}
+
+// Progress is the tree of a run as people watch it.
+type Progress struct {
+	Run     string         `json:"run"`
+	Closing string         `json:"closing,omitempty"`
+	Phase   string         `json:"phase,omitempty"`
+	Status  string         `json:"status"`
+	Steps   []StepProgress `json:"steps,omitempty"`
+}
+
+// StepProgress is one step, with its children in the order they began.
+type StepProgress struct {
+	Path      string         `json:"path"`
+	Title     string         `json:"title,omitempty"`
+	Kind      string         `json:"kind"`
+	Phase     string         `json:"phase"`
+	Iteration string         `json:"iteration,omitempty"`
+	Status    string         `json:"status"`
+	Detail    string         `json:"detail,omitempty"`
+	Began     time.Time      `json:"began,omitzero"`
+	Ended     time.Time      `json:"ended,omitzero"`
+	Steps     []StepProgress `json:"steps,omitempty"`
+}
