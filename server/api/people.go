@@ -1,0 +1,127 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/quell-soar/quell/connectors/spec/kind"
+)
+
+// RequestKind is what a request wants of people.
+type RequestKind string
+
+// The kinds of requests.
+const (
+	// RequestApprove wants a yes or no to sealed effects.
+	RequestApprove RequestKind = "approve"
+	// RequestAsk wants typed answers, or a task done.
+	RequestAsk RequestKind = "ask"
+	// RequestResolve wants a decision on an effect that failed or is unknown.
+	RequestResolve RequestKind = "resolve"
+)
+
+// Approval is one request to people.
+type Approval struct {
+	ID       string      `json:"id"`
+	Kind     RequestKind `json:"kind"`
+	Run      string      `json:"run"`
+	Step     string      `json:"step"`
+	Title    string      `json:"title,omitempty"`
+	Question string      `json:"question"`
+	// Status is open, approved, denied, answered, expired or withdrawn.
+	Status string `json:"status"`
+	// Requester may not vote on it.
+	Requester string `json:"requester,omitempty"`
+	// Seal is the digest of the effects with their targets. A vote names it.
+	Seal    string         `json:"seal,omitempty"`
+	Effects []SealedEffect `json:"effects,omitempty"`
+	// Show is what to look at before answering.
+	Show json.RawMessage `json:"show,omitempty"`
+	// Fields are what an answer has; Choices what a decision may be.
+	Fields  []Field   `json:"fields,omitempty"`
+	Choices []string  `json:"choices,omitempty"`
+	Levels  []Level   `json:"levels,omitempty"`
+	Quorum  int       `json:"quorum,omitempty"`
+	Votes   []Voted   `json:"votes,omitempty"`
+	Opened  time.Time `json:"opened"`
+	Expires time.Time `json:"expires,omitzero"`
+	Closed  time.Time `json:"closed,omitzero"`
+}
+
+// SealedEffect is one effect that an approval covers.
+type SealedEffect struct {
+	Step     string   `json:"step"`
+	Action   string   `json:"action"`
+	Instance string   `json:"instance,omitempty"`
+	Targets  []string `json:"targets"`
+	// Reversal says how well it can be taken back: exact, lossy, none.
+	Reversal string `json:"reversal,omitempty"`
+}
+
+// Level is one rung of an approval's chain.
+type Level struct {
+	Who   []string  `json:"who"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Field is one field of an answer.
+type Field struct {
+	Name string    `json:"name"`
+	Type kind.Type `json:"type"`
+	Max  int       `json:"max,omitempty"`
+	// Among are the values to choose from, where the playbook limits them.
+	Among    json.RawMessage `json:"among,omitempty"`
+	Optional bool            `json:"optional,omitempty"`
+}
+
+// Voted is one vote as stored.
+type Voted struct {
+	Actor    string          `json:"actor"`
+	Decision string          `json:"decision"`
+	Reason   string          `json:"reason,omitempty"`
+	Answer   json.RawMessage `json:"answer,omitempty"`
+	At       time.Time       `json:"at"`
+}
+
+// ApprovalFilter narrows a list of requests.
+type ApprovalFilter struct {
+	Run string
+	// All lists closed requests too, for one run.
+	All bool
+}
+
+// Approvals is a list of requests, the oldest first.
+type Approvals struct {
+	Approvals []Approval `json:"approvals"`
+}
+
+// Decision is a person's yes or no.
+type Decision string
+
+// The decisions.
+const (
+	Approve Decision = "approve"
+	Deny    Decision = "deny"
+)
+
+// Vote answers an approval.
+type Vote struct {
+	Decision Decision `json:"decision"`
+	Reason   string   `json:"reason,omitempty"`
+	// Seal is the digest of what the voter saw. It is demanded for an approve.
+	Seal string `json:"seal,omitempty"`
+}
+
+// Answer answers an ask. A task without fields is answered by Done.
+type Answer struct {
+	Fields map[string]json.RawMessage `json:"fields,omitempty"`
+	Done   *bool                      `json:"done,omitempty"`
+	Reason string                     `json:"reason,omitempty"`
+}
+
+// Resolve decides what happens to an effect that failed or is unknown.
+type Resolve struct {
+	// Choice is one of the request's choices: retry, skip, done, stop.
+	Choice string `json:"choice"`
+	Reason string `json:"reason"`
+}

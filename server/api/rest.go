@@ -1,0 +1,218 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/quell-soar/quell/connectors/spec/kind"
+)
+
+// AlertReceived answers a signed alert.
+type AlertReceived struct {
+	Alert string `json:"alert"`
+	// Duplicate says that the source sent this alert before; Runs are those of
+	// the first time.
+	Duplicate bool `json:"duplicate,omitempty"`
+	// Runs are started or joined.
+	Runs []AlertRun `json:"runs"`
+}
+
+// AlertRun says what an alert meant to one playbook.
+type AlertRun struct {
+	Playbook string `json:"playbook"`
+	Run      string `json:"run,omitempty"`
+	// Verdict is started, joined, silenced, refused or failed.
+	Verdict string `json:"verdict"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// Alert is one stored alert.
+type Alert struct {
+	ID       string     `json:"id"`
+	Source   string     `json:"source"`
+	SourceID string     `json:"source_id"`
+	Kind     string     `json:"kind"`
+	Title    string     `json:"title"`
+	Severity string     `json:"severity"`
+	Occurred time.Time  `json:"occurred"`
+	Received time.Time  `json:"received"`
+	Dropped  []string   `json:"dropped,omitempty"`
+	Runs     []AlertRun `json:"runs,omitempty"`
+}
+
+// AlertDetail is a stored alert with what expressions see of it and the body
+// as it came.
+type AlertDetail struct {
+	Alert
+	Value json.RawMessage `json:"value"`
+	// Raw is the body, byte for byte.
+	Raw []byte `json:"raw,omitempty"`
+}
+
+// AlertFilter narrows a list of alerts.
+type AlertFilter struct {
+	Source string
+	Limit  int
+	Cursor string
+}
+
+// Alerts is a page of alerts, newest first.
+type Alerts struct {
+	Alerts []Alert `json:"alerts"`
+	Next   string  `json:"next,omitempty"`
+}
+
+// Connector is one configured instance.
+type Connector struct {
+	Instance string `json:"instance"`
+	// Type is the connector's name: crowdstrike.
+	Type    string `json:"type"`
+	Version string `json:"version,omitempty"`
+	// State is starting, ready, draining, broken or off.
+	State   string   `json:"state"`
+	Detail  string   `json:"detail,omitempty"`
+	Mode    string   `json:"mode,omitempty"`
+	Actions []string `json:"actions,omitempty"`
+}
+
+// Connectors lists the instances.
+type Connectors struct {
+	Connectors []Connector `json:"connectors"`
+}
+
+// Playbook is one active playbook.
+type Playbook struct {
+	Name   string          `json:"name"`
+	Title  string          `json:"title"`
+	Owner  string          `json:"owner,omitempty"`
+	Tags   []string        `json:"tags,omitempty"`
+	Digest string          `json:"digest"`
+	Mode   string          `json:"mode"`
+	From   []string        `json:"from,omitempty"`
+	Roles  []string        `json:"roles,omitempty"`
+	Manual bool            `json:"manual"`
+	Inputs []PlaybookInput `json:"inputs,omitempty"`
+}
+
+// PlaybookInput is one input of a playbook.
+type PlaybookInput struct {
+	Name     string    `json:"name"`
+	Type     kind.Type `json:"type"`
+	Ask      string    `json:"ask,omitempty"`
+	Required bool      `json:"required,omitempty"`
+}
+
+// Playbooks lists the active playbooks.
+type Playbooks struct {
+	Playbooks []Playbook `json:"playbooks"`
+}
+
+// Entry is one entry of the ledger. Its payload lies apart and may have been
+// erased under retention; the digest stays.
+type Entry struct {
+	Seq    uint64    `json:"seq"`
+	At     time.Time `json:"at"`
+	Kind   string    `json:"kind"`
+	Actor  string    `json:"actor"`
+	Run    string    `json:"run,omitempty"`
+	Step   string    `json:"step,omitempty"`
+	Digest string    `json:"digest,omitempty"`
+	// Payload is absent where it was erased.
+	Payload json.RawMessage `json:"payload,omitempty"`
+	Erased  bool            `json:"erased,omitempty"`
+}
+
+// EntryFilter narrows a list of entries.
+type EntryFilter struct {
+	Run   string
+	After uint64
+	Limit int
+}
+
+// Entries is a page of the ledger, in its order.
+type Entries struct {
+	Entries []Entry `json:"entries"`
+	// Next is the number to pass as After, 0 on the last page.
+	Next uint64 `json:"next,omitempty"`
+}
+
+// Checkpoint is the last signed head of the ledger.
+type Checkpoint struct {
+	// Note is the signed note, as the verifier reads it.
+	Note string `json:"note"`
+	Size uint64 `json:"size"`
+	// Tail counts the entries that are chained and not yet covered.
+	Tail uint64 `json:"tail"`
+}
+
+// NewToken asks for a token.
+type NewToken struct {
+	// Name says what it is for; it is unique among live tokens.
+	Name string `json:"name"`
+	// User is the person or program it speaks for. Its actor is user:USER: the
+	// same for all tokens of one person, so nobody approves their own request
+	// with a second token.
+	User   string   `json:"user"`
+	Roles  []string `json:"roles,omitempty"`
+	Scopes []string `json:"scopes"`
+	// Expires is how long it is good, such as 12h or 30d, at most 366d; empty
+	// means 90d.
+	Expires string `json:"expires,omitempty"`
+}
+
+// Token is a token without its secret, which nobody has but its owner.
+type Token struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	User    string    `json:"user"`
+	Roles   []string  `json:"roles,omitempty"`
+	Scopes  []string  `json:"scopes"`
+	Created time.Time `json:"created"`
+	By      string    `json:"by"`
+	Expires time.Time `json:"expires"`
+	// LastUsed is exact to a minute.
+	LastUsed time.Time `json:"last_used,omitzero"`
+	Revoked  time.Time `json:"revoked,omitzero"`
+}
+
+// CreatedToken is the one answer that carries a token's secret.
+type CreatedToken struct {
+	Token
+	Secret string `json:"secret"`
+}
+
+// Tokens lists tokens.
+type Tokens struct {
+	Tokens []Token `json:"tokens"`
+}
+
+// Health says that the process answers.
+type Health struct {
+	Status  string `json:"status"`
+	Version string `json:"version,omitempty"`
+}
+
+// Ready says whether Quell can do its work, and what keeps it from it.
+type Ready struct {
+	Ready bool        `json:"ready"`
+	Parts []PartReady `json:"parts"`
+}
+
+// PartReady is one part that Quell needs.
+type PartReady struct {
+	// Name is store, ledger, engine or connectors.
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Why says what is wrong and what to do.
+	Why string `json:"why,omitempty"`
+}
+
+// Whoami says who the server takes the caller for.
+type Whoami struct {
+	Actor  string   `json:"actor"`
+	Roles  []string `json:"roles,omitempty"`
+	Scopes []string `json:"scopes"`
+	// OnCall lists the duties that the actor has now.
+	OnCall []string `json:"on_call,omitempty"`
+	Token  string   `json:"token,omitempty"`
+}
