@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.temporal.io/server/common/cluster"
+	"go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/dynamicconfig"
+	"go.temporal.io/server/common/log"
+	"go.temporal.io/server/common/membership/static"
+	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
+	"go.temporal.io/server/common/primitives"
+	sqliteschema "go.temporal.io/server/schema/sqlite"
+	"go.temporal.io/server/temporal"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// retention is how long Temporal keeps the history of a closed run. The ledger
+// and the effects store do not depend on it.
+const retention = 30 * 24 * time.Hour
+
+// The four services, in the order of freePorts.
+var services = []primitives.ServiceName{
+	primitives.FrontendService, primitives.HistoryService, primitives.MatchingService, primitives.WorkerService,
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// freePorts finds n unused loopback ports. All are held open until the last is
+// found, so they differ.
+func freePorts(n int) ([]int, error) {
+	ports := make([]int, 0, n)
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("engine: find a free port: %w", err)
+		}
+		defer func() { _ = l.Close() }()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// serverConfig is the server's configuration: one connection and one shard,
+// because SQLite has one writer and more of either halves its throughput.
+func serverConfig(file string, ports []int, fast bool) *config.Config {
+	synchronous := "2"
+	if fast {
+		synchronous = "1"
+	}
+	db := &config.SQL{
+		PluginName: sqlite.PluginName,
+		// The plugin builds a file: URI without escaping.
+		DatabaseName: (&url.URL{Path: file}).EscapedPath(),
+		MaxConns:     1, MaxIdleConns: 1,
+		ConnectAttributes: map[string]string{
+			"mode": "rwc", "journal_mode": "wal", "synchronous": synchronous, "busy_timeout": "10000",
+		},
+	}
+	cfg := &config.Config{
+		Global: config.Global{Membership: config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: "127.0.0.1"}},
+		Persistence: config.Persistence{
+			DefaultStore: "sqlite", VisibilityStore: "sqlite", NumHistoryShards: 1,
+			DataStores: map[string]config.DataStore{"sqlite": {SQL: db}},
+		},
+		ClusterMetadata: &cluster.Config{
+			FailoverVersionIncrement: 10, MasterClusterName: "active", CurrentClusterName: "active",
+			ClusterInformation: map[string]cluster.ClusterInformation{
+				"active": {Enabled: true, InitialFailoverVersion: 1, RPCAddress: loopback(ports[0])},
+			},
+		},
+		DCRedirectionPolicy: config.DCRedirectionPolicy{Policy: "noop"},
+		Archival: config.Archival{
+			History:    config.HistoryArchival{State: "disabled"},
+			Visibility: config.VisibilityArchival{State: "disabled"},
+		},
+		NamespaceDefaults: config.NamespaceDefaults{Archival: config.ArchivalNamespaceDefaults{
+			History:    config.HistoryArchivalNamespaceDefaults{State: "disabled"},
+			Visibility: config.VisibilityArchivalNamespaceDefaults{State: "disabled"},
+		}},
+		PublicClient: config.PublicClient{HostPort: loopback(ports[0])},
+		Services:     map[string]config.Service{},
+	}
+	for i, name := range services {
+		cfg.Services[string(name)] = config.Service{RPC: config.RPC{GRPCPort: ports[i], BindOnIP: "127.0.0.1"}}
+	}
+	return cfg
+}
+
+// dynamicSettings raises the poll rates that would add 50 ms to each quiet step,
+// and gives each task queue one partition, which one machine does not need more
+// of.
+func dynamicSettings() dynamicconfig.StaticClient {
+	const polls = 1000
+	return dynamicconfig.StaticClient{
+		dynamicconfig.TransferProcessorMaxPollRPS.Key():                  polls,
+		dynamicconfig.TimerProcessorMaxPollRPS.Key():                     polls,
+		dynamicconfig.VisibilityProcessorMaxPollRPS.Key():                polls,
+		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():           1,
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():          1,
+		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                 8096,
+		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
+	}
+}
+
+func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger) []temporal.ServerOption {
+	hosts := make(map[primitives.ServiceName]static.Hosts, len(services))
+	names := make([]string, 0, len(services))
+	for _, name := range services {
+		hosts[name] = static.SingleLocalHost(loopback(cfg.Services[string(name)].RPC.GRPCPort))
+		names = append(names, string(name))
+	}
+	return []temporal.ServerOption{
+		temporal.WithConfig(cfg),
+		temporal.ForServices(names),
+		temporal.WithStaticHosts(hosts),
+		temporal.WithLogger(logger),
+		temporal.WithTLSConfigFactory(certs),
+		temporal.WithDynamicConfigClient(dynamicSettings()),
+	}
+}
+
+// prepareDatabase makes the schema of a new database and registers the
+// namespace. A half-made file of an interrupted first start is made anew: the
+// marker is written last.
+func prepareDatabase(file string, cfg *config.Config) error {
+	db := cfg.Persistence.DataStores["sqlite"].SQL
+	marker := file + ".schema"
+	made, err := os.ReadFile(marker)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		for _, f := range []string{file, file + "-wal", file + "-shm"} {
+			if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("engine: clear a half-made database: %w", err)
+			}
+		}
+		if err := sqliteschema.SetupSchema(db); err != nil {
+			return fmt.Errorf("engine: make the database %s: %w", file, err)
+		}
+		if err := os.WriteFile(marker, []byte(schemaVersion+"\n"), 0o600); err != nil {
+			return fmt.Errorf("engine: mark the database as made: %w", err)
+		}
+	case err != nil:
+		return fmt.Errorf("engine: read %s: %w", marker, err)
+	case strings.TrimSpace(string(made)) != schemaVersion:
+		return fmt.Errorf("engine: the database %s has schema %s, this build needs %s; start it with the build that made it",
+			file, strings.TrimSpace(string(made)), schemaVersion)
+	}
+	ns, err := sqliteschema.NewNamespaceConfig("active", Namespace, false, nil)
+	if err != nil {
+		return fmt.Errorf("engine: describe the namespace: %w", err)
+	}
+	ns.Detail.Config.Retention = durationpb.New(retention)
+	if err := sqliteschema.CreateNamespaces(db, ns); err != nil {
+		return fmt.Errorf("engine: register the namespace: %w", err)
+	}
+	return os.Chmod(file, 0o600)
+}
+
+// schemaVersion is the version of the SQLite schema of the pinned Temporal
+// server (schema/sqlite/v3/temporal, server v1.32.1). SQLite's schema has no
+// upgrade path of its own; a build with another version must bring one.
+const schemaVersion = "0.11"
