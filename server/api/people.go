@@ -12,12 +12,15 @@ type RequestKind string
 
 // The kinds of requests.
 const (
-	// RequestApprove wants a yes or no to sealed effects.
-	RequestApprove RequestKind = "approve"
-	// RequestAsk wants typed answers, or a task done.
-	RequestAsk RequestKind = "ask"
-	// RequestResolve wants a decision on an effect that failed or is unknown.
-	RequestResolve RequestKind = "resolve"
+	// RequestApproval wants a yes or no to sealed effects.
+	RequestApproval RequestKind = "approval"
+	// RequestQuestion wants typed answers, or a task done.
+	RequestQuestion RequestKind = "question"
+	// RequestFailure wants a decision on a step that failed or whose effect is
+	// unknown.
+	RequestFailure RequestKind = "failure"
+	// RequestHold asks what happens to an effect whose hold is over.
+	RequestHold RequestKind = "hold"
 )
 
 // Approval is one request to people.
