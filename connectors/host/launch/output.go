@@ -71,7 +71,7 @@ func (o *output) emit() {
 	if len(o.line) == 0 {
 		return
 	}
-	text := clean(o.redact.Load().Text(string(o.line)), maxLine)
+	text := CleanText(o.redact.Load().Text(string(o.line)), maxLine)
 	o.line = o.line[:0]
 	if now := time.Now(); now.Sub(o.second) >= time.Second {
 		o.report()
@@ -91,9 +91,9 @@ func (o *output) report() {
 	}
 }
 
-// clean makes hostile text fit for a log line or an error: valid, short, on one
+// CleanText makes hostile text fit for a log line or an error: valid, short, on one
 // line, without escape sequences.
-func clean(s string, most int) string {
+func CleanText(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {
 			return ' '
@@ -123,14 +123,14 @@ func (q quiet) say(msg string, args []any) {
 		name, _ := args[i].(string)
 		switch v := args[i+1].(type) {
 		case string:
-			e = e.Str(name, clean(v, maxLine))
+			e = e.Str(name, CleanText(v, maxLine))
 		case error:
-			e = e.Str(name, clean(v.Error(), maxLine))
+			e = e.Str(name, CleanText(v.Error(), maxLine))
 		case int:
 			e = e.Int(name, v)
 		}
 	}
-	e.Msg("go-plugin: " + clean(msg, maxLine))
+	e.Msg("go-plugin: " + CleanText(msg, maxLine))
 }
 
 // Trace drops the message.

@@ -143,7 +143,7 @@ func (p *Process) failed(err error) error {
 	if errors.Is(err, ErrRefused) || errors.Is(err, errClosed) {
 		return err
 	}
-	text := clean(err.Error(), 512)
+	text := CleanText(err.Error(), 512)
 	if strings.Contains(text, "Failed to read any lines") {
 		text = "it ended or closed its output before the handshake; its log lines say why"
 	}

@@ -156,7 +156,7 @@ func (c *child) Diagnose(context.Context) string { return "" }
 // the host dials it: it must be a socket in the directory made for this child.
 func (c *child) PluginToHost(network, addr string) (string, string, error) {
 	if network != "unix" || filepath.Dir(filepath.Clean(addr)) != filepath.Clean(c.sockets) {
-		return "", "", fmt.Errorf("%w: it asks to be dialled at %s %q, which is not its own socket", ErrRefused, clean(network, 16), clean(addr, 128))
+		return "", "", fmt.Errorf("%w: it asks to be dialled at %s %q, which is not its own socket", ErrRefused, CleanText(network, 16), CleanText(addr, 128))
 	}
 	c.addr = addr
 	return network, addr, nil

@@ -24,8 +24,8 @@ func WatchSent(ctx context.Context) (context.Context, *Sent) {
 	return context.WithValue(ctx, sentKey{}, s), s
 }
 
-// sentHandler marks a call as sent when gRPC has queued its message for the
-// connection, which is before the first byte is written.
+// sentHandler marks a call as sent when gRPC has handed its message to the
+// connection. The call itself returns only after that.
 type sentHandler struct{}
 
 var _ stats.Handler = sentHandler{}

@@ -1,0 +1,323 @@
+package host
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/quell-soar/quell/connectors/host/launch"
+	"github.com/quell-soar/quell/connectors/proto"
+	"github.com/quell-soar/quell/connectors/sdk"
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/connectors/spec/kind"
+)
+
+const (
+	// late is how long the host listens beyond a call's deadline: the connector
+	// ends at the deadline and says what it knows.
+	late = 250 * time.Millisecond
+	// maxTries is how often a call is begun while nothing of it has left.
+	maxTries = 4
+)
+
+// ErrBusy is what TryCall returns, itself, where Call would have waited for a
+// slot, for a rate limit or for a restart. Compare with errors.Is.
+var ErrBusy error = &spec.Error{Kind: spec.Unavailable, Message: "the connector instance takes no call right now; call it as a full activity"}
+
+// ErrPermit is returned, itself, when the permit expired before the effect could
+// leave. Nothing happened; ask for admission again. Compare with errors.Is.
+var ErrPermit error = &spec.Error{Kind: spec.Unavailable, Message: "the permit expired before the effect could leave; nothing happened, it needs a new admission"}
+
+// Call runs one action on an instance and returns at the latest shortly after
+// r.Deadline, after the action's own deadline, or when ctx ends. It waits for a
+// slot, for the end of a rate limit and for an instance that restarts. A read
+// ignores p; an effect in Act mode needs it.
+//
+// Every error is a *spec.Error. Unavailable, Transient and RateLimited mean that
+// nothing happened and the call may be sent again; for an effect in Act mode
+// that needs a new permit. Uncertain needs a read-back.
+func (h *Host) Call(ctx context.Context, instance string, r spec.Request, p Permit) (spec.Reply, error) {
+	return h.call(ctx, instance, r, p, true)
+}
+
+// TryCall is Call that never waits before the call leaves: it returns ErrBusy
+// instead. It is meant for local activities, which hold up a workflow task.
+func (h *Host) TryCall(ctx context.Context, instance string, r spec.Request, p Permit) (spec.Reply, error) {
+	return h.call(ctx, instance, r, p, false)
+}
+
+func (h *Host) call(ctx context.Context, instance string, r spec.Request, p Permit, wait bool) (spec.Reply, error) {
+	i, ok := h.byName[instance]
+	if !ok {
+		return spec.Reply{}, spec.Errorf(spec.Invalid, "there is no connector instance %q; configure it or use another", launch.CleanText(instance, 64))
+	}
+	if !h.enter() {
+		return spec.Reply{}, spec.Errorf(spec.Unavailable, "connector instance %s: the host is being stopped", instance)
+	}
+	defer h.calls.Done()
+	c := &pending{host: h, inst: i, req: r, permit: p, wait: wait}
+	reply, err := c.run(ctx)
+	if err != nil {
+		return spec.Reply{}, err
+	}
+	return reply, nil
+}
+
+// pending is one call on its way.
+type pending struct {
+	host   *Host
+	inst   *instance
+	req    spec.Request
+	permit Permit
+	wait   bool
+
+	action   spec.Action
+	deadline time.Time
+	wire     *proto.CallRequest
+}
+
+// acting: the call may change the world.
+func (c *pending) acting() bool { return c.action.Effect() && c.req.Mode == spec.Act }
+
+func (c *pending) run(ctx context.Context) (spec.Reply, error) {
+	if c.inst.known() == nil {
+		// The action is not known before the instance was ready once.
+		if _, err := c.line(ctx); err != nil {
+			return spec.Reply{}, err
+		}
+	}
+	if err := c.check(); err != nil {
+		return spec.Reply{}, err
+	}
+	c.deadline = c.until(ctx)
+	if !time.Now().Before(c.deadline) {
+		return spec.Reply{}, spec.Errorf(spec.Transient, "%s was not called: its deadline was over", c.req.Action)
+	}
+	c.wire.DeadlineUnixNanos = c.deadline.UnixNano()
+	ctx, cancel := context.WithDeadline(ctx, c.deadline.Add(late))
+	defer cancel()
+	if err := c.unpaused(ctx); err != nil {
+		return spec.Reply{}, err
+	}
+	if err := c.slot(ctx); err != nil {
+		return spec.Reply{}, err
+	}
+	defer func() { <-c.inst.slots }()
+	return c.send(ctx)
+}
+
+// check refuses what must not leave.
+func (c *pending) check() error {
+	name, r := c.inst.conf.Name, c.req
+	action, ok := c.inst.action(r.Action)
+	if !ok {
+		return spec.Errorf(spec.Invalid, "connector instance %s does not serve %q", name, launch.CleanText(r.Action, 64))
+	}
+	c.action = action
+	switch {
+	case r.Mode != spec.Act && r.Mode != spec.Back:
+		return spec.Errorf(spec.Invalid, "%s: there is no mode %q", r.Action, launch.CleanText(string(r.Mode), 16))
+	case r.Mode == spec.Back && !action.Effect():
+		return spec.Errorf(spec.Invalid, "%s is a read: there is nothing to read back", r.Action)
+	case c.acting() && r.Key == "":
+		return spec.Errorf(spec.Invalid, "%s is an effect and has no key", r.Action)
+	case c.acting() && (c.permit.Expires.IsZero() || c.permit.Key != r.Key):
+		return spec.Errorf(spec.Invalid, "%s is an effect and has no permit for its key; admit it first", r.Action)
+	}
+	inputs := r.Inputs
+	if inputs == nil {
+		inputs = map[string]any{}
+	}
+	if h, ok := foreign(name, inputs); ok {
+		return spec.Errorf(spec.Invalid, "%s: the %s %q belongs to instance %q, not to %s; call the instance that found it",
+			r.Action, h.Name, launch.CleanText(h.Label, 64), launch.CleanText(h.Instance, 64), name)
+	}
+	in, err := kind.Encode(action.InputType(), inputs)
+	if err != nil {
+		return spec.Errorf(spec.Invalid, "inputs of %s: %s", r.Action, launch.CleanText(err.Error(), maxMessage))
+	}
+	prior, err := proto.EncodePlain(r.Prior)
+	if err != nil {
+		return spec.Errorf(spec.Invalid, "%s: %s", r.Action, launch.CleanText(err.Error(), maxMessage))
+	}
+	if len(in)+len(prior) > proto.MaxOutput {
+		return spec.Errorf(spec.Invalid, "inputs of %s have %d bytes, more than %d; pass large things by reference", r.Action, len(in), proto.MaxOutput)
+	}
+	c.wire = &proto.CallRequest{Action: r.Action, Mode: string(r.Mode), Key: r.Key, Inputs: in, Prior: prior}
+	return nil
+}
+
+// until is when the connector must have ended: the earliest of the request's
+// deadline, the action's, and the caller's patience.
+func (c *pending) until(ctx context.Context) time.Time {
+	now := time.Now()
+	d := now.Add(c.action.Deadline)
+	if !c.req.Deadline.IsZero() && c.req.Deadline.Before(d) {
+		d = c.req.Deadline
+	}
+	if end, ok := ctx.Deadline(); ok {
+		// Leave time for the answer to come back.
+		if end = end.Add(-min(late, max(0, end.Sub(now)/10))); end.Before(d) {
+			d = end
+		}
+	}
+	return d
+}
+
+// unpaused waits for the end of a rate limit, or says that it outlasts the call.
+func (c *pending) unpaused(ctx context.Context) error {
+	for {
+		left := c.inst.pause.left(c.host.opts.Clock())
+		switch {
+		case left == 0:
+			return nil
+		case !c.wait:
+			return ErrBusy
+		case left >= time.Until(c.deadline):
+			e := spec.Errorf(spec.RateLimited, "the vendor behind instance %s asked to wait for another %s", c.inst.conf.Name, left.Round(time.Millisecond))
+			e.RetryAfter = left
+			return e
+		}
+		if err := c.pauseFor(ctx, left); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *pending) pauseFor(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+	case <-c.host.closing:
+	}
+	return spec.Errorf(spec.Unavailable, "%s was given up while it waited for the vendor's rate limit", c.req.Action)
+}
+
+func (c *pending) slot(ctx context.Context) error {
+	select {
+	case c.inst.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	if !c.wait {
+		return ErrBusy
+	}
+	select {
+	case c.inst.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+	case <-c.host.closing:
+	}
+	return spec.Errorf(spec.Unavailable, "%s was not called: all %d slots of instance %s stayed taken", c.req.Action, cap(c.inst.slots), c.inst.conf.Name)
+}
+
+func (c *pending) line(ctx context.Context) (line, error) {
+	wait := c.host.opts.ReadyWait
+	if !c.wait {
+		wait = 0
+	}
+	got, e := c.inst.acquire(ctx, c.host.closing, wait)
+	if e == nil {
+		return got, nil
+	}
+	if !c.wait {
+		return got, ErrBusy
+	}
+	return got, e
+}
+
+// send writes the call to a ready process. As long as nothing of it has left, a
+// process that dies is no reason to fail: the next one gets it.
+func (c *pending) send(ctx context.Context) (spec.Reply, error) {
+	for try := 1; ; try++ {
+		l, err := c.line(ctx)
+		if err != nil {
+			return spec.Reply{}, err
+		}
+		if c.acting() && !c.host.opts.Clock().Before(c.permit.Expires) {
+			return spec.Reply{}, ErrPermit
+		}
+		callCtx, sent := launch.WatchSent(ctx)
+		got, err := l.proc.Connector().Call(callCtx, c.wire)
+		if err == nil {
+			c.inst.served.Store(true)
+			return c.accepted(l, got)
+		}
+		if !sent.Yes() && ctx.Err() == nil && c.wait && try < maxTries {
+			c.inst.leave(ctx, l.proc)
+			continue
+		}
+		return spec.Reply{}, c.lost(ctx, sent.Yes(), err)
+	}
+}
+
+func (c *pending) accepted(l line, got *proto.CallReply) (spec.Reply, error) {
+	reply, e := accept(c.inst.conf.Name, c.action, c.req.Mode, l.redact, got)
+	if e == nil {
+		return reply, nil
+	}
+	if e.Kind == spec.RateLimited && e.RetryAfter > 0 {
+		c.inst.pause.extend(c.host.opts.Clock(), e.RetryAfter)
+	}
+	return spec.Reply{}, e
+}
+
+// lost says what is known of a call whose answer did not come.
+func (c *pending) lost(ctx context.Context, sent bool, err error) *spec.Error {
+	name := c.inst.conf.Name
+	switch {
+	case !sent:
+		return spec.Errorf(spec.Unavailable, "%s did not reach instance %s: %s", c.req.Action, name, transport(err))
+	case c.acting():
+		return spec.Errorf(spec.Uncertain, "%s was sent to instance %s and its answer lost: %s", c.req.Action, name, transport(err))
+	case ctx.Err() != nil:
+		return spec.Errorf(spec.Transient, "%s on instance %s gave no answer by its deadline", c.req.Action, name)
+	case status.Code(err) == codes.Unavailable, status.Code(err) == codes.Canceled:
+		return spec.Errorf(spec.Unavailable, "instance %s died during %s: %s", name, c.req.Action, transport(err))
+	}
+	return spec.Errorf(spec.Internal, "instance %s broke off %s: %s", name, c.req.Action, transport(err))
+}
+
+// Check runs an instance's own check of credentials, permissions and versions.
+// What keeps it from running is a finding too. It waits for an instance that
+// restarts and ends after OpenTimeout at the latest.
+func (h *Host) Check(ctx context.Context, instance string) []sdk.Finding {
+	failed := func(e error) []sdk.Finding {
+		return []sdk.Finding{{Name: "process", Advice: launch.CleanText(e.Error(), maxMessage)}}
+	}
+	i, ok := h.byName[instance]
+	if !ok {
+		return failed(spec.Errorf(spec.Invalid, "there is no connector instance %q; configure it", launch.CleanText(instance, 64)))
+	}
+	if !h.enter() {
+		return failed(spec.Errorf(spec.Unavailable, "the host is being stopped"))
+	}
+	defer h.calls.Done()
+	ctx, cancel := context.WithTimeout(ctx, h.opts.OpenTimeout)
+	defer cancel()
+	l, e := i.acquire(ctx, h.closing, h.opts.ReadyWait)
+	if e != nil {
+		return failed(e)
+	}
+	deadline, _ := ctx.Deadline()
+	reply, err := l.proc.Connector().Check(ctx, &proto.CheckRequest{DeadlineUnixNanos: deadline.Add(-late).UnixNano()})
+	if err != nil {
+		return failed(spec.Errorf(spec.Unavailable, "the check did not end: %s", transport(err)))
+	}
+	if reply.GetError() != nil {
+		return failed(cleanError(reply.GetError().Spec(), l.redact))
+	}
+	const most = 100
+	out := make([]sdk.Finding, 0, min(most, len(reply.GetFindings())))
+	for _, f := range reply.GetFindings()[:min(most, len(reply.GetFindings()))] {
+		out = append(out, sdk.Finding{
+			Name: launch.CleanText(l.redact.Text(f.GetName()), maxCode), OK: f.GetOk(), Advice: launch.CleanText(l.redact.Text(f.GetAdvice()), maxMessage),
+		})
+	}
+	return out
+}

@@ -1,0 +1,163 @@
+package host
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/quell-soar/quell/connectors/host/launch"
+	"github.com/quell-soar/quell/connectors/sdk/secret"
+	"github.com/quell-soar/quell/connectors/spec"
+)
+
+// instance is one configured connector. Its owner (own) alone starts and stops
+// processes and sets the state; calls read it.
+type instance struct {
+	conf Instance
+	opts Options
+	log  zerolog.Logger
+
+	// slots bounds the calls at once.
+	slots chan struct{}
+	pause pause
+	// served: the present process has answered a call.
+	served atomic.Bool
+	// tried is closed when the first start has come to an end.
+	tried     chan struct{}
+	triedOnce sync.Once
+
+	mu    sync.Mutex
+	state State
+	since time.Time
+	proc  *launch.Process
+	// redact knows the secrets of the present process.
+	redact   *secret.Redactor
+	manifest *spec.Manifest
+	sum      string
+	starts   int
+	confined int
+	lastErr  string
+	// changed is closed and replaced when state or proc change.
+	changed chan struct{}
+}
+
+func newInstance(conf Instance, o Options) *instance {
+	return &instance{
+		conf: conf, opts: o,
+		log:     o.Log.With().Str("instance", conf.Name).Str("connector", conf.Connector).Logger(),
+		slots:   make(chan struct{}, o.Slots),
+		tried:   make(chan struct{}),
+		state:   Starting,
+		since:   time.Now(),
+		changed: make(chan struct{}),
+	}
+}
+
+// set changes the state under the lock and wakes whoever waits for it.
+func (i *instance) set(change func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	before := i.state
+	change()
+	if i.state != before {
+		i.since = time.Now()
+	}
+	close(i.changed)
+	i.changed = make(chan struct{})
+}
+
+func (i *instance) known() *spec.Manifest {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.manifest
+}
+
+func (i *instance) action(name string) (spec.Action, bool) {
+	m := i.known()
+	if m == nil {
+		return spec.Action{}, false
+	}
+	return m.Action(name)
+}
+
+func (i *instance) status() InstanceStatus {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	st := InstanceStatus{
+		Name: i.conf.Name, Connector: i.conf.Connector, State: i.state, Since: i.since,
+		SHA256: i.sum, Restarts: max(0, i.starts-1), Confined: i.confined, LastError: i.lastErr,
+		PausedUntil: i.pause.shown(i.opts.Clock()),
+	}
+	if i.manifest != nil {
+		st.Version = i.manifest.Version
+	}
+	if i.proc != nil {
+		st.PID = i.proc.PID()
+	}
+	return st
+}
+
+// line is a ready process with what is needed to talk to it.
+type line struct {
+	proc   *launch.Process
+	redact *secret.Redactor
+}
+
+// acquire returns the ready process, waiting for at most wait while the instance
+// restarts. The error is Unavailable.
+func (i *instance) acquire(ctx context.Context, closing <-chan struct{}, wait time.Duration) (line, *spec.Error) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		i.mu.Lock()
+		state, got, changed, why := i.state, line{i.proc, i.redact}, i.changed, i.lastErr
+		i.mu.Unlock()
+		switch state {
+		case Ready:
+			return got, nil
+		case Quarantined, Stopped:
+			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is %s: %s", i.conf.Name, state, orNone(why))
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is %s and was not ready within %s: %s", i.conf.Name, state, wait, orNone(why))
+		case <-ctx.Done():
+			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is %s and was not ready before the call's deadline: %s", i.conf.Name, state, orNone(why))
+		case <-closing:
+			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is being stopped", i.conf.Name)
+		}
+	}
+}
+
+// leave waits a little until p is no longer the ready process: a call found it
+// dead before its owner did.
+func (i *instance) leave(ctx context.Context, p *launch.Process) {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	for {
+		i.mu.Lock()
+		same, changed := i.proc == p, i.changed
+		i.mu.Unlock()
+		if !same {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func orNone(why string) string {
+	if why == "" {
+		return "no failure is known"
+	}
+	return why
+}

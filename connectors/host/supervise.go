@@ -1,0 +1,171 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quell-soar/quell/connectors/host/launch"
+)
+
+// own is the one goroutine that starts and stops the instance's processes. It
+// returns when ctx ends and its process is gone.
+func (i *instance) own(ctx context.Context) {
+	defer i.triedOnce.Do(func() { close(i.tried) })
+	defer i.set(func() { i.state, i.proc = Stopped, nil })
+	l, err := i.launcher()
+	for err != nil {
+		i.fail(err, Broken)
+		if !sleep(ctx, i.opts.QuarantineRetry) {
+			return
+		}
+		l, err = i.launcher()
+	}
+	defer l.Close()
+	if l.Confined() == 0 {
+		i.log.Warn().Msg("this kernel has no Landlock: the connector can read files that Quell's user can read")
+	}
+	past := crashes{opts: i.opts}
+	for ctx.Err() == nil {
+		i.set(func() { i.state = Starting; i.starts++; i.confined = l.Confined() })
+		cause := i.life(ctx, l)
+		if ctx.Err() != nil {
+			return
+		}
+		pause, state := past.next(time.Now(), i.served.Swap(false))
+		i.fail(cause, state)
+		i.log.Warn().Err(cause).Dur("retry_in", pause).Str("state", string(state)).Msg("connector failed")
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+func (i *instance) launcher() (*launch.Launcher, error) {
+	return launch.New(launch.Options{
+		Log: i.log, RunDir: i.opts.RunDir, Reads: i.conf.Reads, Files: i.opts.Files, Memory: i.opts.Memory,
+		StartTimeout: i.opts.StartTimeout, StopGrace: i.opts.StopGrace,
+	})
+}
+
+// life is one process from start to end. It returns why it ended.
+func (i *instance) life(ctx context.Context, l *launch.Launcher) error {
+	p, redact, err := i.bring(ctx, l)
+	if err != nil {
+		return err
+	}
+	// Calls must not find it any more before it is stopped.
+	defer p.Stop()
+	defer i.set(func() { i.state, i.proc, i.redact = Starting, nil, nil })
+	i.set(func() { i.state, i.proc, i.redact = Ready, p, redact })
+	i.triedOnce.Do(func() { close(i.tried) })
+	i.log.Info().Int("pid", p.PID()).Str("sha256", p.SHA256()).Msg("connector ready")
+	return i.watch(ctx, p)
+}
+
+// watch pings the process until it dies, stops answering or ctx ends.
+func (i *instance) watch(ctx context.Context, p *launch.Process) error {
+	tick := time.NewTicker(i.opts.PingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.Done():
+			return fmt.Errorf("its process ended: %s", p.Exit())
+		case <-tick.C:
+		}
+		pingCtx, cancel := context.WithTimeout(ctx, i.opts.PingTimeout)
+		err := p.Ping(pingCtx)
+		late := pingCtx.Err() != nil
+		cancel()
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case late:
+			// go-plugin would wait for a frozen process; we do not.
+			p.Kill()
+			return fmt.Errorf("its process %d did not answer for %s and was killed", p.PID(), i.opts.PingTimeout)
+		default:
+			p.Kill()
+			return fmt.Errorf("its process %d failed a ping and was killed: %s", p.PID(), launch.CleanText(err.Error(), 256))
+		}
+	}
+}
+
+func (i *instance) fail(cause error, state State) {
+	text := "unknown"
+	if cause != nil {
+		text = cause.Error()
+	}
+	i.set(func() { i.state, i.proc, i.lastErr = state, nil, launch.CleanText(text, 1024) })
+	i.triedOnce.Do(func() { close(i.tried) })
+}
+
+// crashes decides how soon an instance is started again.
+type crashes struct {
+	opts  Options
+	times []time.Time
+	row   int
+}
+
+// next counts a crash. served says that the process had answered a call: then
+// the pauses begin anew, since something outside killed it or one input does.
+func (c *crashes) next(now time.Time, served bool) (time.Duration, State) {
+	if served {
+		c.row = 0
+	}
+	recent := c.times[:0]
+	for _, t := range c.times {
+		if now.Sub(t) < c.opts.CrashWindow {
+			recent = append(recent, t)
+		}
+	}
+	if len(recent) == 0 && len(c.times) > 0 {
+		c.row = 0
+	}
+	c.times = append(recent, now)
+	if len(c.times) >= c.opts.Crashes {
+		return c.opts.QuarantineRetry, Quarantined
+	}
+	pause := c.opts.RetryMost
+	if c.row < 30 {
+		pause = min(pause, c.opts.RetryFirst<<c.row)
+	}
+	c.row++
+	return pause, Broken
+}
+
+// sleep waits for d and reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// describeOnce runs the binary for its manifest only.
+func (i *instance) describeOnce(ctx context.Context) (err error) {
+	l, err := i.launcher()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	p, err := i.start(ctx, l)
+	if err != nil {
+		return err
+	}
+	defer p.Stop()
+	ctx, cancel := context.WithTimeout(ctx, i.opts.OpenTimeout)
+	defer cancel()
+	if _, err := i.describe(ctx, p); err != nil {
+		return errors.Join(err, ctx.Err())
+	}
+	return nil
+}
