@@ -1,0 +1,83 @@
+package vocabulary
+
+import (
+	"time"
+
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/connectors/spec/kind"
+)
+
+func ticket() []spec.Action {
+	ref := field("ticket", kind.HandleOf("ticket"), "the ticket, as ticket.create_ticket returned it")
+	return []spec.Action{
+		{
+			Name: "ticket.create_ticket", Title: "Open a ticket",
+			Doc: "Opens a ticket for a key, or finds the one that is open for it: the same key gives the same ticket.",
+			Inputs: []kind.Field{
+				text("key", "what the ticket is about, such as run.incident"),
+				text("title", "one line"),
+				optional("body", kind.Of(kind.String), "plain text; it is never read as markup"),
+				optional("severity", kind.Of(kind.Severity), "becomes the tracker's priority"),
+			},
+			Outputs: []kind.Field{
+				field("ticket", kind.HandleOf("ticket"), "what the other ticket actions take"),
+				field("url", kind.Of(kind.URL), "where a person reads it"),
+			},
+			// Trackers know no idempotency key and find new tickets by an index
+			// that lags, so "not found" proves nothing. Nobody wants a ticket
+			// taken back: it is the record of what happened.
+			Class: spec.Once, ReadBack: spec.Lagging, Settle: 5 * time.Second, Deadline: effectDeadline,
+			Reversal: spec.Unneeded,
+			Tags:     []string{"openc2.create.x-quell:ticket"},
+		},
+		{
+			Name: "ticket.add_comment", Title: "Comment on a ticket",
+			Doc:     "Adds a comment once: it is found again by a mark that the connector leaves on it.",
+			Inputs:  []kind.Field{ref, text("body", "plain text; it is never read as markup")},
+			Outputs: []kind.Field{text("comment_id", "the tracker's id of the comment")},
+			Class:   spec.Once, ReadBack: spec.Strong, Settle: effectSettle, Deadline: effectDeadline,
+			Reversal: spec.Unneeded, Targets: "ticket",
+			Tags: []string{"openc2.update.x-quell:ticket"},
+		},
+		{
+			Name: "ticket.set_status", Title: "Set a ticket's status",
+			Doc:     "Moves a ticket to a status of its workflow. As an undo it restores the status that was found.",
+			Inputs:  []kind.Field{ref, text("status", "the status by its name in the tracker")},
+			Outputs: []kind.Field{text("status", "the status it has now")},
+			Class:   spec.Idempotent, ReadBack: spec.Strong, Settle: effectSettle, Deadline: effectDeadline,
+			Reversal: spec.Exact, Inverse: "ticket.set_status", Targets: "ticket",
+			Tags: []string{"openc2.set.x-quell:ticket"},
+		},
+	}
+}
+
+func asset() []spec.Action {
+	return []spec.Action{{
+		Name: "asset.find_host", Title: "Look a host up in the asset inventory",
+		Doc:    "Reads what a host is worth and whose it is.",
+		Inputs: []kind.Field{field("hostname", kind.Of(kind.Hostname), "the name; upper and lower case are the same")},
+		Outputs: []kind.Field{
+			field("criticality", kind.Of(kind.Criticality), "how much depends on the host"),
+			optional("owner", kind.Of(kind.String), "who answers for it"),
+			field("tags", kind.ListOf(kind.Of(kind.String)), "the inventory's own labels"),
+			field("vip", kind.Of(kind.Boolean), "whether its user is one to ask before acting"),
+		},
+		Class: spec.Read, Deadline: quickDeadline, Quick: true,
+		Tags: []string{"openc2.query.device"},
+	}}
+}
+
+func intel() []spec.Action {
+	return []spec.Action{{
+		Name: "intel.lookup_hash", Title: "Look a file hash up",
+		Doc:    "Asks what is known of a file. A hash that nobody has seen is unknown, not clean.",
+		Inputs: []kind.Field{field("value", kind.Of(kind.Hash), "MD5, SHA-1, SHA-256 or SHA-512 in hex")},
+		Outputs: []kind.Field{
+			field("verdict", kind.ChoiceOf("malicious", "suspicious", "clean", "unknown"), "what the source says"),
+			field("score", kind.Of(kind.Int), "0 harmless to 100 certain"),
+			text("source", "who says so"),
+		},
+		Class: spec.Read, Deadline: quickDeadline, Quick: true,
+		Tags: []string{"react.RA2312", "d3fend.D3-FHRA", "openc2.query.file"},
+	}}
+}
