@@ -82,6 +82,11 @@ type pending struct {
 func (c *pending) acting() bool { return c.action.Effect() && c.req.Mode == spec.Act }
 
 func (c *pending) run(ctx context.Context) (spec.Reply, error) {
+	if !c.req.Deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, c.req.Deadline.Add(late))
+		defer cancel()
+	}
 	if c.inst.known() == nil {
 		// The action is not known before the instance was ready once.
 		if _, err := c.line(ctx); err != nil {
@@ -159,7 +164,7 @@ func (c *pending) until(ctx context.Context) time.Time {
 	}
 	if end, ok := ctx.Deadline(); ok {
 		// Leave time for the answer to come back.
-		if end = end.Add(-min(late, max(0, end.Sub(now)/10))); end.Before(d) {
+		if end = end.Add(-min(late, max(0, end.Sub(now)/4))); end.Before(d) {
 			d = end
 		}
 	}

@@ -65,7 +65,7 @@ func (l *Launcher) Start(ctx context.Context, p Program) (*Process, error) {
 	// process is dead it ends at once.
 	stop := context.AfterFunc(ctx, pr.child.kill)
 	defer stop()
-	if err := pr.connect(); err != nil {
+	if err := pr.connect(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
@@ -117,7 +117,7 @@ func (p *Process) dialOptions() []grpc.DialOption {
 	}
 }
 
-func (p *Process) connect() error {
+func (p *Process) connect(ctx context.Context) error {
 	if _, err := p.client.Start(); err != nil {
 		return p.failed(err)
 	}
@@ -134,6 +134,10 @@ func (p *Process) connect() error {
 		return fmt.Errorf("go-plugin dispensed %T, not a connection", raw)
 	}
 	p.connector, p.health = proto.NewConnectorClient(conn), grpc_health_v1.NewHealthClient(conn)
+	// A handshake is only a line of text; make sure that somebody is there.
+	if err := p.Ping(ctx); err != nil {
+		return p.failed(err)
+	}
 	return verify(p.child.pid)
 }
 
