@@ -10,7 +10,7 @@
 //	undo      undo/RUN/N
 //	hold      hold/EFFECT KEY
 //	effect    TENANT|RUN|STEP PATH|ITERATION|do or undo|GENERATION
-//	request   RUN#STEP PATH#ITERATION#N
+//	request   RUN#STEP PATH#ITERATION#N, of a hold: HOLD@UNIX SECONDS
 //
 // HASH is the first 24 hex digits of the SHA-256 over tenant, playbook and the
 // canonical once_per value. Neither an attempt number nor Temporal's own run id

@@ -88,3 +88,22 @@ func ParseKey(s string) (Key, error) {
 func RequestID(run, step, iteration string, n int) string {
 	return run + "#" + step + "#" + iteration + "#" + strconv.Itoa(n)
 }
+
+// HoldRequestID names one question of a hold: at is when it was asked, in
+// seconds since 1970.
+func HoldRequestID(effectKey string, at int64) string {
+	return HoldID(effectKey) + "@" + strconv.FormatInt(at, 10)
+}
+
+// WorkflowOf returns the id of the workflow that waits for a request: the run's
+// own, or a hold's.
+func WorkflowOf(request string) string {
+	if strings.HasPrefix(request, "hold/") {
+		if i := strings.LastIndexByte(request, '@'); i > 0 {
+			return request[:i]
+		}
+		return request
+	}
+	id, _, _ := strings.Cut(request, "#")
+	return id
+}

@@ -1,0 +1,203 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/quell-soar/quell/internal/runs"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+// Queue is the part of runs.Runs that the dispatcher reads.
+type Queue interface {
+	Unstarted(ctx context.Context, limit int) ([]runs.Record, error)
+	InputFor(ctx context.Context, id string) (run.Input, error)
+	MarkStarted(ctx context.Context, id string) error
+}
+
+// Votes lists the requests whose votes the waiting workflow may not have seen.
+// Delivered may be called again.
+type Votes interface {
+	Undelivered(ctx context.Context) ([]Delivery, error)
+	Delivered(ctx context.Context, vote string) error
+}
+
+// Delivery is one stored vote to tell a workflow of.
+type Delivery struct{ Vote, Request string }
+
+// Options tune a dispatcher. Zero fields take their defaults.
+type Options struct {
+	// Scan is how often the store is looked at without a nudge; default 500 ms.
+	Scan time.Duration
+	// Parallel is how many starts are under way at once; default 8.
+	Parallel int
+	Log      zerolog.Logger
+}
+
+// Dispatcher starts and wakes runs, and speaks to Temporal for the API.
+type Dispatcher struct {
+	temporal client.Client
+	queue    Queue
+	votes    Votes
+	opts     Options
+	nudge    chan struct{}
+}
+
+// New makes a dispatcher. Run must be called for it to do anything.
+func New(c client.Client, q Queue, v Votes, o Options) *Dispatcher {
+	if o.Scan <= 0 {
+		o.Scan = 500 * time.Millisecond
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = 8
+	}
+	return &Dispatcher{temporal: c, queue: q, votes: v, opts: o, nudge: make(chan struct{}, 1)}
+}
+
+// Nudge says that something new stands in the store. It never blocks, and losing
+// a nudge loses nothing: the scan comes soon.
+func (d *Dispatcher) Nudge() {
+	select {
+	case d.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until ctx ends. A store or an engine that is away is logged and
+// tried again at the next scan.
+func (d *Dispatcher) Run(ctx context.Context) {
+	t := time.NewTicker(d.opts.Scan)
+	defer t.Stop()
+	for {
+		if err := d.starts(ctx); err != nil && ctx.Err() == nil {
+			d.opts.Log.Warn().Err(err).Msg("runs wait to be started")
+		}
+		if err := d.wakes(ctx); err != nil && ctx.Err() == nil {
+			d.opts.Log.Warn().Err(err).Msg("votes wait to be delivered")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.nudge:
+		case <-t.C:
+		}
+	}
+}
+
+// starts starts the claimed runs, those first that the queue gives first.
+func (d *Dispatcher) starts(ctx context.Context) error {
+	const batch = 256
+	waiting, err := d.queue.Unstarted(ctx, batch)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var failed error
+	d.each(len(waiting), func(i int) {
+		if err := d.start(ctx, waiting[i].ID, waiting[i].Severity); err != nil {
+			mu.Lock()
+			failed = err
+			mu.Unlock()
+		}
+	})
+	if failed == nil && len(waiting) == batch {
+		d.Nudge() // there is more
+	}
+	return failed
+}
+
+// each calls f for 0…n-1, Parallel at a time, and waits for all.
+func (d *Dispatcher) each(n int, f func(int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, d.opts.Parallel)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			f(i)
+		})
+	}
+	wg.Wait()
+}
+
+func (d *Dispatcher) start(ctx context.Context, id, severity string) error {
+	in, err := d.queue.InputFor(ctx, id)
+	if err != nil {
+		return err
+	}
+	if len(in.Plan) > run.MaxInlinePlan {
+		in.Plan = nil
+	}
+	_, err = d.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: id, TaskQueue: run.TaskQueue, EnableEagerStart: true,
+		// A killed worker's workflow task is given to the next one after this.
+		WorkflowTaskTimeout:                      taskTimeout,
+		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		Priority:                                 temporal.Priority{PriorityKey: priority(severity)},
+		StaticSummary:                            in.Playbook,
+	}, run.PlaybookWorkflow, in)
+	var there *serviceerror.WorkflowExecutionAlreadyStarted
+	if err != nil && !errors.As(err, &there) {
+		return fmt.Errorf("start %s: %w", id, err)
+	}
+	return d.queue.MarkStarted(ctx, id)
+}
+
+const taskTimeout = 5 * time.Second
+
+// priority maps a severity to Temporal's priority key, 1 first.
+func priority(severity string) int {
+	switch severity {
+	case "critical":
+		return 1
+	case "high":
+		return 2
+	case "low":
+		return 4
+	case "info":
+		return 5
+	}
+	return 3
+}
+
+// wakes tells workflows of votes. A workflow that is gone needs no telling.
+func (d *Dispatcher) wakes(ctx context.Context) error {
+	list, err := d.votes.Undelivered(ctx)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var failed error
+	d.each(len(list), func(i int) {
+		if err := d.wake(ctx, list[i]); err != nil {
+			mu.Lock()
+			failed = err
+			mu.Unlock()
+		}
+	})
+	return failed
+}
+
+func (d *Dispatcher) wake(ctx context.Context, v Delivery) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := d.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: run.WorkflowOf(v.Request), UpdateName: run.UpdateVoted, UpdateID: v.Vote,
+		Args: []any{run.Voted{Request: v.Request}}, WaitForStage: client.WorkflowUpdateStageAccepted,
+	})
+	var gone *serviceerror.NotFound
+	if err != nil && !errors.As(err, &gone) {
+		return fmt.Errorf("tell %s of vote %s: %w", run.WorkflowOf(v.Request), v.Vote, err)
+	}
+	return d.votes.Delivered(ctx, v.Vote)
+}

@@ -1,0 +1,179 @@
+package workflows
+
+import (
+	"strconv"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/plan"
+)
+
+// seal is what an approval covers: the exact effects, by place, as the person
+// saw them.
+type seal struct {
+	request string
+	effects map[string]string // place to digest
+	step    *plan.Step
+}
+
+// shown is one effect as the person sees it.
+type shown struct {
+	place  string
+	digest string
+	value  map[string]any
+}
+
+// approve asks before the effects of a step. It returns the seal to act under,
+// or a result where the step shall not act.
+func (it *interp) approve(f frame, st *plan.Step) (*seal, *result, error) {
+	if st.Approve.When != nil {
+		needed, err := it.truth(f, *st.Approve.When)
+		if err != nil || !needed {
+			return nil, nil, err
+		}
+	}
+	effects, err := it.preview(f, st)
+	if err != nil {
+		return nil, nil, err
+	}
+	return it.ask(f, st, st, effects)
+}
+
+// ask puts effects of st before the people of by's approval.
+func (it *interp) ask(f frame, st, by *plan.Step, effects []shown) (*seal, *result, error) {
+	a := by.Approve
+	text, err := it.text(f, &a.Ask)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := make([]any, len(effects))
+	s := &seal{effects: map[string]string{}, step: by}
+	for i, e := range effects {
+		list[i] = e.value
+		s.effects[e.place] = e.digest
+	}
+	show, err := kind.Canonical(list)
+	if err != nil {
+		return nil, nil, asFailure(err)
+	}
+	digest, err := kind.Digest(list)
+	if err != nil {
+		return nil, nil, asFailure(err)
+	}
+	s.request = it.requestID(f, st)
+	t, err := it.decide(f, task.OpenRequest{
+		Place: it.place(f, st), ID: s.request, Kind: "approval", Text: text, Seal: digest, Show: show,
+		Levels: levels(a.From), Quorum: a.Quorum, Requester: it.in.Trigger.Actor,
+		Silent: string(a.Silent), Opened: workflow.Now(f.ctx).UTC(),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return it.verdict(a, s, t)
+}
+
+// verdict turns the people's word into what happens.
+func (it *interp) verdict(a *plan.Approve, s *seal, t task.TallyResult) (*seal, *result, error) {
+	what := a.Silent
+	switch t.State {
+	case "approved":
+		return s, nil, nil
+	case "denied":
+		what = a.Denied
+	}
+	switch what {
+	case plan.OnAct:
+		return s, nil, nil
+	case plan.OnSkip:
+		return nil, &result{outcome: task.Denied, detail: said(t)}, nil
+	case plan.OnFail:
+		return nil, nil, &stepError{task.Failure{Kind: "denied", Message: said(t)}}
+	}
+	return nil, nil, &ending{closing: closedDenied, reason: said(t)}
+}
+
+// covered checks an effect that is about to happen against the seal around it.
+// A new or changed one is asked again, alone; fewer than were sealed need no
+// one.
+func (it *interp) covered(f frame, st *plan.Step, c call) (*result, error) {
+	e, err := showEffect(f, st, c)
+	if err != nil {
+		return nil, err
+	}
+	if f.sealed.effects[e.place] == e.digest {
+		return nil, nil
+	}
+	_, res, err := it.ask(f, st, f.sealed.step, []shown{e})
+	return res, err
+}
+
+// preview lists every effect inside a step without acting: targets and inputs
+// as they will be. An effect whose inputs cannot be known yet cannot be sealed,
+// and so cannot be approved here.
+func (it *interp) preview(f frame, st *plan.Step) ([]shown, error) {
+	if st.Foreach == nil {
+		return it.previewBody(f, st)
+	}
+	items, err := it.elements(f, st)
+	if err != nil {
+		return nil, err
+	}
+	var all []shown
+	for i, item := range items {
+		sc := f.sc.inner()
+		sc.locals[st.Foreach.Var] = item
+		in := f.round(strconv.Itoa(i), sc, f.node)
+		one, err := it.previewBody(in, st)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one...)
+	}
+	return all, nil
+}
+
+func (it *interp) previewBody(f frame, st *plan.Step) ([]shown, error) {
+	if st.Kind == plan.Uses {
+		if !st.Action.Effect {
+			return nil, nil
+		}
+		c, err := it.resolve(f, st)
+		if err != nil {
+			return nil, err
+		}
+		e, err := showEffect(f, st, c)
+		return []shown{e}, err
+	}
+	var all []shown
+	for i := range st.Steps {
+		inner := &st.Steps[i]
+		if inner.If != nil {
+			yes, err := it.truth(f, *inner.If)
+			if err != nil || !yes {
+				if err != nil {
+					return nil, err
+				}
+				continue
+			}
+		}
+		one, err := it.preview(f, inner)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one...)
+	}
+	return all, nil
+}
+
+func showEffect(f frame, st *plan.Step, c call) (shown, error) {
+	v := map[string]any{
+		"step": st.Path, "iteration": f.iter, "action": c.action.Name, "instance": c.instance, "inputs": c.values,
+	}
+	d, err := kind.Digest(v)
+	if err != nil {
+		return shown{}, asFailure(err)
+	}
+	return shown{place: place(st, f), digest: d, value: v}, nil
+}

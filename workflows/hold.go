@@ -1,0 +1,164 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+// signalLook tells a hold that something about its effect changed. Like all
+// messages it carries nothing: the hold reads the store.
+const signalLook = "look"
+
+// startHold starts the hold of an effect before the effect is called for, so
+// that nothing is ever held without somebody watching the time. Starting it
+// again, after a crash or by another run that joins, finds the one that is
+// there.
+func (it *interp) startHold(f frame, st *plan.Step, c call, key run.Key) error {
+	in := run.HoldInput{
+		Tenant: it.in.Tenant, Run: it.in.Run, Key: key.String(), For: st.Hold.For, Then: string(st.Hold.Then),
+		Action: c.action.Name, Instance: c.instance, Labels: labels(c), Pages: it.troubleshooters(st),
+	}
+	ctx := workflow.WithChildOptions(f.ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: run.HoldID(in.Key), TaskQueue: run.TaskQueue,
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+	})
+	err := workflow.ExecuteChildWorkflow(ctx, run.HoldWorkflow, in).GetChildWorkflowExecution().Get(ctx, nil)
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return nil
+	}
+	return err
+}
+
+func labels(c call) []string {
+	var out []string
+	switch v := c.values[c.action.Targets].(type) {
+	case []any:
+		for _, e := range v {
+			out = append(out, label(e))
+		}
+	case nil:
+	default:
+		out = append(out, label(v))
+	}
+	return out
+}
+
+// look tells the hold of an effect to look at the store again. A hold that has
+// ended, or never was, is no error.
+func look(ctx workflow.Context, key string) {
+	_ = workflow.SignalExternalWorkflow(ctx, run.HoldID(key), "", signalLook, nil).Get(ctx, nil)
+}
+
+// Hold watches one effect: it ends when the effect is no longer there, and when
+// its time is over it releases, keeps or asks. It outlives the run.
+func Hold(ctx workflow.Context, in run.HoldInput) (string, error) {
+	until := workflow.Now(ctx).Add(in.For)
+	looks := workflow.GetSignalChannel(ctx, signalLook)
+	for {
+		over, err := watch(ctx, looks, until)
+		if err != nil {
+			return "", err
+		}
+		var st task.HeldResult
+		if err := execute(ctx, task.HeldActivity, task.HeldRequest{Tenant: in.Tenant, Key: in.Key}, &st); err != nil {
+			return "", err
+		}
+		switch {
+		case !st.Held && !st.Open:
+			return "released", nil
+		case st.Open && over:
+			// The effect itself is not decided yet; look again in a minute.
+			until = workflow.Now(ctx).Add(time.Minute)
+			continue
+		case !over:
+			continue
+		}
+		end, more, err := expire(ctx, in)
+		if err != nil || more == 0 {
+			return end, err
+		}
+		until = workflow.Now(ctx).Add(more)
+	}
+}
+
+// watch waits for a look or for the end of the time, and says which.
+func watch(ctx workflow.Context, looks workflow.ReceiveChannel, end time.Time) (over bool, err error) {
+	tctx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	sel := workflow.NewSelector(ctx)
+	sel.AddFuture(workflow.NewTimer(tctx, until(ctx, end)), func(f workflow.Future) { over = true })
+	sel.AddReceive(looks, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil) })
+	sel.Select(ctx)
+	return over, ctx.Err()
+}
+
+// expire does what the hold says at the end of its time. more is how long to go
+// on holding.
+func expire(ctx workflow.Context, in run.HoldInput) (end string, more time.Duration, err error) {
+	switch plan.HoldThen(in.Then) {
+	case plan.HoldKeep:
+		return "kept", 0, execute(ctx, task.NoteActivity, note(in, "hold.kept"), nil)
+	case plan.HoldRelease:
+		return release(ctx, in, "hold")
+	}
+	t, err := askHold(ctx, in)
+	if err != nil {
+		return "", 0, err
+	}
+	if t.State == "approved" {
+		return release(ctx, in, join(t.By))
+	}
+	// Kept by a person's word: for as long again.
+	return "", in.For, execute(ctx, task.NoteActivity, note(in, "hold.renewed"), nil)
+}
+
+func release(ctx workflow.Context, in run.HoldInput, actor string) (string, time.Duration, error) {
+	key, err := run.ParseKey(in.Key)
+	if err != nil {
+		return "", 0, temporal.NewNonRetryableApplicationError(err.Error(), "key", err)
+	}
+	key.Direction = run.Undo
+	var res task.ActResult
+	req := task.ActRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run, Step: key.Step, Iteration: key.Iteration}, Key: key, Of: in.Key, Mode: "act", Actor: actor}
+	if err := act(ctx, task.ActActivity, req, &res); err != nil {
+		return "", 0, err
+	}
+	if res.Outcome.Happened() || res.Outcome == task.Skipped {
+		return "released", 0, nil
+	}
+	// It could not be released: it stays held, on record, and is tried again.
+	return "", 10 * time.Minute, nil
+}
+
+// askHold pages people and waits for as long as it takes; nothing is released
+// by silence.
+func askHold(ctx workflow.Context, in run.HoldInput) (task.TallyResult, error) {
+	it := &interp{in: run.Input{Tenant: in.Tenant, Run: in.Run}, asked: map[string]int{}, root: &node{}}
+	if err := workflow.SetUpdateHandler(ctx, run.UpdateVoted, func(workflow.Context, run.Voted) error { it.voted++; return nil }); err != nil {
+		return task.TallyResult{}, err
+	}
+	key, err := run.ParseKey(in.Key)
+	if err != nil {
+		return task.TallyResult{}, temporal.NewNonRetryableApplicationError(err.Error(), "key", err)
+	}
+	f := frame{ctx: ctx, node: it.root}
+	return it.decide(f, task.OpenRequest{
+		Place: task.Place{Tenant: in.Tenant, Run: in.Run, Step: key.Step, Iteration: key.Iteration},
+		ID:    run.HoldRequestID(in.Key, workflow.Now(ctx).Unix()), Kind: "hold",
+		Text:   fmt.Sprintf("%s on %v has been held for %s. Release it?", in.Action, in.Labels, in.For),
+		Levels: []task.Level{{Who: in.Pages}}, Quorum: 1, Silent: "keep", Opened: workflow.Now(ctx).UTC(),
+	})
+}
+
+func note(in run.HoldInput, what string) task.NoteRequest {
+	return task.NoteRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run}, ID: what + ":" + in.Key, Kind: what}
+}

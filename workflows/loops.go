@@ -1,0 +1,237 @@
+package workflows
+
+import (
+	"fmt"
+	"strconv"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/plan"
+)
+
+// foreach runs the body once per element and gives the results in the order of
+// the input, whatever order they ended in.
+func (it *interp) foreach(f frame, st *plan.Step) (result, error) {
+	items, err := it.elements(f, st)
+	if err != nil {
+		return result{}, err
+	}
+	rounds := make([]any, len(items))
+	var first error
+	one := func(ctx workflow.Context, i int) {
+		in := f
+		in.ctx = ctx
+		r, err := it.item(in, st, i, items[i])
+		rounds[i] = r
+		if err != nil && first == nil {
+			first = err
+		}
+	}
+	it.inTurns(f.ctx, len(items), st.Foreach.AtOnce, one, func() bool { return first != nil })
+	if first != nil {
+		return result{}, first
+	}
+	return summary(rounds), nil
+}
+
+func (it *interp) elements(f frame, st *plan.Step) ([]any, error) {
+	v, err := it.eval(f, st.Foreach.In)
+	if err != nil {
+		return nil, err
+	}
+	items, ok := v.([]any)
+	if !ok {
+		return nil, &stepError{task.Failure{Kind: "invalid", Message: "foreach needs a list"}}
+	}
+	if st.Foreach.Max > 0 && len(items) > st.Foreach.Max {
+		return nil, &stepError{task.Failure{Kind: "invalid", Message: fmt.Sprintf("foreach over %d elements; the playbook allows %d", len(items), st.Foreach.Max)}}
+	}
+	return items, nil
+}
+
+// inTurns calls one for 0…n-1, at most atOnce at a time, and starts no further
+// ones once halt says so. Those under way are waited for: nothing is left
+// running behind the step.
+func (it *interp) inTurns(ctx workflow.Context, n, atOnce int, one func(workflow.Context, int), halt func() bool) {
+	if atOnce <= 1 || n == 1 {
+		for i := range n {
+			if halt() || ctx.Err() != nil {
+				return
+			}
+			one(ctx, i)
+		}
+		return
+	}
+	sem := workflow.NewSemaphore(ctx, int64(atOnce))
+	wg := workflow.NewWaitGroup(ctx)
+	for i := range n {
+		if sem.Acquire(ctx, 1) != nil || halt() {
+			break
+		}
+		wg.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer wg.Done()
+			defer sem.Release(1)
+			one(ctx, i)
+		})
+	}
+	wg.Wait(ctx)
+}
+
+// item runs one round and makes its record. An error is returned only where it
+// shall end the loop.
+func (it *interp) item(f frame, st *plan.Step, i int, item any) (map[string]any, error) {
+	sc := f.sc.inner()
+	sc.locals[st.Foreach.Var] = item
+	n := &node{}
+	n.step.Path, n.step.Kind, n.step.Phase = st.Path, "item", string(st.Phase)
+	n.step.Iteration, n.step.Status, n.step.Began = strconv.Itoa(i), "running", workflow.Now(f.ctx).UTC()
+	n.step.Title = label(item)
+	f.node.children = append(f.node.children, n)
+
+	in := f.round(strconv.Itoa(i), sc, n)
+	res, err := it.bounded(in, st)
+	rec := map[string]any{"item": item, "index": int64(i), "ok": false}
+	fail, handled := failureOf(err)
+	switch {
+	case err == nil:
+		rec["ok"] = res.outcome.Happened()
+		rec["outcome"] = string(res.outcome)
+		it.outputs(rec, st, sc, res)
+		n.end(workflow.Now(f.ctx), string(res.outcome), res.detail)
+		return rec, nil
+	case handled:
+		rec["error"] = map[string]any{"kind": fail.Kind, "message": fail.Message}
+		rec["outcome"] = string(task.Failed)
+		n.end(workflow.Now(f.ctx), string(task.Failed), fail.Kind+": "+fail.Message)
+		if st.Foreach.OnItemError == plan.OnContinue {
+			return rec, nil
+		}
+	default:
+		n.end(workflow.Now(f.ctx), "ended", err.Error())
+	}
+	return rec, err
+}
+
+// outputs puts what a round gave into its record: `out`, or over a block the
+// inner ids beside `item`.
+func (it *interp) outputs(rec map[string]any, st *plan.Step, sc *scope, res result) {
+	if st.Kind != plan.Do {
+		if res.out != nil {
+			rec["out"] = res.out
+		}
+		return
+	}
+	for _, in := range st.Steps {
+		if v, ok := sc.steps[in.ID]; ok && in.ID != "" {
+			rec[in.ID] = v
+		}
+	}
+}
+
+// summary is the outcome of a loop: done where all rounds were, failed where
+// none was, partial between; skipped over nothing.
+func summary(rounds []any) result {
+	ok := 0
+	simulated := 0
+	for _, r := range rounds {
+		rec, _ := r.(map[string]any)
+		if rec["ok"] == true {
+			ok++
+		}
+		if rec["outcome"] == string(task.Simulated) {
+			simulated++
+		}
+	}
+	res := result{out: rounds, detail: fmt.Sprintf("%d of %d", ok, len(rounds))}
+	switch {
+	case len(rounds) == 0:
+		res.outcome = task.Skipped
+	case simulated == len(rounds):
+		res.outcome = task.Simulated
+	case ok == len(rounds):
+		res.outcome = task.Done
+	case ok == 0:
+		res.outcome = task.Failed
+	default:
+		res.outcome = task.Partial
+	}
+	return res
+}
+
+func label(v any) string {
+	switch x := v.(type) {
+	case kind.Handle:
+		return x.Label
+	case string:
+		return x
+	}
+	return ""
+}
+
+// repeat runs rounds until the condition holds: the first at once, the next
+// Every after the one before began its wait. Being late is never success.
+func (it *interp) repeat(f frame, st *plan.Step) (result, error) {
+	began := workflow.Now(f.ctx)
+	for round := 0; ; round++ {
+		sc := f.sc.inner()
+		n := &node{}
+		n.step.Path, n.step.Kind, n.step.Phase, n.step.Iteration = st.Path, "round", string(st.Phase), strconv.Itoa(round)
+		n.step.Status, n.step.Began = "running", workflow.Now(f.ctx).UTC()
+		f.node.children = append(f.node.children, n)
+		in := f.round(strconv.Itoa(round), sc, n)
+		res, err := it.bounded(in, st)
+		if err != nil {
+			n.end(workflow.Now(f.ctx), string(task.Failed), err.Error())
+			return result{}, err
+		}
+		rec := map[string]any{}
+		it.outputs(rec, st, sc, res)
+		done, err := it.truth(in, st.Repeat.Until)
+		if err != nil {
+			return result{}, err
+		}
+		n.end(workflow.Now(f.ctx), string(res.outcome), "")
+		if done {
+			return result{outcome: task.Done, out: rec, detail: fmt.Sprintf("%d rounds", round+1)}, nil
+		}
+		next := workflow.Now(f.ctx).Add(st.Repeat.Every)
+		over := st.Repeat.Within > 0 && next.After(began.Add(st.Repeat.Within))
+		if over || (st.Repeat.Max > 0 && round+1 >= st.Repeat.Max) {
+			res, again, err := it.late(f, st, rec, round+1)
+			if err != nil || !again {
+				return res, err
+			}
+			began = workflow.Now(f.ctx)
+		}
+		if err := workflow.Sleep(f.ctx, st.Repeat.Every); err != nil {
+			return result{}, temporal.NewCanceledError()
+		}
+	}
+}
+
+// late decides what happens when the rounds are used up; again means that a
+// person gave the loop as much time once more.
+func (it *interp) late(f frame, st *plan.Step, rec map[string]any, rounds int) (res result, again bool, err error) {
+	fail := task.Failure{Kind: "timeout", Message: fmt.Sprintf("the condition did not hold after %d rounds", rounds)}
+	switch st.Repeat.Late {
+	case plan.OnContinue:
+		return result{outcome: task.Failed, out: rec, detail: fail.Message}, false, nil
+	case plan.OnAsk:
+		choice, err := it.trouble(f, st, fail, []string{"retry", "skip", "stop"})
+		if err != nil {
+			return result{}, false, err
+		}
+		switch choice.choice {
+		case "retry":
+			return result{}, true, nil
+		case "skip":
+			return result{outcome: task.Skipped, out: rec, detail: choice.said()}, false, nil
+		}
+		return result{}, false, &ending{closing: closedFailed, reason: choice.said()}
+	}
+	return result{}, false, &stepError{fail}
+}

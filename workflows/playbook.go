@@ -1,0 +1,181 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+// Workflows holds what all workflows of a worker share.
+type Workflows struct {
+	Programs *Programs
+}
+
+// New makes the workflows of a worker.
+func New() *Workflows { return &Workflows{Programs: NewPrograms()} }
+
+// Registry is the part of worker.Worker that Register needs.
+type Registry interface {
+	RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions)
+}
+
+// Register makes the workflows known under their names.
+func (w *Workflows) Register(r Registry) {
+	r.RegisterWorkflowWithOptions(w.Playbook, workflow.RegisterOptions{Name: run.PlaybookWorkflow})
+	r.RegisterWorkflowWithOptions(Undo, workflow.RegisterOptions{Name: run.UndoWorkflow})
+	r.RegisterWorkflowWithOptions(Hold, workflow.RegisterOptions{Name: run.HoldWorkflow})
+}
+
+// interp is one run.
+type interp struct {
+	*program
+	in       run.Input
+	started  time.Time
+	inputs   map[string]any
+	settings map[string]any
+	// closing is what expressions see as run.closing; ended is set once the run
+	// is over.
+	closing, reason, ended string
+	phase                  plan.PhaseName
+	status                 string
+	root                   *node
+	// voted counts the Updates; whoever waits for people compares.
+	voted int
+	// asked counts the requests per place, for their ids.
+	asked map[string]int
+	// tried counts the generations of an effect per place.
+	tried map[string]int
+}
+
+// Playbook runs one playbook to its end. It fails only where the run could not
+// even begin; a run that failed returns a Result that says so.
+func (w *Workflows) Playbook(ctx workflow.Context, in run.Input) (run.Result, error) {
+	it := &interp{
+		in: in, started: workflow.Now(ctx).UTC(), inputs: map[string]any{}, settings: map[string]any{},
+		closing: closedCompleted, status: "running", root: &node{}, asked: map[string]int{}, tried: map[string]int{},
+	}
+	if err := it.handlers(ctx); err != nil {
+		return run.Result{}, err
+	}
+	if err := it.load(ctx, w.Programs); err != nil {
+		return run.Result{}, temporal.NewNonRetryableApplicationError(err.Error(), "plan", err)
+	}
+	f := frame{ctx: ctx, sc: newScope(), node: it.root}
+	it.phases(f)
+	return it.finish(f)
+}
+
+// handlers must be set before the run first waits: an Update that finds no
+// handler is rejected.
+func (it *interp) handlers(ctx workflow.Context) error {
+	if err := workflow.SetQueryHandler(ctx, run.QueryProgress, func() (run.Progress, error) { return it.progress(), nil }); err != nil {
+		return fmt.Errorf("set the progress query: %w", err)
+	}
+	return workflow.SetUpdateHandler(ctx, run.UpdateVoted, func(workflow.Context, run.Voted) error {
+		it.voted++
+		return nil
+	})
+}
+
+func (it *interp) load(ctx workflow.Context, programs *Programs) error {
+	if it.in.ABI != run.ABI {
+		return fmt.Errorf("the run was started for interpreter %d; this build knows %d", it.in.ABI, run.ABI)
+	}
+	raw := []byte(it.in.Plan)
+	if len(raw) == 0 {
+		var res task.LoadResult
+		if err := execute(ctx, task.LoadActivity, task.LoadRequest{Digest: it.in.Digest}, &res); err != nil {
+			return err
+		}
+		raw = res.Plan
+	}
+	pr, err := programs.get(it.in.Digest, raw)
+	if err != nil {
+		return err
+	}
+	it.program = pr
+	return nil
+}
+
+// phases runs all phases but review in order until one ends the run, and then
+// review.
+func (it *interp) phases(f frame) {
+	err := it.prepare(f)
+	for _, name := range plan.PhaseOrder() {
+		if err != nil || name == plan.Review {
+			break
+		}
+		it.phase = name
+		err = it.steps(f, it.phaseSteps(name))
+	}
+	it.close(err)
+	it.phase = plan.Review
+	// A cancelled run is reviewed too, so review has a context of its own.
+	f.ctx, _ = workflow.NewDisconnectedContext(f.ctx)
+	for i := range it.phaseSteps(plan.Review) {
+		steps := it.phaseSteps(plan.Review)[i : i+1]
+		if err := it.steps(f, steps); err != nil && it.reason == "" {
+			// One failed step of a review does not keep the others from running.
+			it.reason = "review: " + err.Error()
+		}
+	}
+}
+
+func (it *interp) phaseSteps(name plan.PhaseName) []plan.Step {
+	for _, p := range it.plan.Phases {
+		if p.Name == name {
+			return p.Steps
+		}
+	}
+	return nil
+}
+
+// close decides how the run ends from what ended its phases.
+func (it *interp) close(err error) {
+	var en *ending
+	switch {
+	case err == nil:
+	case errors.As(err, &en):
+		it.closing, it.reason = en.closing, en.reason
+	case temporal.IsCanceledError(err):
+		it.closing, it.reason = closedCancelled, "cancelled"
+	default:
+		it.closing, it.reason = closedFailed, err.Error()
+	}
+}
+
+// finish makes the result and records it.
+func (it *interp) finish(f frame) (run.Result, error) {
+	it.ended, it.status, it.phase = it.closing, "ended", ""
+	res := run.Result{Closing: it.closing, Reason: it.reason, Tree: it.progress()}
+	if it.closing == closedCompleted && len(it.plan.Outputs) > 0 {
+		out := map[string]any{}
+		for _, o := range it.plan.Outputs {
+			if v, err := it.value(f, o.Value); err == nil && v != nil {
+				out[o.Name] = v
+			}
+		}
+		raw, err := kind.Canonical(out)
+		if err == nil {
+			res.Outputs = raw
+		}
+	}
+	err := execute(f.ctx, task.EndActivity, task.EndRequest{Place: it.place(f, nil), Result: res}, nil)
+	return res, err
+}
+
+func (it *interp) place(f frame, st *plan.Step) task.Place {
+	p := task.Place{Tenant: it.in.Tenant, Run: it.in.Run, Playbook: it.in.Playbook, Digest: it.in.Digest, Iteration: f.iter, Phase: string(it.phase)}
+	if st != nil {
+		p.Step, p.Phase = st.Path, string(st.Phase)
+	}
+	return p
+}

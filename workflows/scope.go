@@ -1,0 +1,192 @@
+package workflows
+
+import (
+	"maps"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/expr"
+	"github.com/quell-soar/quell/playbooks/plan"
+)
+
+// scope is what expressions see at one place: the results of steps so far and
+// the loop variables. The rounds of a loop each have a scope of their own.
+type scope struct {
+	steps, outcome, errors, locals map[string]any
+}
+
+func newScope() *scope {
+	return &scope{steps: map[string]any{}, outcome: map[string]any{}, errors: map[string]any{}, locals: map[string]any{}}
+}
+
+// inner is a scope that starts with what s sees and whose results stay inside.
+// The clones are read by name only, so their order cannot show.
+func (s *scope) inner() *scope {
+	return &scope{steps: maps.Clone(s.steps), outcome: maps.Clone(s.outcome), errors: maps.Clone(s.errors), locals: maps.Clone(s.locals)}
+}
+
+// frame is where execution stands: cancellation, scope, place and mode.
+type frame struct {
+	ctx  workflow.Context
+	sc   *scope
+	iter string
+	node *node
+	// sealed are the effects that an approval around this place covers, by
+	// place; nil where there is none.
+	sealed *seal
+}
+
+// round returns the frame of one round of a loop.
+func (f frame) round(index string, sc *scope, n *node) frame {
+	if f.iter != "" {
+		index = f.iter + "." + index
+	}
+	f.iter, f.sc, f.node = index, sc, n
+	return f
+}
+
+func (it *interp) vars(f frame) expr.Scope {
+	return expr.Scope{
+		Inputs: it.inputs, Settings: it.settings,
+		Steps: f.sc.steps, Outcome: f.sc.outcome, Errors: f.sc.errors, Locals: f.sc.locals,
+		Run: it.runVars(), Now: workflow.Now(f.ctx).UTC(),
+	}
+}
+
+// runVars is the root `run` of expressions.
+func (it *interp) runVars() map[string]any {
+	return map[string]any{
+		"id": it.in.Run, "playbook": it.in.Playbook, "incident": it.in.Incident,
+		"started": it.started, "closing": it.closing, "open": []any{},
+	}
+}
+
+func (it *interp) eval(f frame, ref plan.ExprRef) (any, error) {
+	v, err := it.set.Eval(ref, it.vars(f))
+	return v, asFailure(err)
+}
+
+func (it *interp) truth(f frame, ref plan.ExprRef) (bool, error) {
+	b, err := it.set.Bool(ref, it.vars(f))
+	return b, asFailure(err)
+}
+
+func (it *interp) value(f frame, v plan.Value) (any, error) {
+	x, err := it.set.Value(v, it.vars(f))
+	return x, asFailure(err)
+}
+
+// text evaluates a value and writes it as people read it.
+func (it *interp) text(f frame, v *plan.Value) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	x, err := it.value(f, *v)
+	if err != nil {
+		return "", err
+	}
+	return expr.Text(x), nil
+}
+
+// record stores how a step ended under its id.
+func (f frame) record(st *plan.Step, o task.Outcome, result any, fail *task.Failure) {
+	if st.ID == "" {
+		return
+	}
+	f.sc.outcome[st.ID] = string(o)
+	delete(f.sc.errors, st.ID)
+	delete(f.sc.steps, st.ID)
+	if result != nil {
+		f.sc.steps[st.ID] = result
+	}
+	if fail != nil {
+		f.sc.errors[st.ID] = map[string]any{"kind": fail.Kind, "message": fail.Message}
+	}
+}
+
+// prepare decodes what the run was started with and fills defaults in.
+func (it *interp) prepare(f frame) error {
+	if err := it.decodeNamed(it.in.Settings, it.settings, func(name string) (kind.Type, bool) {
+		for _, s := range it.plan.Settings {
+			if s.Name == name {
+				return s.Type, true
+			}
+		}
+		return kind.Type{}, false
+	}); err != nil {
+		return err
+	}
+	for _, s := range it.plan.Settings {
+		if err := it.fill(f, it.settings, s.Name, s.Default); err != nil {
+			return err
+		}
+	}
+	if err := it.decodeNamed(it.in.Inputs, it.inputs, func(name string) (kind.Type, bool) {
+		for _, i := range it.plan.Inputs {
+			if i.Name == name {
+				return i.Type, true
+			}
+		}
+		return kind.Type{}, false
+	}); err != nil {
+		return err
+	}
+	for _, i := range it.plan.Inputs {
+		if err := it.fill(f, it.inputs, i.Name, i.Default); err != nil {
+			return err
+		}
+	}
+	for id := range it.ids { // sets one value each: no order shows
+		f.sc.outcome[id] = string(task.Skipped)
+	}
+	return nil
+}
+
+func (it *interp) decodeNamed(raw []byte, into map[string]any, typeOf func(string) (kind.Type, bool)) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	fields := make([]kind.Field, 0, len(it.plan.Inputs)+len(it.plan.Settings))
+	for _, i := range it.plan.Inputs {
+		if t, ok := typeOf(i.Name); ok {
+			fields = append(fields, kind.Field{Name: i.Name, Type: t, Optional: true})
+		}
+	}
+	for _, s := range it.plan.Settings {
+		if t, ok := typeOf(s.Name); ok {
+			fields = append(fields, kind.Field{Name: s.Name, Type: t, Optional: true})
+		}
+	}
+	v, err := kind.Decode(kind.RecordOf(fields...), raw)
+	if err != nil {
+		return &stepError{task.Failure{Kind: "invalid", Message: "inputs: " + err.Error()}}
+	}
+	for _, fd := range fields {
+		if x, ok := v.(map[string]any)[fd.Name]; ok {
+			into[fd.Name] = x
+		}
+	}
+	return nil
+}
+
+func (it *interp) fill(f frame, into map[string]any, name string, def *plan.Value) error {
+	if _, ok := into[name]; ok || def == nil {
+		return nil
+	}
+	v, err := it.value(f, *def)
+	if err != nil {
+		return err
+	}
+	if v != nil {
+		into[name] = v
+	}
+	return nil
+}
+
+// until returns how long it is from now to at, never negative.
+func until(ctx workflow.Context, at time.Time) time.Duration {
+	return max(0, at.Sub(workflow.Now(ctx)))
+}
