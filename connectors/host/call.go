@@ -56,7 +56,7 @@ func (h *Host) call(ctx context.Context, instance string, r spec.Request, p Perm
 	if !h.enter() {
 		return spec.Reply{}, spec.Errorf(spec.Unavailable, "connector instance %s: the host is being stopped", instance)
 	}
-	defer h.calls.Done()
+	defer h.leave()
 	c := &pending{host: h, inst: i, req: r, permit: p, wait: wait}
 	reply, err := c.run(ctx)
 	if err != nil {
@@ -302,7 +302,7 @@ func (h *Host) Check(ctx context.Context, instance string) []sdk.Finding {
 	if !h.enter() {
 		return failed(spec.Errorf(spec.Unavailable, "the host is being stopped"))
 	}
-	defer h.calls.Done()
+	defer h.leave()
 	ctx, cancel := context.WithTimeout(ctx, h.opts.OpenTimeout)
 	defer cancel()
 	l, e := i.acquire(ctx, h.closing, h.opts.ReadyWait)

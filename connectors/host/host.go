@@ -19,7 +19,8 @@ type Host struct {
 	started bool
 	closed  bool
 	// calls are the calls that run; Close waits for them.
-	calls sync.WaitGroup
+	calls   sync.WaitGroup
+	running int
 	// closing ends when calls must not wait any longer.
 	closing chan struct{}
 	// end stops the owners.
@@ -137,5 +138,20 @@ func (h *Host) enter() bool {
 		return false
 	}
 	h.calls.Add(1)
+	h.running++
 	return true
+}
+
+func (h *Host) leave() {
+	h.mu.Lock()
+	h.running--
+	h.mu.Unlock()
+	h.calls.Done()
+}
+
+// Running is how many calls and checks run or wait now, over all instances.
+func (h *Host) Running() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.running
 }
