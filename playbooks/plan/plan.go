@@ -41,6 +41,9 @@ type Plan struct {
 	// Actions are the actions that the plan uses, with what it relies on,
 	// sorted by name.
 	Actions []Action `json:"actions,omitempty"`
+	// Results are the ids that expressions know under steps, outcome and errors,
+	// sorted by id.
+	Results []Result `json:"results,omitempty"`
 	// Exprs are the expressions; a node refers to one by its index.
 	Exprs []Expr `json:"exprs,omitempty"`
 }
@@ -137,6 +140,14 @@ type Expr struct {
 	Uses []string `json:"uses,omitempty"`
 }
 
+// Result is what one id means to expressions.
+type Result struct {
+	ID string `json:"id"`
+	// Type is the type of steps.ID; Kind "" means that the step has an outcome
+	// and no result.
+	Type kind.Type `json:"type"`
+}
+
 // ExprRef is an index into Plan.Exprs.
 type ExprRef int
 
@@ -173,15 +184,14 @@ type Output struct {
 }
 
 // Encode writes the plan's canonical bytes: JSON with struct fields in their
-// declared order, without HTML escapes and without maps.
+// declared order and without maps. It keeps encoding/json's escapes of <, > and
+// &, so that the bytes stay the same when they travel inside another document.
 func (p *Plan) Encode() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(p); err != nil {
+	raw, err := json.Marshal(p)
+	if err != nil {
 		return nil, fmt.Errorf("encode plan %s: %w", p.Playbook, err)
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return raw, nil
 }
 
 // Digest is the SHA-256 of the canonical bytes, in hex.
