@@ -28,6 +28,9 @@ type shown struct {
 // approve asks before the effects of a step. It returns the seal to act under,
 // or a result where the step shall not act.
 func (it *interp) approve(f frame, st *plan.Step) (*seal, *result, error) {
+	if it.in.Mode == modeObserve {
+		return nil, nil, nil // nothing will be done, so nobody is woken
+	}
 	if st.Approve.When != nil {
 		needed, err := it.truth(f, *st.Approve.When)
 		if err != nil || !needed {
@@ -92,6 +95,54 @@ func (it *interp) verdict(a *plan.Approve, s *seal, t task.TallyResult) (*seal, 
 		return nil, nil, &stepError{task.Failure{Kind: "denied", Message: said(t)}}
 	}
 	return nil, nil, &ending{closing: closedDenied, reason: said(t)}
+}
+
+// The modes of a run and of a connector instance; the lowest wins.
+const (
+	modeObserve = "observe"
+	modeAsk     = "ask"
+)
+
+// mode is the mode of an effect on an instance, as it was when the run began.
+// The effects store has the last word: it knows the modes of now.
+func (it *interp) mode(instance string) string {
+	m := it.in.Mode
+	for _, b := range it.in.Bindings {
+		if b.Instance != instance {
+			continue
+		}
+		if b.Mode == modeObserve || (b.Mode == modeAsk && m != modeObserve) {
+			m = b.Mode
+		}
+	}
+	return m
+}
+
+// permitted makes sure that a person approved an effect where one must: where
+// the step is under an approval, and in mode ask everywhere. It returns the
+// seal to act under, or a result where the step shall not act.
+func (it *interp) permitted(f frame, st *plan.Step, c call) (*seal, *result, error) {
+	switch {
+	case f.sealed != nil:
+		res, err := it.covered(f, st, c)
+		return f.sealed, res, err
+	case it.mode(c.instance) != modeAsk:
+		return nil, nil, nil
+	}
+	e, err := showEffect(f, st, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := kind.Canonical(title(st) + "?")
+	if err != nil {
+		return nil, nil, asFailure(err)
+	}
+	by := *st
+	by.Approve = &plan.Approve{
+		Ask:  plan.Value{Literal: text, Type: kind.Of(kind.String)},
+		From: []plan.Level{{Who: it.troubleshooters(st)}}, Quorum: 1, Denied: plan.OnStop, Silent: plan.OnStop,
+	}
+	return it.ask(f, st, &by, []shown{e})
 }
 
 // covered checks an effect that is about to happen against the seal around it.

@@ -45,8 +45,11 @@ func asFailure(err error) error {
 }
 
 // failureOf returns the failure inside err, if err is one that on_error may
-// handle. Cancellations and endings are not.
+// handle. Cancellations and endings are not, nor is nil.
 func failureOf(err error) (*task.Failure, bool) {
+	if err == nil {
+		return nil, false
+	}
 	var se *stepError
 	if errors.As(err, &se) {
 		return &se.Failure, true

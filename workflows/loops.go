@@ -19,7 +19,7 @@ func (it *interp) foreach(f frame, st *plan.Step) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	rounds := make([]any, len(items))
+	rounds := make([]round, len(items))
 	var first error
 	one := func(ctx workflow.Context, i int) {
 		in := f
@@ -81,9 +81,16 @@ func (it *interp) inTurns(ctx workflow.Context, n, atOnce int, one func(workflow
 	wg.Wait(ctx)
 }
 
+// round is one round of a foreach: its record, as expressions see it, and its
+// outcome.
+type round struct {
+	rec     map[string]any
+	outcome task.Outcome
+}
+
 // item runs one round and makes its record. An error is returned only where it
 // shall end the loop.
-func (it *interp) item(f frame, st *plan.Step, i int, item any) (map[string]any, error) {
+func (it *interp) item(f frame, st *plan.Step, i int, item any) (round, error) {
 	sc := f.sc.inner()
 	sc.locals[st.Foreach.Var] = item
 	n := &node{}
@@ -94,26 +101,25 @@ func (it *interp) item(f frame, st *plan.Step, i int, item any) (map[string]any,
 
 	in := f.round(strconv.Itoa(i), sc, n)
 	res, err := it.bounded(in, st)
-	rec := map[string]any{"item": item, "index": int64(i), "ok": false}
+	r := round{rec: map[string]any{"item": item, "index": int64(i), "ok": false}, outcome: task.Failed}
 	fail, handled := failureOf(err)
 	switch {
 	case err == nil:
-		rec["ok"] = res.outcome.Happened()
-		rec["outcome"] = string(res.outcome)
-		it.outputs(rec, st, sc, res)
+		r.outcome = res.outcome
+		r.rec["ok"] = res.outcome.Happened()
+		it.outputs(r.rec, st, sc, res)
 		n.end(workflow.Now(f.ctx), string(res.outcome), res.detail)
-		return rec, nil
+		return r, nil
 	case handled:
-		rec["error"] = map[string]any{"kind": fail.Kind, "message": fail.Message}
-		rec["outcome"] = string(task.Failed)
+		r.rec["error"] = map[string]any{"kind": fail.Kind, "message": fail.Message}
 		n.end(workflow.Now(f.ctx), string(task.Failed), fail.Kind+": "+fail.Message)
 		if st.Foreach.OnItemError == plan.OnContinue {
-			return rec, nil
+			return r, nil
 		}
 	default:
 		n.end(workflow.Now(f.ctx), "ended", err.Error())
 	}
-	return rec, err
+	return r, err
 }
 
 // outputs puts what a round gave into its record: `out`, or over a block the
@@ -134,19 +140,19 @@ func (it *interp) outputs(rec map[string]any, st *plan.Step, sc *scope, res resu
 
 // summary is the outcome of a loop: done where all rounds were, failed where
 // none was, partial between; skipped over nothing.
-func summary(rounds []any) result {
-	ok := 0
-	simulated := 0
-	for _, r := range rounds {
-		rec, _ := r.(map[string]any)
-		if rec["ok"] == true {
+func summary(rounds []round) result {
+	ok, simulated := 0, 0
+	list := make([]any, len(rounds))
+	for i, r := range rounds {
+		list[i] = r.rec
+		if r.rec["ok"] == true {
 			ok++
 		}
-		if rec["outcome"] == string(task.Simulated) {
+		if r.outcome == task.Simulated {
 			simulated++
 		}
 	}
-	res := result{out: rounds, detail: fmt.Sprintf("%d of %d", ok, len(rounds))}
+	res := result{out: list, detail: fmt.Sprintf("%d of %d", ok, len(rounds))}
 	switch {
 	case len(rounds) == 0:
 		res.outcome = task.Skipped

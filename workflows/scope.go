@@ -59,8 +59,8 @@ func (it *interp) vars(f frame) expr.Scope {
 // runVars is the root `run` of expressions.
 func (it *interp) runVars() map[string]any {
 	return map[string]any{
-		"id": it.in.Run, "playbook": it.in.Playbook, "incident": it.in.Incident,
-		"started": it.started, "closing": it.closing, "open": []any{},
+		"id": it.in.Run, "playbook": it.in.Playbook, "incident": it.in.Incident, "actor": it.in.Trigger.Actor,
+		"started": it.started, "mode": it.in.Mode, "trigger": it.in.Trigger.Kind, "closing": it.closing,
 	}
 }
 

@@ -153,12 +153,11 @@ func (it *interp) output(a spec.Action, o task.Outcome, raw []byte, detail strin
 // effect brings an effect about: approval where the seal around does not cover
 // it, hold, act, and a person where it went wrong.
 func (it *interp) effect(f frame, st *plan.Step, c call) (result, error) {
-	if f.sealed != nil {
-		res, err := it.covered(f, st, c)
-		if err != nil || res != nil {
-			return deref(res), err
-		}
+	sealed, res, err := it.permitted(f, st, c)
+	if err != nil || res != nil {
+		return deref(res), err
 	}
+	f.sealed = sealed
 	for {
 		key := it.key(f, st)
 		res, err := it.attempt(f, st, c, key)
@@ -199,7 +198,7 @@ func (it *interp) attempt(f frame, st *plan.Step, c call, key run.Key) (task.Act
 	if st.Retry != nil {
 		req.Attempts, req.Wait = st.Retry.Attempts, st.Retry.Wait
 	}
-	held := st.Hold != nil
+	held := st.Hold != nil && it.mode(c.instance) != modeObserve
 	if held {
 		if err := it.startHold(f, st, c, key); err != nil {
 			return task.ActResult{}, err
@@ -222,7 +221,8 @@ func (it *interp) wrong(f frame, st *plan.Step, key run.Key, res task.ActResult)
 	if res.Failure != nil {
 		fail = *res.Failure
 	}
-	if st.OnError != plan.OnAsk {
+	item := st.Foreach != nil && st.Foreach.OnItemError == plan.OnContinue
+	if st.OnError != plan.OnAsk || (item && res.Outcome != task.Unknown) {
 		if res.Outcome == task.Refused || res.Outcome == task.Unknown {
 			fail.Kind = string(res.Outcome)
 		}

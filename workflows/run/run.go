@@ -39,10 +39,12 @@ type Input struct {
 	Mode string `json:"mode"`
 }
 
-// Binding says which instance serves an action.
+// Binding says which instance serves an action, and in which mode that instance
+// was when the run began.
 type Binding struct {
 	Action   string `json:"action"`
 	Instance string `json:"instance"`
+	Mode     string `json:"mode,omitempty"`
 }
 
 // Trigger says what started a run.

@@ -1,0 +1,342 @@
+package workflows
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+// world answers the activities of a run in memory: what it is asked, and a
+// script of what goes wrong.
+type world struct {
+	t     *testing.T
+	acts  []string // "isolate:do", in order
+	opens []task.OpenRequest
+	notes []string
+	ended *run.Result
+	// outcome and fail script the answer to an action's n-th call.
+	act   func(q task.ActRequest) task.ActResult
+	read  func(q task.ReadRequest) task.ReadResult
+	tally func(q task.TallyRequest) task.TallyResult
+	stack []task.StackItem
+}
+
+func (w *world) register(env *testsuite.TestWorkflowEnvironment) {
+	reg := func(name string, f any) { env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name}) }
+	reg(task.ReadActivity, func(_ context.Context, q task.ReadRequest) (task.ReadResult, error) { return w.read(q), nil })
+	reg(task.ActActivity, func(_ context.Context, q task.ActRequest) (task.ActResult, error) {
+		w.acts = append(w.acts, fmt.Sprintf("%s:%s:%d", q.Key.Step, q.Key.Direction, q.Key.Generation))
+		return w.act(q), nil
+	})
+	reg(task.StackActivity, func(context.Context, task.StackRequest) (task.StackResult, error) {
+		return task.StackResult{Items: w.stack}, nil
+	})
+	reg(task.HeldActivity, func(context.Context, task.HeldRequest) (task.HeldResult, error) { return task.HeldResult{}, nil })
+	reg(task.OpenActivity, func(_ context.Context, q task.OpenRequest) error { w.opens = append(w.opens, q); return nil })
+	reg(task.TallyActivity, func(_ context.Context, q task.TallyRequest) (task.TallyResult, error) { return w.tally(q), nil })
+	reg(task.CloseActivity, func(context.Context, task.CloseRequest) error { return nil })
+	reg(task.ResolveActivity, func(_ context.Context, q task.ResolveRequest) error {
+		w.notes = append(w.notes, "resolve:"+q.As)
+		return nil
+	})
+	reg(task.NoteActivity, func(_ context.Context, q task.NoteRequest) error { w.notes = append(w.notes, q.Kind); return nil })
+	reg(task.EndActivity, func(_ context.Context, q task.EndRequest) error { w.ended = &q.Result; return nil })
+	reg(task.ReportActivity, func(context.Context, task.ReportRequest) (task.ReportResult, error) {
+		w.notes = append(w.notes, "report")
+		return task.ReportResult{Seq: 1, Digest: "d"}, nil
+	})
+}
+
+type quiet struct{}
+
+func (quiet) Debug(string, ...any) {}
+func (quiet) Info(string, ...any)  {}
+func (quiet) Warn(string, ...any)  {}
+func (quiet) Error(string, ...any) {}
+
+func isolate() spec.Action {
+	return spec.Action{
+		Name: "edr.isolate_host", Class: spec.Idempotent, ReadBack: spec.Strong, Reversal: spec.Exact, Inverse: "edr.release_host",
+		Inputs:   []kind.Field{{Name: "host", Type: kind.Of(kind.Hostname)}},
+		Outputs:  []kind.Field{{Name: "state", Type: kind.Of(kind.String)}},
+		Deadline: time.Second, Targets: "host",
+	}
+}
+
+func lookup() spec.Action {
+	return spec.Action{
+		Name: "intel.lookup_hash", Class: spec.Read, Deadline: time.Second, Quick: true,
+		Inputs:  []kind.Field{{Name: "value", Type: kind.Of(kind.String)}},
+		Outputs: []kind.Field{{Name: "verdict", Type: kind.Of(kind.String)}},
+	}
+}
+
+func text(s string) *plan.Value {
+	raw, _ := kind.Canonical(s)
+	return &plan.Value{Literal: raw, Type: kind.Of(kind.String)}
+}
+
+func isolateStep(mod func(*plan.Step)) plan.Step {
+	st := plan.Step{
+		Kind: plan.Uses, Path: "contain.isolate", ID: "isolate", Phase: plan.Contain, OnError: plan.OnAsk,
+		Action: &plan.ActionCall{Name: "edr.isolate_host", Effect: true, Reads: []string{"*"}, With: []plan.NamedValue{{Name: "host", Value: plan.Value{Literal: json.RawMessage(`"ws-1"`), Type: kind.Of(kind.Hostname)}}}},
+	}
+	if mod != nil {
+		mod(&st)
+	}
+	return st
+}
+
+func reportStep() plan.Step {
+	return plan.Step{Kind: plan.Report, Path: "review.pir", Phase: plan.Review, OnError: plan.OnFail, Text: text("pir")}
+}
+
+func results() []plan.Result {
+	out := kind.RecordOf(kind.Field{Name: "verdict", Type: kind.Of(kind.String)})
+	item := kind.RecordOf(
+		kind.Field{Name: "item", Type: kind.Of(kind.String)}, kind.Field{Name: "index", Type: kind.Of(kind.Int)},
+		kind.Field{Name: "ok", Type: kind.Of(kind.Boolean)}, kind.Field{Name: "out", Type: out, Optional: true})
+	return []plan.Result{{ID: "scan", Type: out}, {ID: "verdicts", Type: kind.ListOf(item)}}
+}
+
+// play runs a plan of contain steps against a world and returns how it ended.
+func play(t *testing.T, w *world, mode string, exprs []plan.Expr, steps ...plan.Step) run.Result {
+	t.Helper()
+	w.t = t
+	if w.act == nil {
+		w.act = func(task.ActRequest) task.ActResult {
+			return task.ActResult{Outcome: task.Done, Output: []byte(`{"state":"isolated"}`), Held: true}
+		}
+	}
+	if w.read == nil {
+		w.read = func(task.ReadRequest) task.ReadResult { return task.ReadResult{Output: []byte(`{"verdict":"bad"}`)} }
+	}
+	if w.tally == nil {
+		w.tally = func(task.TallyRequest) task.TallyResult {
+			return task.TallyResult{State: "approved", By: []string{"lena"}}
+		}
+	}
+	p := &plan.Plan{
+		Format: plan.Format, Language: 1, Playbook: "p",
+		Phases: []plan.Phase{{Name: plan.Contain, Steps: steps}, {Name: plan.Review, Steps: []plan.Step{reportStep()}}},
+		Exprs:  exprs, Results: results(),
+		Actions: []plan.Action{
+			{Name: "edr.isolate_host", Schema: isolate().SchemaDigest(), Spec: isolate()},
+			{Name: "intel.lookup_hash", Schema: lookup().SchemaDigest(), Spec: lookup()},
+		},
+	}
+	raw, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(quiet{})
+	env := suite.NewTestWorkflowEnvironment()
+	New().Register(env)
+	w.register(env)
+	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil).Maybe()
+	env.OnWorkflow(run.HoldWorkflow, mock.Anything, mock.Anything).Return(func(workflow.Context, run.HoldInput) (string, error) { return "", nil }).Maybe()
+	env.ExecuteWorkflow(run.PlaybookWorkflow, run.Input{
+		ABI: run.ABI, Tenant: "default", Run: "p/x/1", Playbook: "p", Digest: plan.DigestOf(raw), Plan: raw,
+		Inputs: []byte("{}"), Mode: mode, Incident: "INC-1", Trigger: run.Trigger{Kind: "manual", Actor: "ann"},
+		Bindings: []run.Binding{{Action: "edr.isolate_host", Instance: "falcon"}, {Action: "intel.lookup_hash", Instance: "vt"}},
+	})
+	if !env.IsWorkflowCompleted() {
+		t.Fatal("the run did not end")
+	}
+	if err := env.GetWorkflowError(); err != nil {
+		var pe *temporal.PanicError
+		if errors.As(err, &pe) {
+			t.Log(pe.StackTrace())
+		}
+		t.Fatal(err)
+	}
+	var res run.Result
+	if err := env.GetWorkflowResult(&res); err != nil {
+		t.Fatal(err)
+	}
+	if w.ended == nil || w.ended.Closing != res.Closing {
+		t.Fatalf("the end was not recorded: %v", w.ended)
+	}
+	if len(w.notes) == 0 || w.notes[len(w.notes)-1] != "report" {
+		t.Fatalf("review did not run: %v", w.notes)
+	}
+	return res
+}
+
+func TestEffectOutcomes(t *testing.T) {
+	answer := func(choice string) func(task.TallyRequest) task.TallyResult {
+		return func(task.TallyRequest) task.TallyResult {
+			return task.TallyResult{State: "approved", By: []string{"lena"}, Answer: []byte(fmt.Sprintf(`{"choice":%q}`, choice))}
+		}
+	}
+	first := func(r task.ActResult) func(task.ActRequest) task.ActResult {
+		n := 0
+		return func(task.ActRequest) task.ActResult {
+			if n++; n == 1 {
+				return r
+			}
+			return task.ActResult{Outcome: task.Done}
+		}
+	}
+	failed := task.ActResult{Outcome: task.Failed, Failure: &task.Failure{Kind: "permission", Message: "no"}}
+	unknown := task.ActResult{Outcome: task.Unknown, Detail: "the answer was lost"}
+	refused := task.ActResult{Outcome: task.Refused, Detail: "kill switch"}
+	for _, c := range []struct {
+		name    string
+		act     task.ActResult
+		onError plan.OnError
+		choice  string
+		closing string
+		acts    int
+		asked   int
+		notes   string
+	}{
+		{"done", task.ActResult{Outcome: task.Done}, plan.OnAsk, "", "completed", 1, 0, "report"},
+		{"already", task.ActResult{Outcome: task.Already}, plan.OnAsk, "", "completed", 1, 0, "report"},
+		{"failed, fail", failed, plan.OnFail, "", "failed", 1, 0, "report"},
+		{"failed, continue", failed, plan.OnContinue, "", "completed", 1, 0, "report"},
+		{"failed, person retries", failed, plan.OnAsk, "retry", "completed", 2, 1, "report"},
+		{"failed, person skips", failed, plan.OnAsk, "skip", "completed", 1, 1, "report"},
+		{"failed, person stops", failed, plan.OnAsk, "stop", "failed", 1, 1, "report"},
+		{"refused, person skips", refused, plan.OnAsk, "skip", "completed", 1, 1, "report"},
+		{"unknown, it was done", unknown, plan.OnAsk, "done", "completed", 1, 1, "resolve:done report"},
+		{"unknown, it was not", unknown, plan.OnAsk, "not_done", "completed", 2, 1, "resolve:not_done report"},
+		{"unknown, stop", unknown, plan.OnAsk, "stop", "failed", 1, 1, "report"},
+		{"unknown, fail", unknown, plan.OnFail, "", "failed", 1, 0, "report"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := &world{act: first(c.act), tally: answer(c.choice)}
+			res := play(t, w, "act", nil, isolateStep(func(s *plan.Step) { s.OnError = c.onError }))
+			if res.Closing != c.closing || len(w.acts) != c.acts || len(w.opens) != c.asked || strings.Join(w.notes, " ") != c.notes {
+				t.Errorf("closing %s, acts %v, asked %d, notes %v", res.Closing, w.acts, len(w.opens), w.notes)
+			}
+			if c.asked > 0 && strings.HasPrefix(c.name, "unknown") && strings.Contains(string(w.opens[0].Fields), "retry") {
+				t.Errorf("retry was offered while unknown: %s", w.opens[0].Fields)
+			}
+			if c.acts == 2 && w.acts[0] == w.acts[1] {
+				t.Errorf("a deliberate repetition has the same key: %v", w.acts)
+			}
+		})
+	}
+}
+
+func TestApproval(t *testing.T) {
+	approve := func(denied, silent plan.OnError) func(*plan.Step) {
+		return func(s *plan.Step) {
+			s.Approve = &plan.Approve{Ask: *text("Isolate?"), From: []plan.Level{{Who: []string{"ir-lead"}, Within: 10 * time.Minute}}, Quorum: 1, Denied: denied, Silent: silent}
+		}
+	}
+	for _, c := range []struct {
+		name           string
+		denied, silent plan.OnError
+		state          string
+		closing        string
+		acts           int
+	}{
+		{"approved", plan.OnStop, plan.OnStop, "approved", "completed", 1},
+		{"denied stop", plan.OnStop, plan.OnAct, "denied", "denied", 0},
+		{"denied skip", plan.OnSkip, plan.OnAct, "denied", "completed", 0},
+		{"denied fail", plan.OnFail, plan.OnAct, "denied", "failed", 0},
+		{"silent stop", plan.OnSkip, plan.OnStop, "expired", "denied", 0},
+		{"silent skip", plan.OnStop, plan.OnSkip, "expired", "completed", 0},
+		{"silent fail", plan.OnStop, plan.OnFail, "expired", "failed", 0},
+		{"silent act", plan.OnStop, plan.OnAct, "expired", "completed", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var w *world
+			w = &world{tally: func(q task.TallyRequest) task.TallyResult {
+				deadline := w.opens[0].Opened.Add(10 * time.Minute)
+				if c.state == "expired" && q.Now.Before(deadline) {
+					return task.TallyResult{State: "open", Next: deadline}
+				}
+				return task.TallyResult{State: c.state, By: []string{"lena"}}
+			}}
+			res := play(t, w, "act", nil, isolateStep(approve(c.denied, c.silent)))
+			if res.Closing != c.closing || len(w.acts) != c.acts {
+				t.Errorf("closing %s (%s), acts %v", res.Closing, res.Reason, w.acts)
+			}
+			o := w.opens[0]
+			if o.Seal == "" || o.Requester != "ann" || !strings.Contains(string(o.Show), "ws-1") {
+				t.Errorf("what was shown: %+v", o)
+			}
+		})
+	}
+}
+
+func TestModes(t *testing.T) {
+	w := &world{act: func(task.ActRequest) task.ActResult { return task.ActResult{Outcome: task.Simulated} }}
+	res := play(t, w, "observe", nil, isolateStep(func(s *plan.Step) {
+		s.Approve = &plan.Approve{Ask: *text("?"), From: []plan.Level{{Who: []string{"x"}}}, Quorum: 1, Denied: plan.OnStop, Silent: plan.OnStop}
+	}))
+	if res.Closing != "completed" || len(w.opens) != 0 || res.Tree.Steps[0].Status != "simulated" {
+		t.Errorf("observe woke %d people and ended %s", len(w.opens), res.Closing)
+	}
+	w = &world{}
+	res = play(t, w, "ask", nil, isolateStep(nil))
+	if res.Closing != "completed" || len(w.opens) != 1 || w.opens[0].Kind != "approval" {
+		t.Errorf("ask mode asked %d", len(w.opens))
+	}
+}
+
+func TestLoops(t *testing.T) {
+	exprs := []plan.Expr{
+		{Text: `["a","b","c"]`, Type: kind.ListOf(kind.Of(kind.String)), Line: 1, Column: 1},
+		{Text: `h`, Type: kind.Of(kind.String), Line: 1, Column: 1},
+		{Text: `steps.scan.verdict == "clean"`, Type: kind.Of(kind.Boolean), Line: 1, Column: 1},
+		{Text: `outcome.verdicts == "partial" && steps.verdicts[1].ok == false && steps.verdicts[2].out.verdict == "bad"`, Type: kind.Of(kind.Boolean), Line: 1, Column: 1},
+	}
+	ref := func(i int) *plan.ExprRef { r := plan.ExprRef(i); return &r }
+	n := 0
+	w := &world{read: func(q task.ReadRequest) task.ReadResult {
+		if strings.Contains(string(q.Inputs), `"b"`) {
+			return task.ReadResult{Failure: &task.Failure{Kind: "not_found", Message: "no such"}}
+		}
+		if q.Step == "contain.clean.scan" {
+			if n++; n == 3 {
+				return task.ReadResult{Output: []byte(`{"verdict":"clean"}`)}
+			}
+		}
+		return task.ReadResult{Output: []byte(`{"verdict":"bad"}`)}
+	}}
+	look := func(path, id string, v plan.Value) plan.Step {
+		return plan.Step{Kind: plan.Uses, Path: path, ID: id, Phase: plan.Contain, OnError: plan.OnFail,
+			Action: &plan.ActionCall{Name: "intel.lookup_hash", Reads: []string{"verdict"}, With: []plan.NamedValue{{Name: "value", Value: v}}}}
+	}
+	verdicts := look("contain.verdicts", "verdicts", plan.Value{Expr: ref(1), Type: kind.Of(kind.String)})
+	verdicts.Foreach = &plan.Foreach{Var: "h", In: 0, AtOnce: 2, OnItemError: plan.OnContinue}
+	scan := look("contain.clean.scan", "scan", *text("x"))
+	clean := plan.Step{Kind: plan.Do, Path: "contain.clean", ID: "clean", Phase: plan.Contain, OnError: plan.OnFail, Steps: []plan.Step{scan},
+		Repeat: &plan.Repeat{Until: 2, Every: time.Hour, Within: 8 * time.Hour, Late: plan.OnFail}}
+	last := isolateStep(func(s *plan.Step) { s.If = ref(3) })
+	res := play(t, w, "act", exprs, verdicts, clean, last)
+	if res.Closing != "completed" || n != 3 || len(w.acts) != 1 {
+		t.Errorf("closing %s (%s), %d rounds, acts %v", res.Closing, res.Reason, n, w.acts)
+	}
+}
+
+func TestUndoStep(t *testing.T) {
+	key := run.Key{Tenant: "default", Run: "p/x/1", Step: "contain.isolate", Direction: run.Do, Generation: 1}
+	w := &world{stack: []task.StackItem{{Key: key.String(), Action: "edr.isolate_host", Reversal: "exact"}}}
+	undo := plan.Step{Kind: plan.Undo, Path: "contain.1", Phase: plan.Contain, OnError: plan.OnAsk, Undoes: []string{"isolate"}}
+	res := play(t, w, "act", nil, isolateStep(func(s *plan.Step) { s.Hold = &plan.Hold{For: time.Hour, Then: plan.HoldAsk} }), undo)
+	if res.Closing != "completed" || strings.Join(w.acts, " ") != "contain.isolate:do:1 contain.isolate:undo:1" {
+		t.Errorf("closing %s (%s), acts %v", res.Closing, res.Reason, w.acts)
+	}
+}
