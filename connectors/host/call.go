@@ -280,7 +280,7 @@ func (c *pending) lost(ctx context.Context, sent bool, err error) *spec.Error {
 		return spec.Errorf(spec.Unavailable, "%s did not reach instance %s: %s", c.req.Action, name, transport(err))
 	case c.acting():
 		return spec.Errorf(spec.Uncertain, "%s was sent to instance %s and its answer lost: %s", c.req.Action, name, transport(err))
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, status.Code(err) == codes.DeadlineExceeded: // the far side's clock may be first
 		return spec.Errorf(spec.Transient, "%s on instance %s gave no answer by its deadline", c.req.Action, name)
 	case status.Code(err) == codes.Unavailable, status.Code(err) == codes.Canceled:
 		return spec.Errorf(spec.Unavailable, "instance %s died during %s: %s", name, c.req.Action, transport(err))
