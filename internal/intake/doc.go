@@ -9,6 +9,7 @@
 // starts a run only through a playbook's own trigger, with inputs that were
 // checked against their types.
 //
-// The order of the defences matters: length before reading, rate before work,
-// signature before parsing.
+// The order of the defences matters: headers and length before the body is
+// read, the signature before anything else is believed (an unsigned flood must
+// not use up a source's rate), the rate before parsing.
 package intake

@@ -1,0 +1,220 @@
+package runs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+const columns = `id, tenant, playbook, digest, generation, status, mode, severity, incident, trigger_json, inputs,
+	closing, reason, result, created, started, ended`
+
+type scanner interface{ Scan(...any) error }
+
+func scan(s scanner) (Record, error) {
+	var rec Record
+	var trigger, inputs, result []byte
+	var created, started, ended int64
+	err := s.Scan(&rec.ID, &rec.Tenant, &rec.Playbook, &rec.Digest, &rec.Generation, &rec.Status, &rec.Mode, &rec.Severity,
+		&rec.Incident, &trigger, &inputs, &rec.Closing, &rec.Reason, &result, &created, &started, &ended)
+	if err != nil {
+		return rec, err
+	}
+	rec.Inputs, rec.Result = inputs, result
+	rec.Created, rec.Started, rec.Ended = fromNanos(created), fromNanos(started), fromNanos(ended)
+	if err := json.Unmarshal(trigger, &rec.Trigger); err != nil {
+		return rec, fmt.Errorf("run %s: trigger: %w", rec.ID, err)
+	}
+	return rec, nil
+}
+
+// Unstarted lists runs that wait for the dispatcher: the gravest first, and
+// within one severity by turns between the sources, so that a flood from one
+// source does not hold up the others.
+func (r *Runs) Unstarted(ctx context.Context, limit int) ([]Record, error) {
+	return r.query(ctx, `SELECT `+columns+` FROM (
+			SELECT *, ROW_NUMBER() OVER (PARTITION BY severity_rank, source ORDER BY created, id) AS turn
+			FROM runs WHERE status = 'waiting') AS w
+		ORDER BY severity_rank DESC, turn, created, id LIMIT ?`, limit)
+}
+
+func (r *Runs) query(ctx context.Context, q string, args ...any) ([]Record, error) {
+	var out []Record
+	err := r.db.View(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Query(q, args...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			rec, err := scan(rows)
+			if err != nil {
+				return err
+			}
+			out = append(out, rec)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("runs: %w", err)
+	}
+	return out, nil
+}
+
+// Backlog counts the runs that wait.
+func (r *Runs) Backlog(ctx context.Context) (int, error) {
+	var n int
+	err := r.db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT COUNT(*) FROM runs WHERE status = 'waiting'`).Scan(&n)
+	})
+	return n, err
+}
+
+// MarkStarted records that the workflow was started. Doing it again, or after
+// the end, changes nothing.
+func (r *Runs) MarkStarted(ctx context.Context, id string) error {
+	return r.db.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(`UPDATE runs SET status = 'running', started = ? WHERE id = ? AND status = 'waiting'`, r.now().UnixNano(), id)
+		return err
+	})
+}
+
+// MarkEnded records how a run ended. The first end counts; later ones change
+// nothing.
+func (r *Runs) MarkEnded(ctx context.Context, id, closing, reason string, result json.RawMessage) error {
+	return r.db.Update(ctx, func(tx *store.Tx) error {
+		_, err := r.End(tx, id, closing, reason, result)
+		return err
+	})
+}
+
+// End is MarkEnded within the caller's transaction. first tells whether this
+// was the end that counts.
+func (r *Runs) End(tx *store.Tx, id, closing, reason string, result json.RawMessage) (first bool, err error) {
+	res, err := tx.Exec(`UPDATE runs SET status = 'ended', closing = ?, reason = ?, result = ?, ended = ? WHERE id = ? AND status <> 'ended'`,
+		closing, reason, []byte(result), r.now().UnixNano(), id)
+	if err != nil {
+		return false, fmt.Errorf("end %s: %w", id, err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return false, fmt.Errorf("end %s: %w", id, err)
+	}
+	if n > 0 {
+		return true, nil
+	}
+	var status string
+	return false, missing(id, tx.QueryRow(`SELECT status FROM runs WHERE id = ?`, id).Scan(&status))
+}
+
+// missing turns "no row" into ErrNotFound with a name.
+func missing(what string, err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// Get returns one run.
+func (r *Runs) Get(ctx context.Context, id string) (Record, error) {
+	var rec Record
+	err := r.db.View(ctx, func(tx *store.Tx) error {
+		var err error
+		rec, err = scan(tx.QueryRow(`SELECT `+columns+` FROM runs WHERE id = ?`, id))
+		return missing("run "+id, err)
+	})
+	return rec, err
+}
+
+// List returns a page, newest first, and the cursor of the next page, empty on
+// the last.
+func (r *Runs) List(ctx context.Context, f Filter) ([]Record, string, error) {
+	where, args := []string{"tenant = ?"}, []any{f.Tenant}
+	for _, c := range []struct{ column, value string }{
+		{"playbook", f.Playbook}, {"closing", f.Closing}, {"incident", f.Incident}, {"status", string(f.Status)},
+	} {
+		if c.value != "" {
+			where, args = append(where, c.column+" = ?"), append(args, c.value)
+		}
+	}
+	if f.Cursor != "" {
+		at, id, err := readCursor(f.Cursor)
+		if err != nil {
+			return nil, "", err
+		}
+		where, args = append(where, "(created < ? OR (created = ? AND id < ?))"), append(args, at, at, id)
+	}
+	recs, err := r.query(ctx, `SELECT `+columns+` FROM runs WHERE `+strings.Join(where, " AND ")+
+		` ORDER BY created DESC, id DESC LIMIT ?`, append(args, f.Limit+1)...)
+	if err != nil || len(recs) <= f.Limit {
+		return recs, "", err
+	}
+	recs = recs[:f.Limit]
+	last := recs[f.Limit-1]
+	return recs, cursor(last.Created.UnixNano(), last.ID), nil
+}
+
+// ErrCursor says that a cursor is not one of ours.
+var ErrCursor = errors.New("the cursor is not one that a page gave; start without one")
+
+func cursor(at int64, id string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(at, 10) + " " + id))
+}
+
+func readCursor(c string) (at int64, id string, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(c)
+	if err != nil {
+		return 0, "", ErrCursor
+	}
+	head, id, ok := strings.Cut(string(raw), " ")
+	at, err = strconv.ParseInt(head, 10, 64)
+	if !ok || err != nil {
+		return 0, "", ErrCursor
+	}
+	return at, id, nil
+}
+
+// Plan returns a plan's canonical bytes.
+func (r *Runs) Plan(ctx context.Context, digest string) ([]byte, error) {
+	var raw []byte
+	err := r.db.View(ctx, func(tx *store.Tx) error {
+		return missing("plan "+digest, tx.QueryRow(`SELECT plan FROM plans WHERE digest = ?`, digest).Scan(&raw))
+	})
+	return raw, err
+}
+
+// InputFor builds the workflow's input of a run: the same at every call.
+func (r *Runs) InputFor(ctx context.Context, id string) (run.Input, error) {
+	in := run.Input{ABI: run.ABI, Run: id}
+	var trigger, inputs, settings, bindings, plan []byte
+	err := r.db.View(ctx, func(tx *store.Tx) error {
+		return missing("run "+id, tx.QueryRow(`SELECT r.tenant, r.playbook, r.digest, r.incident, r.mode, r.trigger_json, r.inputs, r.settings, r.bindings, p.plan
+			FROM runs r JOIN plans p ON p.digest = r.digest WHERE r.id = ?`, id).
+			Scan(&in.Tenant, &in.Playbook, &in.Digest, &in.Incident, &in.Mode, &trigger, &inputs, &settings, &bindings, &plan))
+	})
+	if err != nil {
+		return in, err
+	}
+	in.Inputs, in.Settings = inputs, settings
+	if len(plan) <= run.MaxInlinePlan {
+		in.Plan = plan
+	}
+	if err := json.Unmarshal(trigger, &in.Trigger); err != nil {
+		return in, fmt.Errorf("run %s: trigger: %w", id, err)
+	}
+	if err := json.Unmarshal(bindings, &in.Bindings); err != nil {
+		return in, fmt.Errorf("run %s: bindings: %w", id, err)
+	}
+	return in, nil
+}
