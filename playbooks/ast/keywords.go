@@ -1,0 +1,40 @@
+package ast
+
+// The keys of a playbook, in the order in which they are best written.
+var (
+	topKeys = []string{
+		"quell", "playbook", "title", "description", "owner", "tags", "inputs", "settings", "on", "limits",
+		"triage", "contain", "eradicate", "recover", "review", "outputs",
+	}
+	kindKeys     = []string{"uses", "do", "switch", "set", "wait", "ask", "undo", "fail", "stop", "report"}
+	laterKinds   = []string{"call", "parallel", "note"}
+	modifierKeys = []string{
+		"id", "title", "phase", "if", "foreach", "at_once", "on_item_error", "repeat", "approve",
+		"timeout", "retry", "on_error", "hold", "accept",
+	}
+)
+
+// TopKeys returns the keys of a file.
+func TopKeys() []string { return topKeys[:len(topKeys):len(topKeys)] }
+
+// Kinds returns the keys that make a step's kind.
+func Kinds() []string { return kindKeys[:len(kindKeys):len(kindKeys)] }
+
+// Later returns the kinds of the language that this version does not serve.
+func Later() []string { return laterKinds[:len(laterKinds):len(laterKinds)] }
+
+// Modifiers returns the keys that stand beside any kind.
+func Modifiers() []string { return modifierKeys[:len(modifierKeys):len(modifierKeys)] }
+
+// BodyKeys returns the keys that stand beside a kind and belong to it.
+func BodyKeys(kind string) []string {
+	switch kind {
+	case "uses":
+		return []string{"with"}
+	case "switch":
+		return []string{"cases", "default"}
+	case "ask":
+		return []string{"from", "silent", "show", "fields"}
+	}
+	return nil
+}

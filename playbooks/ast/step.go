@@ -1,0 +1,97 @@
+package ast
+
+import "github.com/quell-soar/quell/playbooks/source"
+
+// Step is one step: exactly one kind and any modifiers.
+type Step struct {
+	Span source.Span
+	// Kind is the key that names the kind: uses, do, ask.
+	Kind Text
+
+	ID    Text
+	Title Text
+	Phase Text
+
+	If          Text
+	Foreach     Text
+	AtOnce      Text
+	OnItemError Text
+	Repeat      *Repeat
+	Approve     *Approve
+	Timeout     Text
+	Retry       *Retry
+	OnError     Text
+	Hold        *Hold
+	Accept      *Accept
+
+	// Body is the scalar behind the kind's key: the action of uses, the
+	// expression of switch, the text of ask and fail, the class of stop, the
+	// name of report.
+	Body Text
+	With []Named
+	// WithSpan is the key `with`; zero where it is missing.
+	WithSpan source.Span
+	Do       []*Step
+	Cases    []*Case
+	Default  []*Step
+	// DefaultKey is the key `default`; absent where there is none.
+	DefaultKey Text
+	Set        []Named
+	Wait       *Wait
+	Undo       []Text
+	From       []*Level
+	Silent     Text
+	Show       []Named
+	Fields     []*Input
+}
+
+// Repeat is the body of repeat.
+type Repeat struct {
+	Span                            source.Span
+	Until, Every, Within, Max, Late Text
+}
+
+// Approve is the body of approve.
+type Approve struct {
+	Span                   source.Span
+	When, Ask              Text
+	From                   []*Level
+	Quorum, Denied, Silent Text
+}
+
+// Level is one rung of the chain of people.
+type Level struct {
+	Span   source.Span
+	Who    []Text
+	Within Text
+}
+
+// Retry is the body of retry.
+type Retry struct {
+	Span           source.Span
+	Attempts, Wait Text
+}
+
+// Hold is the body of hold.
+type Hold struct {
+	Span      source.Span
+	For, Then Text
+}
+
+// Accept is the body of accept.
+type Accept struct {
+	Span         source.Span
+	Irreversible Text
+}
+
+// Case is one case of switch.
+type Case struct {
+	Key   Text
+	Steps []*Step
+}
+
+// Wait is the body of wait.
+type Wait struct {
+	Span    source.Span
+	For, At *Value
+}

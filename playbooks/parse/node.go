@@ -1,0 +1,213 @@
+package parse
+
+import (
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/quell-soar/quell/playbooks/ast"
+	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/playbooks/source"
+)
+
+// object is a YAML map whose keys were checked.
+type object struct {
+	p     *parser
+	span  source.Span
+	what  string
+	keys  map[string]*yaml.Node
+	value map[string]*yaml.Node
+	order []string
+}
+
+// later are keys of the language that this version does not serve.
+var later = []string{"call", "parallel", "note", "undo_with", "open", "for_alert", "schedule", "incident", "text"}
+
+// object reads a map. Where keys is nil any key may stand. An unknown key is
+// reported, with the key that was probably meant.
+func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool) {
+	if n.Kind != yaml.MappingNode {
+		p.wrong(n, what, "a map of keys and values")
+		return nil, false
+	}
+	o := &object{p: p, span: p.span(n), what: what, keys: map[string]*yaml.Node{}, value: map[string]*yaml.Node{}}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if k.Kind != yaml.ScalarNode {
+			p.wrong(k, "a key", "a name")
+			continue
+		}
+		if k.Tag == "!!merge" {
+			continue // told already
+		}
+		if first, ok := o.keys[k.Value]; ok {
+			p.list = append(p.list, diag.Diagnostic{
+				Code: "duplicate-key", Severity: diag.Error, File: p.file, Span: p.span(k),
+				Message: "the key " + k.Value + " stands twice in " + what,
+				Related: []diag.Related{{Span: p.span(first), Message: "it stands here first"}},
+				Help:    "keep one of the two",
+			})
+			continue
+		}
+		if keys != nil && !slices.Contains(keys, k.Value) {
+			p.unknownKey(k, what, keys)
+			continue
+		}
+		o.keys[k.Value], o.value[k.Value] = k, v
+		o.order = append(o.order, k.Value)
+	}
+	return o, true
+}
+
+func (p *parser) unknownKey(k *yaml.Node, what string, keys []string) {
+	if slices.Contains(later, k.Value) {
+		p.report("not-served", p.span(k), "", "%s belongs to the language and is not served by this version", k.Value)
+		return
+	}
+	help := ""
+	if near := diag.Near(k.Value, keys); near != "" {
+		help = "did you mean " + near + "?"
+	}
+	p.report("unknown-key", p.span(k), help, "%s has no key %s", what, quoted(k.Value))
+}
+
+func quoted(s string) string {
+	const most = 60
+	r := []rune(s)
+	if len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+func (p *parser) wrong(n *yaml.Node, what, want string) {
+	if n.Kind == yaml.AliasNode || n.Style&yaml.TaggedStyle != 0 {
+		return // told already
+	}
+	p.report("wrong-shape", p.span(n), "", "%s must be %s; found %s", what, want, shape(n))
+}
+
+func shape(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a map"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	if n.Value == "" {
+		return "nothing"
+	}
+	return "a text"
+}
+
+func (o *object) get(key string) *yaml.Node { return o.value[key] }
+
+func (o *object) key(key string) ast.Text {
+	if k := o.keys[key]; k != nil {
+		return ast.Text{Scalar: o.p.scalar(k)}
+	}
+	return ast.Text{}
+}
+
+// text reads a scalar; an empty one is an error.
+func (o *object) text(key string) ast.Text {
+	n := o.value[key]
+	if n == nil {
+		return ast.Text{}
+	}
+	return o.p.text(n, key)
+}
+
+func (p *parser) text(n *yaml.Node, what string) ast.Text {
+	if n.Kind == yaml.AliasNode || n.Style&yaml.TaggedStyle != 0 {
+		return ast.Text{}
+	}
+	if n.Kind != yaml.ScalarNode {
+		help := ""
+		if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0 {
+			help = "a value that begins with { must stand in quotes"
+		}
+		p.report("wrong-shape", p.span(n), help, "%s must be a text; found %s", what, shape(n))
+		return ast.Text{}
+	}
+	if n.Value == "" && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 {
+		p.report("empty-value", p.span(n), "give it a value or remove the key", "%s is empty", what)
+		return ast.Text{}
+	}
+	return ast.Text{Scalar: p.scalar(n)}
+}
+
+// texts reads one scalar or a list of scalars.
+func (o *object) texts(key string) []ast.Text {
+	n := o.value[key]
+	if n == nil {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		if t := o.p.text(n, key); t.Given() {
+			return []ast.Text{t}
+		}
+		return nil
+	}
+	var out []ast.Text
+	for _, c := range n.Content {
+		if t := o.p.text(c, "each entry of "+key); t.Given() {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// list returns the entries of a list; what is no list is reported.
+func (o *object) list(key string) []*yaml.Node {
+	n := o.value[key]
+	if n == nil {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		o.p.wrong(n, key, "a list")
+		return nil
+	}
+	return n.Content
+}
+
+// named reads a map whose keys the author chose.
+func (o *object) named(key string) []ast.Named {
+	n := o.value[key]
+	if n == nil {
+		return nil
+	}
+	m, ok := o.p.object(n, key, nil)
+	if !ok {
+		return nil
+	}
+	var out []ast.Named
+	for _, k := range m.order {
+		out = append(out, ast.Named{Name: m.key(k), Value: o.p.value(m.value[k])})
+	}
+	return out
+}
+
+// value reads any value.
+func (p *parser) value(n *yaml.Node) *ast.Value {
+	v := &ast.Value{Span: p.span(n)}
+	switch n.Kind {
+	case yaml.SequenceNode:
+		v.IsList = true
+		for _, c := range n.Content {
+			v.List = append(v.List, p.value(c))
+		}
+	case yaml.MappingNode:
+		v.IsMap = true
+		if m, ok := p.object(n, "this map", nil); ok {
+			for _, k := range m.order {
+				v.Map = append(v.Map, ast.Named{Name: m.key(k), Value: p.value(m.value[k])})
+			}
+		}
+	case yaml.ScalarNode:
+		if n.Style&yaml.TaggedStyle == 0 {
+			v.Text = ast.Text{Scalar: p.scalar(n)}
+		}
+	}
+	return v
+}

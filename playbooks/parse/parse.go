@@ -1,0 +1,197 @@
+package parse
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/quell-soar/quell/playbooks/ast"
+	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/playbooks/source"
+)
+
+// The bounds of a file.
+const (
+	// MaxBytes is the largest file.
+	MaxBytes = 1 << 20
+	// MaxDepth is how deep maps and lists may nest.
+	MaxDepth = 48
+	// MaxNodes is how many scalars, lists and maps a file may have.
+	MaxNodes = 50_000
+)
+
+// Parse reads one playbook. The tree is nil only where the text is no YAML map
+// at all or breaks a bound; otherwise it is as complete as the text allows.
+func Parse(f *source.File) (*ast.Playbook, diag.List) {
+	p := &parser{file: f}
+	if !p.readable() {
+		return nil, p.list
+	}
+	root, ok := p.document()
+	if !ok {
+		return nil, p.list
+	}
+	return p.playbook(root), p.list
+}
+
+type parser struct {
+	file *source.File
+	list diag.List
+}
+
+func (p *parser) report(code string, at source.Span, help, format string, args ...any) {
+	p.list = append(p.list, diag.Diagnostic{
+		Code: code, Severity: diag.Error, File: p.file, Span: at,
+		Message: fmt.Sprintf(format, args...), Help: help,
+	})
+}
+
+// document reads the one YAML document of the file and refuses what YAML has
+// beyond maps, lists and scalars.
+func (p *parser) document() (*yaml.Node, bool) {
+	text := bytes.TrimPrefix(p.file.Bytes, []byte("\xef\xbb\xbf"))
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	var doc yaml.Node
+	err := decode(dec, &doc)
+	if errors.Is(err, io.EOF) {
+		p.report("empty-file", source.Span{Start: p.file.At(0), End: p.file.At(0)},
+			"a playbook begins with\n  quell: 1\n  playbook: its-name", "the file is empty")
+		return nil, false
+	}
+	if err != nil {
+		p.syntax(err)
+		return nil, false
+	}
+	if len(doc.Content) != 1 {
+		p.report("empty-file", p.file.Span(0, 0), "", "the file has no content")
+		return nil, false
+	}
+	var second yaml.Node
+	if err := decode(dec, &second); !errors.Is(err, io.EOF) {
+		p.secondDocument(doc.Content[0])
+	}
+	count := 0
+	if !p.plainYAML(doc.Content[0], 0, &count) {
+		return nil, false
+	}
+	return doc.Content[0], true
+}
+
+// decode keeps a panic of the YAML library from leaving the package.
+func decode(dec *yaml.Decoder, n *yaml.Node) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("yaml: %v", r)
+		}
+	}()
+	return dec.Decode(n)
+}
+
+func (p *parser) secondDocument(first *yaml.Node) {
+	for n := first.Line + 1; n <= p.file.Lines(); n++ {
+		if line := p.file.Line(n); strings.HasPrefix(line, "---") || strings.HasPrefix(line, "...") {
+			p.report("second-document", p.file.Span(p.file.Offset(n, 1), p.file.Offset(n, 4)),
+				"put the second playbook into a file of its own", "a file holds one playbook; a second document begins here")
+			return
+		}
+	}
+	p.report("second-document", p.span(first), "put the second playbook into a file of its own", "a file holds one playbook")
+}
+
+// plainYAML refuses anchors, aliases, merge keys and tags, and holds the bounds
+// on depth and number. It returns false where a bound is broken.
+func (p *parser) plainYAML(n *yaml.Node, depth int, count *int) bool {
+	*count++
+	if depth > MaxDepth {
+		p.report("too-deep", p.span(n), "", "maps and lists nest deeper than %d levels", MaxDepth)
+		return false
+	}
+	if *count > MaxNodes {
+		p.report("too-large", p.span(n), "split the playbook", "the file has more than %d values", MaxNodes)
+		return false
+	}
+	switch {
+	case n.Kind == yaml.AliasNode:
+		p.report("alias", p.word(n), "write the value out: a playbook is read by people under pressure", "aliases are not part of the language")
+	case n.Anchor != "":
+		p.report("anchor", p.word(n), "write the value out where it is used", "anchors are not part of the language")
+	case n.Tag == "!!merge":
+		p.report("merge-key", p.span(n), "write the keys out", "merge keys are not part of the language")
+	case n.Style&yaml.TaggedStyle != 0:
+		p.tag(n)
+	}
+	for _, c := range n.Content {
+		if !p.plainYAML(c, depth+1, count) {
+			return false
+		}
+	}
+	return true
+}
+
+// tag tells a YAML tag from an expression that begins with an exclamation mark,
+// which YAML takes for one and swallows.
+func (p *parser) tag(n *yaml.Node) {
+	if strings.HasPrefix(n.Tag, "!!") {
+		p.report("tag", p.word(n), "leave the tag out: a value's type follows from its field", "tags are not part of the language")
+		return
+	}
+	line := p.file.Line(n.Line)
+	rest := strings.TrimSpace(string([]rune(line)[min(max(n.Column-1, 0), len([]rune(line))):]))
+	p.report("tag", p.word(n), "quote the expression: '"+strings.ReplaceAll(rest, "'", "''")+"'",
+		"YAML reads a value that begins with ! as a tag and drops it")
+}
+
+// span is where a node stands.
+func (p *parser) span(n *yaml.Node) source.Span {
+	if n.Kind == yaml.ScalarNode {
+		return p.scalar(n).Span()
+	}
+	start := p.file.Offset(n.Line, n.Column)
+	end := start
+	for _, c := range n.Content {
+		end = max(end, p.span(c).End.Offset)
+	}
+	if n.Style&yaml.FlowStyle != 0 {
+		for end < len(p.file.Bytes) && bytes.IndexByte([]byte(" \t\r\n,"), p.file.Bytes[end]) >= 0 {
+			end++
+		}
+		if end < len(p.file.Bytes) && bytes.IndexByte([]byte("]}[{"), p.file.Bytes[end]) >= 0 {
+			end++
+		}
+		if len(n.Content) == 0 { // [] and {}
+			for end < len(p.file.Bytes) && end < start+2 {
+				end++
+			}
+		}
+	}
+	return p.file.Span(start, end)
+}
+
+// word is the run of characters that begins at a node.
+func (p *parser) word(n *yaml.Node) source.Span {
+	start := p.file.Offset(n.Line, n.Column)
+	end := start
+	for end < len(p.file.Bytes) && bytes.IndexByte([]byte(" \t\r\n,]}"), p.file.Bytes[end]) < 0 {
+		end++
+	}
+	return p.file.Span(start, end)
+}
+
+func (p *parser) scalar(n *yaml.Node) *source.Scalar {
+	style := source.Plain
+	switch {
+	case n.Style&yaml.DoubleQuotedStyle != 0:
+		style = source.Double
+	case n.Style&yaml.SingleQuotedStyle != 0:
+		style = source.Single
+	case n.Style&yaml.LiteralStyle != 0:
+		style = source.Literal
+	case n.Style&yaml.FoldedStyle != 0:
+		style = source.Folded
+	}
+	return source.NewScalar(p.file, p.file.Offset(n.Line, n.Column), style, n.Value)
+}

@@ -1,0 +1,113 @@
+package parse
+
+import (
+	"gopkg.in/yaml.v3"
+
+	"github.com/quell-soar/quell/playbooks/ast"
+	"github.com/quell-soar/quell/playbooks/diag"
+)
+
+func nearKind(name, kind string) bool { return diag.Near(name, []string{kind}) == kind }
+
+// sub reads a map below a step's key.
+func (o *object) sub(key string, keys ...string) (*object, bool) {
+	n := o.value[key]
+	if n == nil {
+		return nil, false
+	}
+	return o.p.object(n, key, keys)
+}
+
+func (p *parser) modifiers(o *object, st *ast.Step) {
+	if r, ok := o.sub("repeat", "until", "every", "within", "max", "late"); ok {
+		st.Repeat = &ast.Repeat{
+			Span: r.span, Until: r.text("until"), Every: r.text("every"),
+			Within: r.text("within"), Max: r.text("max"), Late: r.text("late"),
+		}
+	}
+	if a, ok := o.sub("approve", "when", "ask", "from", "quorum", "denied", "silent"); ok {
+		st.Approve = &ast.Approve{
+			Span: a.span, When: a.text("when"), Ask: a.text("ask"), From: p.levels(a),
+			Quorum: a.text("quorum"), Denied: a.text("denied"), Silent: a.text("silent"),
+		}
+	}
+	if r, ok := o.sub("retry", "attempts", "wait"); ok {
+		st.Retry = &ast.Retry{Span: r.span, Attempts: r.text("attempts"), Wait: r.text("wait")}
+	}
+	if h, ok := o.sub("hold", "for", "then"); ok {
+		st.Hold = &ast.Hold{Span: h.span, For: h.text("for"), Then: h.text("then")}
+	}
+	if a, ok := o.sub("accept", "irreversible"); ok {
+		st.Accept = &ast.Accept{Span: a.span, Irreversible: a.text("irreversible")}
+	}
+}
+
+func (p *parser) levels(o *object) []*ast.Level {
+	var out []*ast.Level
+	for _, n := range o.list("from") {
+		if l, ok := p.object(n, "an entry of from", []string{"who", "within"}); ok {
+			out = append(out, &ast.Level{Span: l.span, Who: l.texts("who"), Within: l.text("within")})
+		}
+	}
+	return out
+}
+
+// body reads what belongs to a step's kind.
+func (p *parser) body(o *object, kind string, st *ast.Step) {
+	switch kind {
+	case "uses":
+		st.Body, st.With = o.text(kind), o.named("with")
+		if k := o.key("with"); k.Given() {
+			st.WithSpan = k.Span()
+		}
+	case "do":
+		st.Do = p.steps(o, kind)
+	case "switch":
+		st.Body = o.text(kind)
+		p.cases(o, st)
+	case "set":
+		st.Set = o.named(kind)
+	case "wait":
+		p.wait(o, st)
+	case "ask":
+		st.Body, st.From, st.Silent, st.Show = o.text(kind), p.levels(o), o.text("silent"), o.named("show")
+		st.Fields = p.inputs(o, "fields", []string{"type", "of", "max", "among", "default"})
+	case "undo":
+		if n := o.get(kind); n != nil && n.Kind == yaml.MappingNode {
+			p.report("not-served", p.span(n), "name the ids of the steps to take back", "an effect as the value of undo is not served by this version")
+			return
+		}
+		st.Undo = o.texts(kind)
+	case "fail", "stop", "report":
+		st.Body = o.text(kind)
+	}
+}
+
+func (p *parser) cases(o *object, st *ast.Step) {
+	n := o.get("cases")
+	if n == nil {
+		p.report("missing-key", p.span(o.keys["switch"]), "write `cases:` with a list of steps per value", "switch needs cases")
+	} else if m, ok := p.object(n, "cases", nil); ok {
+		for _, key := range m.order {
+			st.Cases = append(st.Cases, &ast.Case{Key: m.key(key), Steps: p.steps(m, key)})
+		}
+	}
+	if o.get("default") != nil {
+		st.DefaultKey = o.key("default")
+		st.Default = p.steps(o, "default")
+	}
+}
+
+func (p *parser) wait(o *object, st *ast.Step) {
+	w, ok := o.sub("wait", "for", "at")
+	if !ok {
+		return
+	}
+	st.Wait = &ast.Wait{Span: w.span}
+	if n := w.get("for"); n != nil {
+		st.Wait.For = p.value(n)
+	}
+	if n := w.get("at"); n != nil {
+		st.Wait.At = p.value(n)
+	}
+}

@@ -1,0 +1,90 @@
+package source
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Style is how a YAML scalar is written.
+type Style int
+
+// The styles of YAML scalars.
+const (
+	Plain Style = iota
+	Single
+	Double
+	Literal
+	Folded
+)
+
+// Scalar is a YAML scalar: its decoded value and where each byte of the value
+// stands in the file.
+type Scalar struct {
+	File  *File
+	Value string
+	Style Style
+	// start and end are offsets of the scalar in the file, quotes or block
+	// header included.
+	start, end int
+	// at has the file offset of each byte of Value, and of its end. It is nil
+	// where decoding did not give Value again; then every place is the start.
+	at []int
+}
+
+// NewScalar maps a scalar that starts at a byte offset.
+func NewScalar(f *File, start int, style Style, value string) *Scalar {
+	s := &Scalar{File: f, Value: value, Style: style, start: start}
+	d := decoder{src: f.Bytes, pos: start, value: value}
+	ok := false
+	switch style {
+	case Plain:
+		ok = d.plain()
+	case Single:
+		ok = d.quoted('\'')
+	case Double:
+		ok = d.quoted('"')
+	case Literal, Folded:
+		ok = d.block()
+	}
+	s.end = min(max(d.pos, start), len(f.Bytes))
+	if ok && len(d.at) == len(value)+1 {
+		s.at = d.at
+	}
+	if !ok {
+		at := f.At(start)
+		s.end = start + len(strings.TrimRight(string(f.Bytes[start:f.Offset(at.Line, 1<<30)]), " "))
+	}
+	return s
+}
+
+// Exact reports whether places within the value are known.
+func (s *Scalar) Exact() bool { return s.at != nil }
+
+// Span is the whole scalar in the file.
+func (s *Scalar) Span() Span { return s.File.Span(s.start, s.end) }
+
+// Part is the span of Value[from:to] in the file.
+func (s *Scalar) Part(from, to int) Span {
+	if s.at == nil {
+		return s.Span()
+	}
+	from = min(max(from, 0), len(s.Value))
+	to = min(max(to, from), len(s.Value))
+	end := s.at[to]
+	if to > from {
+		// The end is where the last character ends: behind a folded line break
+		// the next character stands on another line.
+		_, size := utf8.DecodeLastRuneInString(s.Value[:to])
+		last := s.at[to-size]
+		if end-last > 1 && !s.escaped(last) {
+			_, n := utf8.DecodeRune(s.File.Bytes[last:])
+			end = last + n
+		}
+	}
+	return s.File.Span(s.at[from], max(end, s.at[from]))
+}
+
+func (s *Scalar) escaped(at int) bool {
+	c := s.File.Bytes[at]
+	return (s.Style == Double && c == '\\') || (s.Style == Single && c == '\'')
+}
