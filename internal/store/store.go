@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rs/zerolog"
+)
+
+// Dialect names the database.
+type Dialect string
+
+// The dialects.
+const (
+	SQLite   Dialect = "sqlite"
+	Postgres Dialect = "postgres"
+)
+
+// ErrClosed says that the store was closed.
+var ErrClosed = errors.New("the store is closed")
+
+// Options says which database to open: Dir for SQLite, DSN for PostgreSQL.
+type Options struct {
+	// Dir is the data directory; it exists. The database is Dir/quell.db.
+	Dir string
+	// DSN is a PostgreSQL connection string. It may hold a password and is never
+	// printed.
+	DSN string
+	Log zerolog.Logger
+}
+
+// DB is an open store.
+type DB struct {
+	dialect Dialect
+	// write runs an update; read begins a read transaction.
+	write func(ctx context.Context, f func(*Tx) error) error
+	read  *sql.DB
+	close func() error
+}
+
+// Open opens the store and checks that it can be written. With SQLite it fails
+// while another process has it open and says which.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	if o.DSN != "" {
+		return openPostgres(ctx, o)
+	}
+	return openSQLite(ctx, o)
+}
+
+// Dialect tells which database it is.
+func (d *DB) Dialect() Dialect { return d.dialect }
+
+// Close waits for updates under way and closes the database.
+func (d *DB) Close() error { return d.close() }
+
+// Update runs f in a transaction and returns when it is on disk. An error of f
+// is returned as it is and nothing of f is kept. f may be called again and must
+// not keep its Tx.
+func (d *DB) Update(ctx context.Context, f func(tx *Tx) error) error { return d.write(ctx, f) }
+
+// View runs f on one consistent state, without writing.
+func (d *DB) View(ctx context.Context, f func(tx *Tx) error) error {
+	tx, err := d.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.isolation()})
+	if err != nil {
+		return fmt.Errorf("store: begin to read: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	return guarded(f, &Tx{ctx: ctx, tx: tx, dialect: d.dialect})
+}
+
+func (d *DB) isolation() sql.IsolationLevel {
+	if d.dialect == Postgres {
+		return sql.LevelRepeatableRead
+	}
+	return sql.LevelDefault
+}
+
+// Ready writes a row and so finds a full disk, a read-only file system and a
+// database that is away. It returns what is wrong, or nil.
+func (d *DB) Ready(ctx context.Context) error {
+	err := d.Update(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(`UPDATE store_ready SET n = n + 1`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store: cannot write: %w", err)
+	}
+	return nil
+}
+
+// guarded turns a panic of f into an error, so that one faulty caller does not
+// end the process or the writer.
+func guarded(f func(*Tx) error, tx *Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("store: a transaction panicked: %v", p)
+		}
+	}()
+	return f(tx)
+}
+
+// Tx is a transaction as one function sees it.
+type Tx struct {
+	ctx     context.Context
+	tx      *sql.Tx
+	dialect Dialect
+}
+
+// Context is the context of the caller of Update or View.
+func (t *Tx) Context() context.Context { return t.ctx }
+
+// Dialect tells which database it is.
+func (t *Tx) Dialect() Dialect { return t.dialect }
+
+// Exec runs a statement; parameters are written as ?.
+func (t *Tx) Exec(q string, args ...any) (sql.Result, error) {
+	return t.tx.ExecContext(t.ctx, t.bind(q), args...)
+}
+
+// Query runs a query; the rows must be closed before the next statement.
+func (t *Tx) Query(q string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(t.ctx, t.bind(q), args...)
+}
+
+// QueryRow runs a query for at most one row.
+func (t *Tx) QueryRow(q string, args ...any) *sql.Row {
+	return t.tx.QueryRowContext(t.ctx, t.bind(q), args...)
+}
+
+// ForUpdate is the end of a SELECT whose rows shall be locked until the
+// transaction ends. SQLite has one writer and needs no words for it.
+func (t *Tx) ForUpdate() string {
+	if t.dialect == Postgres {
+		return " FOR UPDATE"
+	}
+	return ""
+}
+
+func (t *Tx) bind(q string) string {
+	if t.dialect == SQLite {
+		return q
+	}
+	return numbered(q)
+}
+
+// numbered turns ? outside quotes into $1, $2 …
+func numbered(q string) string {
+	var b strings.Builder
+	n, quoted := 0, false
+	for _, r := range q {
+		switch {
+		case r == '\'':
+			quoted = !quoted
+			b.WriteRune(r)
+		case r == '?' && !quoted:
+			n++
+			b.WriteString("$" + strconv.Itoa(n))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
