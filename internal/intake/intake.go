@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -202,7 +201,6 @@ func (in *Intake) claim(tx *store.Tx, m match) (runs.Verdict, error) {
 
 // received is the ledger's payload of an alert.
 type received struct {
-	Alert    string         `json:"alert"`
 	Source   string         `json:"source"`
 	SourceID string         `json:"source_id"`
 	Severity string         `json:"severity"`
@@ -210,11 +208,24 @@ type received struct {
 	Verdicts []runs.Verdict `json:"verdicts,omitempty"`
 }
 
+// record writes the alert into the ledger, and into the story of each run that
+// it started or joined.
 func (in *Intake) record(tx *store.Tx, id string, a alert.Alert, vs []runs.Verdict) error {
-	payload, err := json.Marshal(received{Alert: id, Source: a.Source, SourceID: a.ID, Severity: a.Severity, Dropped: a.Dropped, Verdicts: vs})
-	if err != nil {
-		return fmt.Errorf("alert %s: %w", id, err)
+	row := ledger.Row{Kind: "alert.received", Tenant: in.cfg.Tenant, Key: id, Actor: "source:" + a.Source}
+	if _, err := in.deps.Ledger.Append(tx, row, received{a.Source, a.ID, a.Severity, a.Dropped, vs}); err != nil {
+		return err
 	}
-	_ = payload
+	for _, v := range vs {
+		if v.Verdict != Started && v.Verdict != JoinedRun {
+			continue
+		}
+		row.Kind, row.Run = "run.claimed", v.Run
+		if v.Verdict == JoinedRun {
+			row.Kind = "run.joined"
+		}
+		if _, err := in.deps.Ledger.Append(tx, row, map[string]string{"title": a.Title, "severity": a.Severity}); err != nil {
+			return err
+		}
+	}
 	return nil
 }

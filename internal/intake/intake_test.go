@@ -164,7 +164,7 @@ func TestReceive(t *testing.T) {
 // The same alert a thousand times at once, then after a restart, then in
 // another delivery: one run.
 func TestThousandTimesOneRun(t *testing.T) {
-	path := t.TempDir() + "/q.db"
+	path := t.TempDir()
 	d := openDesk(t, path, contain(t))
 	body := hostAlert("1", "ws-12", "high")
 	const times, parallel = 1000, 50

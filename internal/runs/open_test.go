@@ -1,7 +1,6 @@
 package runs
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/quell-soar/quell/internal/store"
@@ -9,7 +8,7 @@ import (
 
 func openStore(t *testing.T) *store.DB {
 	t.Helper()
-	db, err := store.Open(filepath.Join(t.TempDir(), "q.db"))
+	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,17 +5,17 @@ import "github.com/quell-soar/quell/internal/store"
 // Schema makes the tables of runs, plans, alerts and claims.
 func Schema() store.Schema {
 	return store.Schema{Name: "runs", Steps: []string{
-		`CREATE TABLE IF NOT EXISTS plans (
+		`CREATE TABLE plans (
 			digest TEXT PRIMARY KEY,
 			playbook TEXT NOT NULL,
 			plan BLOB NOT NULL)`,
-		`CREATE TABLE IF NOT EXISTS claims (
+		`CREATE TABLE claims (
 			tenant TEXT NOT NULL,
 			playbook TEXT NOT NULL,
 			hash TEXT NOT NULL,
 			generation BIGINT NOT NULL,
 			PRIMARY KEY (tenant, playbook, hash))`,
-		`CREATE TABLE IF NOT EXISTS runs (
+		`CREATE TABLE runs (
 			id TEXT PRIMARY KEY,
 			tenant TEXT NOT NULL,
 			playbook TEXT NOT NULL,
@@ -39,9 +39,9 @@ func Schema() store.Schema {
 			created BIGINT NOT NULL,
 			started BIGINT NOT NULL,
 			ended BIGINT NOT NULL)`,
-		`CREATE INDEX IF NOT EXISTS runs_waiting ON runs (severity_rank, source, created) WHERE status = 'waiting'`,
-		`CREATE INDEX IF NOT EXISTS runs_created ON runs (tenant, created, id)`,
-		`CREATE TABLE IF NOT EXISTS alerts (
+		`CREATE INDEX runs_waiting ON runs (severity_rank, source, created) WHERE status = 'waiting'`,
+		`CREATE INDEX runs_created ON runs (tenant, created, id)`,
+		`CREATE TABLE alerts (
 			id TEXT PRIMARY KEY,
 			tenant TEXT NOT NULL,
 			source TEXT NOT NULL,
@@ -54,8 +54,8 @@ func Schema() store.Schema {
 			value BLOB NOT NULL,
 			raw BLOB NOT NULL,
 			dropped BLOB NOT NULL)`,
-		`CREATE INDEX IF NOT EXISTS alerts_received ON alerts (tenant, received, id)`,
-		`CREATE TABLE IF NOT EXISTS verdicts (
+		`CREATE INDEX alerts_received ON alerts (tenant, received, id)`,
+		`CREATE TABLE verdicts (
 			alert TEXT NOT NULL,
 			seq BIGINT NOT NULL,
 			playbook TEXT NOT NULL,
@@ -63,6 +63,6 @@ func Schema() store.Schema {
 			verdict TEXT NOT NULL,
 			reason TEXT NOT NULL,
 			PRIMARY KEY (alert, seq))`,
-		`CREATE INDEX IF NOT EXISTS verdicts_run ON verdicts (run)`,
+		`CREATE INDEX verdicts_run ON verdicts (run)`,
 	}}
 }

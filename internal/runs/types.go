@@ -99,7 +99,10 @@ type Alert struct {
 
 // Verdict is what an alert meant to one playbook.
 type Verdict struct {
-	Playbook, Run, Verdict, Reason string
+	Playbook string `json:"playbook"`
+	Run      string `json:"run,omitempty"`
+	Verdict  string `json:"verdict"`
+	Reason   string `json:"reason,omitempty"`
 }
 
 // AlertFilter narrows a list of alerts.

@@ -51,14 +51,16 @@ type Approval struct {
 	Closed  time.Time `json:"closed,omitzero"`
 }
 
-// SealedEffect is one effect that an approval covers.
+// SealedEffect is one effect that an approval covers, exactly as it would be
+// done.
 type SealedEffect struct {
-	Step     string   `json:"step"`
-	Action   string   `json:"action"`
-	Instance string   `json:"instance,omitempty"`
-	Targets  []string `json:"targets"`
-	// Reversal says how well it can be taken back: exact, lossy, none.
-	Reversal string `json:"reversal,omitempty"`
+	Step      string `json:"step"`
+	Iteration string `json:"iteration,omitempty"`
+	Action    string `json:"action"`
+	Instance  string `json:"instance,omitempty"`
+	// Inputs are the effect's inputs, targets among them. Texts in them may
+	// come from an attacker.
+	Inputs json.RawMessage `json:"inputs"`
 }
 
 // Level is one rung of an approval's chain.
@@ -73,8 +75,10 @@ type Field struct {
 	Type kind.Type `json:"type"`
 	Max  int       `json:"max,omitempty"`
 	// Among are the values to choose from, where the playbook limits them.
-	Among    json.RawMessage `json:"among,omitempty"`
-	Optional bool            `json:"optional,omitempty"`
+	Among json.RawMessage `json:"among,omitempty"`
+	// Default is taken where the answer leaves the field out; without one the
+	// field is required.
+	Default json.RawMessage `json:"default,omitempty"`
 }
 
 // Voted is one vote as stored.
@@ -115,16 +119,21 @@ type Vote struct {
 	Seal string `json:"seal,omitempty"`
 }
 
-// Answer answers an ask. A task without fields is answered by Done.
+// Answer answers a question. A question without fields is a task: it is
+// answered by Done, and by Reason where it was not done. A question is refused
+// by a vote that denies.
 type Answer struct {
+	// Fields are JSON values, or texts as a person types them. A value of a
+	// field with choices may be named by the id or label that stands there.
 	Fields map[string]json.RawMessage `json:"fields,omitempty"`
 	Done   *bool                      `json:"done,omitempty"`
 	Reason string                     `json:"reason,omitempty"`
 }
 
-// Resolve decides what happens to an effect that failed or is unknown.
+// Resolve decides what happens to a step that failed, to an effect that is
+// unknown, or to one whose hold is over.
 type Resolve struct {
-	// Choice is one of the request's choices: retry, skip, done, stop.
+	// Choice is one of the request's choices, such as retry, skip, done, stop.
 	Choice string `json:"choice"`
 	Reason string `json:"reason"`
 }
