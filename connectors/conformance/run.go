@@ -88,6 +88,9 @@ func inspect(t testing.TB, target Target, open opener, a spec.Action, c check) (
 		t: t, target: target, fake: fake, way: w, action: a, sample: sample, faults: sample.Faults.over(target.Faults),
 		secrets: secret.NewRedactor(slices.Collect(maps.Values(fake.Secrets))...),
 	}
+	if !p.prepare() {
+		return p.problems, true
+	}
 	ran = c.run(p)
 	if p.secrets.Found(w.heard()) {
 		p.errorf("a secret stands in what the connector said or logged: %s", p.secrets.Text(w.heard()))
@@ -114,6 +117,21 @@ func (p *probe) errorf(format string, args ...any) {
 }
 
 func (p *probe) key() string { return "conformance/run-1/" + p.action.Name }
+
+// prepare runs the sample's steps.
+func (p *probe) prepare() bool {
+	for _, s := range p.sample.Before {
+		in, ok := p.inputs(s.Inputs)
+		if !ok {
+			return false
+		}
+		if _, err := p.send(spec.Request{Action: s.Action, Mode: spec.Act, Key: "conformance/before/" + s.Action, Inputs: in}, patience); err != nil {
+			p.errorf("preparing with %s: %v", s.Action, err)
+			return false
+		}
+	}
+	return true
+}
 
 // inputs resolves what has to be found first.
 func (p *probe) inputs(in map[string]any) (map[string]any, bool) {
@@ -189,7 +207,7 @@ func (p *probe) clean(action string, reply spec.Reply, err error) {
 		p.errorf("%s: a secret stands in the answer: %s", action, p.secrets.Text(said))
 	}
 	eachHandle(reply.Output, func(h kind.Handle) {
-		if h.Instance != instance {
+		if h.Instance != Instance {
 			p.errorf("%s: the handle of %s %q names the instance %q, not its own (Config.Instance)", action, h.Name, h.Label, h.Instance)
 		}
 		if h.Label == "" {

@@ -42,6 +42,9 @@ type Fake struct {
 
 // Sample is how the suite calls one action.
 type Sample struct {
+	// Before are effects that prepare the fresh fake: a release needs something
+	// that was isolated.
+	Before []Step
 	// Inputs are canonical values, or Found.
 	Inputs map[string]any
 	// Missing names something that is not there: the answer is not_found. For an
@@ -51,6 +54,13 @@ type Sample struct {
 	Ambiguous map[string]any
 	// Faults override the target's where they are set.
 	Faults Faults
+}
+
+// Step is one effect that prepares a check.
+type Step struct {
+	Action string
+	// Inputs are canonical values, or Found.
+	Inputs map[string]any
 }
 
 // Found is an input that another action has to find first, such as a handle.

@@ -18,8 +18,9 @@ import (
 	"github.com/quell-soar/quell/connectors/spec/kind"
 )
 
-// instance is the name under which the connector runs in the suite.
-const instance = "conformance"
+// Instance is the name under which the connector runs in the suite. A handle
+// written by hand, such as one to something that is not there, bears it.
+const Instance = "conformance"
 
 // way is how the suite reaches a connector: directly or over the wire.
 type way interface {
@@ -74,7 +75,7 @@ func openDirect(t testing.TB, target Target, f Fake) (way, error) {
 	for name, v := range f.Secrets {
 		secrets[name] = []byte(v.Reveal())
 	}
-	r, err := d.adapter.Configure(t.Context(), &proto.ConfigureRequest{Instance: instance, Settings: raw, Secrets: secrets})
+	r, err := d.adapter.Configure(t.Context(), &proto.ConfigureRequest{Instance: Instance, Settings: raw, Secrets: secrets})
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func openWired(t testing.TB, target Target, f Fake) (way, error) {
 	h, err := host.New(host.Options{
 		Log: zerolog.New(w.text),
 		Instances: []host.Instance{{
-			Name: instance, Connector: target.Connector.Manifest().Name, Binary: target.Binary,
+			Name: Instance, Connector: target.Connector.Manifest().Name, Binary: target.Binary,
 			Settings: f.Settings, Secrets: fetch(f),
 		}},
 	})
@@ -165,10 +166,10 @@ func openWired(t testing.TB, target Target, f Fake) (way, error) {
 }
 
 func (w *wired) call(ctx context.Context, r spec.Request) (spec.Reply, error) {
-	return w.host.Call(ctx, instance, r, host.Permit{Key: r.Key, Expires: time.Now().Add(5 * time.Second)})
+	return w.host.Call(ctx, Instance, r, host.Permit{Key: r.Key, Expires: time.Now().Add(5 * time.Second)})
 }
 
-func (w *wired) check(ctx context.Context) []sdk.Finding { return w.host.Check(ctx, instance) }
+func (w *wired) check(ctx context.Context) []sdk.Finding { return w.host.Check(ctx, Instance) }
 
 // spyConnector writes down what the connector says before the sdk cleans it.
 type spyConnector struct {
