@@ -279,6 +279,17 @@ func TestConfinement(t *testing.T) {
 			t.Errorf("%s: %s", path, seen)
 		}
 	}
+	// The authority is renewed by a new file in its place.
+	if err := os.WriteFile(ca+".new", []byte("a new authority"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(ca+".new", ca); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the new file can be read", 5*time.Second, func() bool { return look(ca) == "read: a new authority" })
+	if st := state(h); st.LastError != "" || st.State != host.Ready {
+		t.Errorf("a renewed file is no failure: %+v", st)
+	}
 	if e := look("exec"); !strings.Contains(e, "denied") {
 		t.Errorf("it could run a program: %s", e)
 	}

@@ -9,34 +9,51 @@ import (
 	"github.com/quell-soar/quell/connectors/host/launch"
 )
 
+// errStale ends a healthy process whose confinement no longer fits the system.
+var errStale = errors.New("a file that it reads was replaced")
+
 // own is the one goroutine that starts and stops the instance's processes. It
 // returns when ctx ends and its process is gone.
 func (i *instance) own(ctx context.Context) {
 	defer i.triedOnce.Do(func() { close(i.tried) })
 	defer i.set(func() { i.state, i.proc = Stopped, nil })
-	l, err := i.launcher()
-	for err != nil {
-		i.fail(err, Broken)
-		if !sleep(ctx, i.opts.QuarantineRetry) {
-			return
-		}
-		l, err = i.launcher()
-	}
-	defer l.Close()
-	if l.Confined() == 0 {
-		i.log.Warn().Msg("this kernel has no Landlock: the connector can read files that Quell's user can read")
-	}
 	past := crashes{opts: i.opts}
+	for ctx.Err() == nil {
+		l, err := i.launcher()
+		if err != nil {
+			i.fail(err, Broken)
+			i.log.Error().Err(err).Msg("connector cannot be started")
+			sleep(ctx, i.opts.QuarantineRetry)
+			continue
+		}
+		if l.Confined() == 0 {
+			i.log.Warn().Msg("this kernel has no Landlock: the connector can read files that Quell's user can read")
+		}
+		i.keep(ctx, l, &past)
+		l.Close()
+	}
+}
+
+// keep starts process after process from one launcher, until ctx ends or the
+// launcher does not fit any more.
+func (i *instance) keep(ctx context.Context, l *launch.Launcher, past *crashes) {
 	for ctx.Err() == nil {
 		i.set(func() { i.state = Starting; i.starts++; i.confined = l.Confined() })
 		cause := i.life(ctx, l)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(cause, errStale):
+			i.log.Info().Err(cause).Msg("connector is started anew")
 			return
 		}
 		pause, state := past.next(time.Now(), i.served.Swap(false))
 		i.fail(cause, state)
 		i.log.Warn().Err(cause).Dur("retry_in", pause).Str("state", string(state)).Msg("connector failed")
 		if !sleep(ctx, pause) {
+			return
+		}
+		if _, stale := l.Stale(); stale {
 			return
 		}
 	}
@@ -61,11 +78,11 @@ func (i *instance) life(ctx context.Context, l *launch.Launcher) error {
 	i.set(func() { i.state, i.proc, i.redact = Ready, p, redact })
 	i.triedOnce.Do(func() { close(i.tried) })
 	i.log.Info().Int("pid", p.PID()).Str("sha256", p.SHA256()).Msg("connector ready")
-	return i.watch(ctx, p)
+	return i.watch(ctx, l, p)
 }
 
 // watch pings the process until it dies, stops answering or ctx ends.
-func (i *instance) watch(ctx context.Context, p *launch.Process) error {
+func (i *instance) watch(ctx context.Context, l *launch.Launcher, p *launch.Process) error {
 	tick := time.NewTicker(i.opts.PingEvery)
 	defer tick.Stop()
 	for {
@@ -75,6 +92,10 @@ func (i *instance) watch(ctx context.Context, p *launch.Process) error {
 		case <-p.Done():
 			return fmt.Errorf("its process ended: %s", p.Exit())
 		case <-tick.C:
+		}
+		if path, stale := l.Stale(); stale {
+			i.drain(ctx, p)
+			return fmt.Errorf("%w: %s", errStale, path)
 		}
 		pingCtx, cancel := context.WithTimeout(ctx, i.opts.PingTimeout)
 		err := p.Ping(pingCtx)
@@ -91,6 +112,24 @@ func (i *instance) watch(ctx context.Context, p *launch.Process) error {
 		default:
 			p.Kill()
 			return fmt.Errorf("its process %d failed a ping and was killed: %s", p.PID(), launch.CleanText(err.Error(), 256))
+		}
+	}
+}
+
+// drain sends no more calls to p and waits a while for those that run.
+func (i *instance) drain(ctx context.Context, p *launch.Process) {
+	i.set(func() { i.state, i.proc = Starting, nil })
+	end := time.Now().Add(i.opts.DrainTimeout)
+	for len(i.slots) > 0 && time.Now().Before(end) {
+		select {
+		case <-p.Done():
+			return
+		default:
+		}
+		// A call that waits for the next process holds a slot too, so this ends
+		// by the clock at the latest.
+		if !sleep(ctx, 20*time.Millisecond) {
+			return
 		}
 	}
 }

@@ -27,9 +27,11 @@ var systemReads = []string{
 	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf",
 	"/etc/services", "/etc/protocols", "/etc/localtime", "/etc/mime.types", "/etc/ld.so.cache",
 	"/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem", "/etc/ssl/openssl.cnf",
-	"/etc/pki/tls/certs", "/etc/pki/tls/cert.pem", "/etc/pki/ca-trust", "/etc/ca-certificates",
+	"/etc/pki/tls/certs", "/etc/pki/tls/cert.pem", "/etc/pki/tls/cacert.pem", "/etc/pki/ca-trust", "/etc/ca-certificates",
+	// Where these are links out of their directory, the rule lies on the target.
+	"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/ca-bundle.crt", "/etc/pki/tls/certs/ca-bundle.crt",
 	"/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/share/zoneinfo", "/usr/share/pki",
-	"/run/systemd/resolve", "/dev/urandom", "/dev/random", "/sys/kernel/mm/transparent_hugepage",
+	"/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/dev/urandom", "/dev/random", "/sys/kernel/mm/transparent_hugepage",
 }
 
 var systemLibraries = []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"}
@@ -75,6 +77,21 @@ func landlock(own string, reads []string) (int, error) {
 		return 0, fmt.Errorf("landlock: restricting the thread: %w", errno)
 	}
 	return abi, nil
+}
+
+// watched are the files, not directories, whose rules would be left behind if
+// somebody replaced the file: a rule lies on the file that was there.
+func watched(confined int, reads []string) []string {
+	if confined == 0 {
+		return nil
+	}
+	var files []string
+	for _, path := range append([]string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"}, reads...) {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			files = append(files, path)
+		}
+	}
+	return files
 }
 
 // allow gives access below path; a path that is not there is left out.

@@ -76,6 +76,9 @@ type Launcher struct {
 	// sockets is the one directory that the processes may write.
 	sockets  string
 	confined int
+	// files are watched for being replaced; see Stale.
+	files map[string]os.FileInfo
+	lock  *os.File
 
 	work chan func()
 	once sync.Once
@@ -86,17 +89,13 @@ type Launcher struct {
 // New makes a launcher. Close it when its last process is gone.
 func New(o Options) (*Launcher, error) {
 	o = o.filled()
-	dir, err := os.MkdirTemp(o.RunDir, "quell-")
+	dir, lock, err := makeDir(o.RunDir)
 	if err != nil {
 		return nil, fmt.Errorf("making the connector's directory: %w", err)
 	}
 	l := &Launcher{
-		opts: o, dir: dir, sockets: filepath.Join(dir, "s"),
+		opts: o, dir: dir, sockets: filepath.Join(dir, socketsName), lock: lock,
 		work: make(chan func()), quit: make(chan struct{}), done: make(chan struct{}),
-	}
-	if err := os.Mkdir(l.sockets, 0o700); err != nil {
-		_ = os.RemoveAll(dir)
-		return nil, fmt.Errorf("making the connector's directory: %w", err)
 	}
 	ready := make(chan error)
 	go l.thread(ready)
@@ -114,7 +113,12 @@ func (l *Launcher) thread(ready chan<- error) {
 	defer close(l.done)
 	runtime.LockOSThread()
 	v, err := confine(l.sockets, l.opts.Reads)
-	l.confined = v
+	l.confined, l.files = v, map[string]os.FileInfo{}
+	for _, path := range watched(v, l.opts.Reads) {
+		if info, err := os.Stat(path); err == nil {
+			l.files[path] = info
+		}
+	}
 	ready <- err
 	for {
 		select {
@@ -145,10 +149,23 @@ func (l *Launcher) on(ctx context.Context, f func()) error {
 // the kernel has none.
 func (l *Launcher) Confined() int { return l.confined }
 
+// Stale reports that a file which the processes may read, such as the list of
+// name servers, was replaced by another, which they may not: they need a new
+// launcher. It names the file.
+func (l *Launcher) Stale() (path string, stale bool) {
+	for path, was := range l.files {
+		if is, err := os.Stat(path); err == nil && !os.SameFile(was, is) {
+			return path, true
+		}
+	}
+	return "", false
+}
+
 // Close ends the thread, and with it every process that still runs. It may be
 // called more than once.
 func (l *Launcher) Close() {
 	l.once.Do(func() { close(l.quit) })
 	<-l.done
 	_ = os.RemoveAll(l.dir)
+	_ = l.lock.Close()
 }
