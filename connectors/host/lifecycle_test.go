@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,6 +23,13 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+// How often the process is killed and frozen in the middle of a call; the
+// acceptance figure is -kills 200 -freezes 50.
+var (
+	kills   = flag.Int("kills", 25, "rounds of TestKillMidCall")
+	freezes = flag.Int("freezes", 3, "rounds of TestFreezeMidCall")
+)
+
 // R3: the process is killed in the middle of calls, again and again.
 func TestKillMidCall(t *testing.T) {
 	url, _, arrived := vendor(t)
@@ -29,10 +37,7 @@ func TestKillMidCall(t *testing.T) {
 		o.Instances[0].Settings = map[string]string{"url": url}
 		o.Crashes = 1000
 	})
-	rounds := 25
-	if testing.Short() {
-		rounds = 5
-	}
+	rounds := *kills
 	var worst time.Duration
 	for n := range rounds {
 		r, p := effect(map[string]any{"text": "x", "for": time.Minute})
@@ -92,9 +97,10 @@ func TestFreezeMidCall(t *testing.T) {
 	url, _, arrived := vendor(t)
 	h := run(t, func(o *host.Options) {
 		o.Instances[0].Settings = map[string]string{"url": url}
-		o.PingTimeout = 500 * time.Millisecond
+		o.PingTimeout, o.Crashes = 500*time.Millisecond, 1000
 	})
-	for range 3 {
+	var latest, slowest time.Duration
+	for range *freezes {
 		r, p := effect(map[string]any{"text": "x", "for": time.Minute})
 		r.Deadline = time.Now().Add(400 * time.Millisecond)
 		ended := make(chan error, 1)
@@ -103,9 +109,7 @@ func TestFreezeMidCall(t *testing.T) {
 		pid := state(h).PID
 		_ = syscall.Kill(pid, syscall.SIGSTOP)
 		wantKind(t, <-ended, spec.Uncertain)
-		if d := time.Since(r.Deadline); d > time.Second {
-			t.Errorf("the call ended %s after its deadline", d)
-		}
+		latest = max(latest, time.Since(r.Deadline))
 		if _, err := h.Call(t.Context(), "m", read("test.echo", nil), host.Permit{}); err != nil {
 			// It may have met the frozen process; the new one serves it.
 			wantKind(t, err, spec.Unavailable)
@@ -114,6 +118,11 @@ func TestFreezeMidCall(t *testing.T) {
 			st := state(h)
 			return !alive(pid) && st.State == host.Ready && st.PID != pid
 		})
+		slowest = max(slowest, time.Since(r.Deadline))
+	}
+	t.Logf("%d freezes; a call ended at most %s after its deadline, the new process was ready at most %s after it", *freezes, latest, slowest)
+	if latest > time.Second {
+		t.Errorf("a call ended %s after its deadline", latest)
 	}
 }
 
