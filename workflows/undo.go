@@ -34,6 +34,12 @@ func unwind(ctx workflow.Context, base task.ActRequest, stack []task.StackItem, 
 			u.items = append(u.items, item)
 			continue
 		}
+		if s.Outcome == string(task.Unknown) {
+			item.Outcome, item.Detail = s.Outcome, "resolve it first"
+			u.left++
+			u.items = append(u.items, item)
+			continue
+		}
 		key, err := run.ParseKey(s.Key)
 		if err != nil {
 			return u, &stepError{task.Failure{Kind: "internal", Message: err.Error()}}

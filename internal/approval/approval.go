@@ -1,0 +1,346 @@
+package approval
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/store"
+)
+
+// Approvals keeps requests and votes.
+type Approvals struct {
+	db     *store.DB
+	ledger *ledger.Ledger
+	now    func() time.Time
+}
+
+// New opens the room; its tables must be there (Schema).
+func New(db *store.DB, l *ledger.Ledger, now func() time.Time) *Approvals {
+	return &Approvals{db: db, ledger: l, now: now}
+}
+
+// Schema makes the tables of requests and votes.
+func Schema() store.Schema {
+	return store.Schema{Name: "approval", Steps: []string{
+		`CREATE TABLE requests (
+			id TEXT PRIMARY KEY, tenant TEXT NOT NULL, run TEXT NOT NULL, step TEXT NOT NULL, iteration TEXT NOT NULL,
+			kind TEXT NOT NULL, text TEXT NOT NULL, seal TEXT NOT NULL, shown BLOB, fields BLOB, levels BLOB NOT NULL,
+			quorum BIGINT NOT NULL, requester TEXT NOT NULL, silent TEXT NOT NULL,
+			opened BIGINT NOT NULL, closed BIGINT NOT NULL, decision TEXT NOT NULL)`,
+		`CREATE INDEX requests_open ON requests (decision, opened)`,
+		`CREATE INDEX requests_run ON requests (run, opened)`,
+		`CREATE TABLE votes (
+			id TEXT PRIMARY KEY, request TEXT NOT NULL, actor TEXT NOT NULL, approve BIGINT NOT NULL,
+			reason TEXT NOT NULL, answer BLOB, at BIGINT NOT NULL, delivered BIGINT NOT NULL)`,
+		`CREATE INDEX votes_request ON votes (request, at)`,
+		`CREATE INDEX votes_undelivered ON votes (delivered)`,
+	}}
+}
+
+const columns = `id, tenant, run, step, iteration, kind, text, seal, shown, fields, levels, quorum, requester, silent, opened, closed, decision`
+
+// Open stores a request with its ledger entry. The same ID again changes
+// nothing.
+func (a *Approvals) Open(ctx context.Context, r Request) error {
+	levels, err := json.Marshal(r.Levels)
+	if err != nil {
+		return fmt.Errorf("approval: %w", err)
+	}
+	return a.db.Update(ctx, func(tx *store.Tx) error {
+		res, err := tx.Exec(`INSERT INTO requests (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '') ON CONFLICT (id) DO NOTHING`,
+			r.ID, r.Tenant, r.Run, r.Step, r.Iteration, r.Kind, r.Text, r.Seal, null(r.Show), null(r.Fields), levels, max(1, r.Quorum), r.Requester, r.Silent, r.Opened.UnixNano())
+		if err != nil {
+			return fmt.Errorf("approval: open %s: %w", r.ID, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		_, err = a.ledger.Append(tx, r.row("request.opened", ""), map[string]any{
+			"kind": r.Kind, "text": r.Text, "seal": r.Seal, "show": r.Show, "levels": r.Levels, "quorum": r.Quorum, "requester": r.Requester, "silent": r.Silent,
+		})
+		return err
+	})
+}
+
+func (r *Request) row(kind, actor string) ledger.Row {
+	return ledger.Row{Kind: kind, Tenant: r.Tenant, Run: r.Run, Step: r.Step, Key: r.ID, Actor: actor}
+}
+
+// Vote stores a ballot and returns the vote. A ballot that may not count is
+// refused, with an error of this package, and the refusal is in the ledger. The
+// same ballot again is the same vote.
+func (a *Approvals) Vote(ctx context.Context, b Ballot) (Vote, error) {
+	var v Vote
+	var refused error
+	err := a.db.Update(ctx, func(tx *store.Tx) error {
+		v, refused = Vote{}, nil
+		r, err := load(tx, b.Request, tx.ForUpdate())
+		if errors.Is(err, ErrNotFound) || (err == nil && r.Tenant != b.Tenant) {
+			refused = ErrNotFound
+			r = &Request{ID: b.Request, Tenant: b.Tenant}
+		} else if err != nil {
+			return err
+		}
+		now := a.now().UTC()
+		if refused == nil {
+			if v, refused = r.repeated(b); v.ID != "" {
+				return nil
+			}
+		}
+		if refused == nil {
+			refused = r.refuses(b, now)
+		}
+		if refused != nil {
+			row := r.row("vote.refused", b.Actor)
+			row.Ref = b.Ref
+			_, err := a.ledger.Append(tx, row, map[string]any{"approve": b.Approve, "reason": refused.Error(), "seal": b.Seal})
+			return err
+		}
+		v, err = a.put(tx, r, b, now)
+		return err
+	})
+	if err != nil {
+		return Vote{}, err
+	}
+	return v, refused
+}
+
+// repeated finds the actor's earlier vote: the same word is the same vote.
+func (r *Request) repeated(b Ballot) (Vote, error) {
+	for _, v := range r.Votes {
+		if v.Actor != b.Actor {
+			continue
+		}
+		if v.Approve == b.Approve && string(v.Answer) == string(b.Answer) {
+			return v, nil
+		}
+		return Vote{}, ErrVoted
+	}
+	return Vote{}, nil
+}
+
+// refuses says why a ballot may not count, or nil.
+func (r *Request) refuses(b Ballot, now time.Time) error {
+	switch {
+	case r.Decision != "" || r.tally(now).State == "approved" || r.tally(now).State == "denied":
+		return ErrClosed
+	case r.expired(now):
+		return ErrExpired
+	case r.Kind == Approval && r.Requester != "" && b.Actor == r.Requester:
+		return ErrRequester
+	case r.Seal != "" && b.Approve && b.Seal != r.Seal:
+		return ErrSeal
+	}
+	open, _ := r.level(now)
+	for _, l := range r.Levels[:open] {
+		for _, who := range l.Who {
+			if slices.Contains(b.Names, who) {
+				return nil
+			}
+		}
+	}
+	return ErrNotEntitled
+}
+
+func (a *Approvals) put(tx *store.Tx, r *Request, b Ballot, now time.Time) (Vote, error) {
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
+		return Vote{}, fmt.Errorf("approval: %w", err)
+	}
+	v := Vote{ID: hex.EncodeToString(id), Actor: b.Actor, Approve: b.Approve, Reason: b.Reason, Answer: b.Answer, At: now}
+	n := 0
+	if b.Approve {
+		n = 1
+	}
+	if _, err := tx.Exec(`INSERT INTO votes (id, request, actor, approve, reason, answer, at, delivered) VALUES (?, ?, ?, ?, ?, ?, ?, 0)`,
+		v.ID, r.ID, v.Actor, n, v.Reason, null(v.Answer), now.UnixNano()); err != nil {
+		return Vote{}, fmt.Errorf("approval: vote: %w", err)
+	}
+	row := r.row("vote.cast", b.Actor)
+	row.Ref = b.Ref
+	_, err := a.ledger.Append(tx, row, map[string]any{"approve": b.Approve, "reason": b.Reason, "answer": b.Answer, "seal": b.Seal, "names": b.Names})
+	return v, err
+}
+
+// Tally tells how a request stands at a time of the workflow's clock.
+func (a *Approvals) Tally(ctx context.Context, id string, now time.Time) (Tally, error) {
+	r, err := a.Get(ctx, id)
+	if err != nil {
+		return Tally{}, err
+	}
+	if r.Decision == "withdrawn" {
+		return Tally{State: "denied", Reason: "withdrawn"}, nil
+	}
+	return r.tally(now), nil
+}
+
+// Close ends a request with its decision and the ledger entry. The first close
+// counts.
+func (a *Approvals) Close(ctx context.Context, id, decision string) error {
+	return a.db.Update(ctx, func(tx *store.Tx) error {
+		res, err := tx.Exec(`UPDATE requests SET decision = ?, closed = ? WHERE id = ? AND decision = ''`, decision, a.now().UnixNano(), id)
+		if err != nil {
+			return fmt.Errorf("approval: close %s: %w", id, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		r, err := load(tx, id, "")
+		if err != nil {
+			return err
+		}
+		by := make([]string, len(r.Votes))
+		for i, v := range r.Votes {
+			by[i] = v.Actor
+		}
+		_, err = a.ledger.Append(tx, r.row("request.closed", ""), map[string]any{"decision": decision, "votes": by})
+		return err
+	})
+}
+
+func load(tx *store.Tx, id, lock string) (*Request, error) {
+	r, err := scan(tx.QueryRow(`SELECT `+columns+` FROM requests WHERE id = ?`+lock, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("approval: read %s: %w", id, err)
+	}
+	return r, votes(tx, r)
+}
+
+func votes(tx *store.Tx, r *Request) error {
+	rows, err := tx.Query(`SELECT id, actor, approve, reason, answer, at FROM votes WHERE request = ? ORDER BY at, id`, r.ID)
+	if err != nil {
+		return fmt.Errorf("approval: votes: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var v Vote
+		var answer []byte
+		var approve, at int64
+		if err := rows.Scan(&v.ID, &v.Actor, &approve, &v.Reason, &answer, &at); err != nil {
+			return fmt.Errorf("approval: votes: %w", err)
+		}
+		v.Approve, v.Answer, v.At = approve != 0, answer, time.Unix(0, at).UTC()
+		r.Votes = append(r.Votes, v)
+	}
+	return rows.Err()
+}
+
+type scanner interface{ Scan(...any) error }
+
+func scan(s scanner) (*Request, error) {
+	var r Request
+	var show, fields, levels []byte
+	var opened, closed int64
+	err := s.Scan(&r.ID, &r.Tenant, &r.Run, &r.Step, &r.Iteration, &r.Kind, &r.Text, &r.Seal, &show, &fields, &levels,
+		&r.Quorum, &r.Requester, &r.Silent, &opened, &closed, &r.Decision)
+	if err != nil {
+		return nil, err
+	}
+	r.Show, r.Fields, r.Opened = show, fields, time.Unix(0, opened).UTC()
+	if closed != 0 {
+		r.Closed = time.Unix(0, closed).UTC()
+	}
+	return &r, json.Unmarshal(levels, &r.Levels)
+}
+
+// Get returns a request with its votes.
+func (a *Approvals) Get(ctx context.Context, id string) (*Request, error) {
+	var r *Request
+	err := a.db.View(ctx, func(tx *store.Tx) (err error) {
+		r, err = load(tx, id, "")
+		return err
+	})
+	return r, err
+}
+
+// List returns requests with their votes, the oldest first: the open ones, or
+// with all the closed ones too. run narrows it where it is not empty.
+func (a *Approvals) List(ctx context.Context, tenant, runID string, all bool) ([]*Request, error) {
+	var out []*Request
+	err := a.db.View(ctx, func(tx *store.Tx) error {
+		out = nil
+		rows, err := tx.Query(`SELECT `+columns+` FROM requests WHERE tenant = ? AND (? = '' OR run = ?) AND (decision = '' OR ? = 1) ORDER BY opened, id LIMIT 10000`,
+			tenant, runID, runID, number(all))
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			r, err := scan(rows)
+			if err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			out = append(out, r)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+		for _, r := range out {
+			if err := votes(tx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("approval: list: %w", err)
+	}
+	return out, nil
+}
+
+// Pending is a vote that the waiting workflow may not have been told of.
+type Pending struct{ Vote, Request string }
+
+// Undelivered lists such votes for the dispatcher, the oldest first.
+func (a *Approvals) Undelivered(ctx context.Context) ([]Pending, error) {
+	var out []Pending
+	err := a.db.View(ctx, func(tx *store.Tx) error {
+		out = nil
+		rows, err := tx.Query(`SELECT id, request FROM votes WHERE delivered = 0 ORDER BY at, id LIMIT 256`)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var p Pending
+			if err := rows.Scan(&p.Vote, &p.Request); err != nil {
+				return err
+			}
+			out = append(out, p)
+		}
+		return rows.Err()
+	})
+	return out, err
+}
+
+// Delivered marks a vote as told. It may be called again.
+func (a *Approvals) Delivered(ctx context.Context, vote string) error {
+	return a.db.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(`UPDATE votes SET delivered = 1 WHERE id = ?`, vote)
+		return err
+	})
+}
+
+func null(raw json.RawMessage) any {
+	if len(raw) == 0 {
+		return nil
+	}
+	return []byte(raw)
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

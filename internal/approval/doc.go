@@ -1,0 +1,13 @@
+// Package approval keeps requests to people and their votes.
+//
+// A vote is stored, with its ledger entry, before anything else happens: the API
+// answers once it is on disk, and the workflow is woken afterwards. The time at
+// which it was received decides against a deadline, and the votes that are stored
+// decide the request, whoever asks. So a message to the workflow that was lost,
+// doubled or forged changes nothing.
+//
+// A request goes up a chain of levels. Level i opens when the time of those
+// before it is over; who was entitled earlier stays so. The requester never
+// votes on an approval. One denial decides; approvals decide at the quorum.
+// A request whose last level has no time limit stays open until it is decided.
+package approval

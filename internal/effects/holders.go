@@ -1,0 +1,343 @@
+package effects
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/internal/guard"
+	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+func (e *Effect) reversible() bool {
+	return e.Reversal == string(spec.Exact) || e.Reversal == string(spec.Lossy)
+}
+
+// hold does what an outcome means for holders: an effect that is there is held,
+// an undo that is done ends the hold of its original.
+func (e *Effects) hold(tx *store.Tx, ef *Effect) error {
+	if ef.Direction == string(run.Undo) {
+		if ef.Outcome == Done || ef.Outcome == Already {
+			return e.leave(tx, ef.Of, ef.Key)
+		}
+		return nil
+	}
+	if !ef.reversible() || (ef.Outcome != Done && ef.Outcome != Already && ef.Outcome != Partial) {
+		return nil
+	}
+	for _, t := range ef.Targets {
+		if err := e.holdTarget(tx, ef, t); err != nil {
+			return fmt.Errorf("effects: hold %s: %w", t.Label, err)
+		}
+	}
+	return nil
+}
+
+// holdTarget adds a holder. What was already so is held only if Quell holds it.
+func (e *Effects) holdTarget(tx *store.Tx, ef *Effect, t guard.Target) error {
+	var n int
+	if err := tx.QueryRow(`SELECT COUNT(*) FROM effect_held WHERE tenant = ? AND instance = ? AND action = ? AND target = ?`,
+		ef.Tenant, ef.Instance, ef.Action, t.ID).Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 {
+		if ef.Outcome == Already {
+			return nil
+		}
+		if _, err := tx.Exec(`INSERT INTO effect_held (tenant, instance, action, target, first_key, prior) VALUES (?, ?, ?, ?, ?, ?)`,
+			ef.Tenant, ef.Instance, ef.Action, t.ID, ef.Key, null(ef.Prior)); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(`INSERT INTO effect_holders (tenant, instance, action, target, effect_key, since) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (tenant, instance, action, target, effect_key) DO NOTHING`,
+		ef.Tenant, ef.Instance, ef.Action, t.ID, ef.Key, e.now().UnixNano())
+	return err
+}
+
+// leave ends an effect's holds and marks it as undone.
+func (e *Effects) leave(tx *store.Tx, key, by string) error {
+	of, err := get(tx, key)
+	if err != nil || of == nil {
+		return err
+	}
+	if _, err := tx.Exec(`DELETE FROM effect_holders WHERE effect_key = ?`, key); err != nil {
+		return fmt.Errorf("effects: leave: %w", err)
+	}
+	for _, t := range of.Targets {
+		if _, err := tx.Exec(`DELETE FROM effect_held WHERE tenant = ? AND instance = ? AND action = ? AND target = ? AND NOT EXISTS
+			(SELECT 1 FROM effect_holders h WHERE h.tenant = effect_held.tenant AND h.instance = effect_held.instance
+				AND h.action = effect_held.action AND h.target = effect_held.target)`,
+			of.Tenant, of.Instance, of.Action, t.ID); err != nil {
+			return fmt.Errorf("effects: leave: %w", err)
+		}
+	}
+	of.Undone = by
+	return save(tx, of)
+}
+
+// freshUndo admits taking an effect back. No guard is asked: what was contained
+// can always be released.
+func (e *Effects) freshUndo(tx *store.Tx, in Intent, now time.Time) (Verdict, error) {
+	of, err := get(tx, in.Of)
+	if err != nil {
+		return Verdict{}, err
+	}
+	ef := &Effect{
+		Key: in.Key.String(), Tenant: in.Key.Tenant, Run: in.Key.Run, Step: in.Key.Step, Iteration: in.Key.Iteration,
+		Direction: string(run.Undo), Of: in.Of, Actor: in.Actor, Approval: in.Approval, Inputs: []byte("{}"),
+		Action: in.Action.Name, Instance: in.Instance, State: stateIdle, Created: now,
+		Class: string(in.Action.Class), ReadBack: string(in.Action.ReadBack), Reversal: string(in.Action.Reversal), Settle: in.Action.Settle,
+	}
+	if why := notToUndo(of); why != "" {
+		if err := insert(tx, ef); err != nil {
+			return Verdict{}, err
+		}
+		return e.nothing(tx, ef, why)
+	}
+	ef.Playbook, ef.Inputs, ef.Instance = of.Playbook, of.Inputs, of.Instance
+	if busy, err := e.busy(tx, of, ef.Key); err != nil || busy {
+		return Verdict{Wait: now.Add(busyWait)}, err
+	}
+	if err := insert(tx, ef); err != nil {
+		return Verdict{}, err
+	}
+	return e.release(tx, of, ef, in, now)
+}
+
+// undoAgain admits an undo whose earlier attempts did nothing. Meanwhile others
+// may hold what it would release.
+func (e *Effects) undoAgain(tx *store.Tx, ef *Effect, in Intent, now time.Time) (Verdict, error) {
+	of, err := get(tx, ef.Of)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if why := notToUndo(of); why != "" {
+		return e.nothing(tx, ef, why)
+	}
+	if busy, err := e.busy(tx, of, ef.Key); err != nil || busy {
+		return Verdict{Wait: now.Add(busyWait)}, err
+	}
+	return e.release(tx, of, ef, in, now)
+}
+
+// release calls for what the effect holds alone; what others hold too is only
+// left to them.
+func (e *Effects) release(tx *store.Tx, of, ef *Effect, in Intent, now time.Time) (Verdict, error) {
+	alone, others, ours, err := e.alone(tx, of)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if len(of.Targets) > 0 && len(alone) == 0 {
+		if err := e.leave(tx, of.Key, ef.Key); err != nil {
+			return Verdict{}, err
+		}
+		if !ours {
+			return e.nothing(tx, ef, "it was so before Quell came")
+		}
+		return e.nothing(tx, ef, "still held by "+strings.Join(others, ", "))
+	}
+	ef.Targets = alone
+	if ef.Prior, err = e.firstPrior(tx, of, alone); err != nil {
+		return Verdict{}, err
+	}
+	if err := retarget(tx, ef); err != nil {
+		return Verdict{}, err
+	}
+	return e.attempt(tx, ef, in, now)
+}
+
+// notToUndo says why there is nothing to take back, or "".
+func notToUndo(of *Effect) string {
+	switch {
+	case of == nil:
+		return "there is no such effect"
+	case of.Undone != "":
+		return "it was taken back before"
+	case of.State != stateSettled:
+		return "it has no outcome yet"
+	case of.Outcome == Unknown:
+		return "whether it happened is unknown; resolve it first"
+	case of.Outcome != Done && of.Outcome != Already && of.Outcome != Partial:
+		return "it had no effect: " + of.Outcome
+	case of.Inverse == "":
+		return "it has no inverse"
+	}
+	return ""
+}
+
+// nothing settles an undo that needs no call, on record.
+func (e *Effects) nothing(tx *store.Tx, ef *Effect, why string) (Verdict, error) {
+	ef.Detail = why
+	ef.State, ef.Outcome, ef.Settled = stateSettled, Skipped, e.now()
+	seq, err := e.note(tx, ef, "undo.nothing", map[string]any{"of": ef.Of, "reason": why})
+	if err != nil {
+		return Verdict{}, err
+	}
+	ef.Seq = seq
+	return Verdict{Settled: ef}, save(tx, ef)
+}
+
+// busy reports whether another effect is under way on a target of of; holders
+// may change until it ends.
+func (e *Effects) busy(tx *store.Tx, of *Effect, key string) (bool, error) {
+	probe := &Effect{Tenant: of.Tenant, Instance: of.Instance, Key: key}
+	owner, err := lock(tx, probe, of.Targets)
+	if err != nil {
+		return false, err
+	}
+	return owner != "", unlock(tx, key)
+}
+
+// alone returns the targets of an effect that nobody else holds, who holds the
+// others, and whether the effect holds any at all.
+func (e *Effects) alone(tx *store.Tx, of *Effect) (alone []guard.Target, others []string, ours bool, err error) {
+	for _, t := range of.Targets {
+		rows, err := tx.Query(`SELECT effect_key FROM effect_holders WHERE tenant = ? AND instance = ? AND action = ? AND target = ? ORDER BY since, effect_key`,
+			of.Tenant, of.Instance, of.Action, t.ID)
+		if err != nil {
+			return nil, nil, false, fmt.Errorf("effects: holders: %w", err)
+		}
+		keys, err := texts(rows)
+		if err != nil {
+			return nil, nil, false, fmt.Errorf("effects: holders: %w", err)
+		}
+		if !slices.Contains(keys, of.Key) {
+			continue
+		}
+		ours = true
+		if len(keys) == 1 {
+			alone = append(alone, t)
+			continue
+		}
+		for _, k := range keys {
+			if k != of.Key {
+				others = append(others, k)
+			}
+		}
+	}
+	return alone, others, ours, nil
+}
+
+func texts(rows *sql.Rows) ([]string, error) {
+	defer func() { _ = rows.Close() }()
+	var out []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
+// firstPrior is the state that the first holder found.
+func (e *Effects) firstPrior(tx *store.Tx, of *Effect, alone []guard.Target) ([]byte, error) {
+	if len(alone) == 0 {
+		return of.Prior, nil
+	}
+	var prior []byte
+	err := tx.QueryRow(`SELECT prior FROM effect_held WHERE tenant = ? AND instance = ? AND action = ? AND target = ?`,
+		of.Tenant, of.Instance, of.Action, alone[0].ID).Scan(&prior)
+	if errors.Is(err, sql.ErrNoRows) {
+		return of.Prior, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("effects: prior state: %w", err)
+	}
+	return prior, nil
+}
+
+// Filter narrows List; zero fields do not narrow.
+type Filter struct {
+	Run, Direction, State, Outcome string
+	Limit                          int
+}
+
+// List returns effects in the order in which they were begun.
+func (e *Effects) List(ctx context.Context, f Filter) ([]*Effect, error) {
+	if f.Limit <= 0 || f.Limit > 10000 {
+		f.Limit = 10000
+	}
+	return e.query(ctx, `SELECT `+columns+` FROM effects WHERE (? = '' OR run = ?) AND (? = '' OR direction = ?) AND (? = '' OR state = ?)
+		AND (? = '' OR outcome = ?) ORDER BY created, effect_key LIMIT ?`,
+		f.Run, f.Run, f.Direction, f.Direction, f.State, f.State, f.Outcome, f.Outcome, f.Limit)
+}
+
+// Stack returns what a run did and has not taken back, newest first. Steps, where
+// given, are the step paths to look at.
+func (e *Effects) Stack(ctx context.Context, tenant, runID string, steps []string) ([]*Effect, error) {
+	all, err := e.query(ctx, `SELECT `+columns+` FROM effects WHERE tenant = ? AND run = ? AND direction = 'do' AND undone = '' AND
+		(outcome IN ('done', 'partial', 'unknown') OR (outcome = 'already' AND EXISTS (SELECT 1 FROM effect_holders h WHERE h.effect_key = effects.effect_key)))
+		ORDER BY seq DESC`, tenant, runID)
+	if err != nil || len(steps) == 0 {
+		return all, err
+	}
+	return slices.DeleteFunc(all, func(ef *Effect) bool { return !slices.Contains(steps, ef.Step) }), nil
+}
+
+func (e *Effects) query(ctx context.Context, q string, args ...any) ([]*Effect, error) {
+	var out []*Effect
+	err := e.db.View(ctx, func(tx *store.Tx) error {
+		out = nil
+		rows, err := tx.Query(q, args...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			ef, err := scan(rows)
+			if err != nil {
+				return err
+			}
+			out = append(out, ef)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("effects: read: %w", err)
+	}
+	return out, nil
+}
+
+// Get returns one effect, or ErrNotFound.
+func (e *Effects) Get(ctx context.Context, key string) (*Effect, error) {
+	out, err := e.query(ctx, `SELECT `+columns+` FROM effects WHERE effect_key = ?`, key)
+	if err != nil {
+		return nil, err
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, key)
+	}
+	return out[0], nil
+}
+
+// Holds tells whether an effect holds anything.
+func (e *Effects) Holds(ctx context.Context, key string) (bool, error) {
+	n := 0
+	err := e.db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT COUNT(*) FROM effect_holders WHERE effect_key = ?`, key).Scan(&n)
+	})
+	return n > 0, err
+}
+
+// Holders lists the effects that hold a target, the first first.
+func (e *Effects) Holders(ctx context.Context, tenant, instance, action, target string) (keys []string, err error) {
+	err = e.db.View(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Query(`SELECT effect_key FROM effect_holders WHERE tenant = ? AND instance = ? AND action = ? AND target = ? ORDER BY since, effect_key`,
+			tenant, instance, action, target)
+		if err != nil {
+			return err
+		}
+		keys, err = texts(rows)
+		return err
+	})
+	return keys, err
+}

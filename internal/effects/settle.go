@@ -1,0 +1,199 @@
+package effects
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/internal/store"
+)
+
+// Settle stores how an attempt ended. With an error that asserts that nothing
+// happened and that may pass, the effect becomes idle and is admitted anew; with
+// one that will not pass it failed. An error that leaves open what happened, and
+// an outcome of pending, change nothing: Admit says when to read back.
+//
+// It returns the effect as it stands. Called again with the same fence it
+// returns the same; with an older fence ErrFenced.
+func (e *Effects) Settle(ctx context.Context, key string, fence int64, r Result) (*Effect, error) {
+	var ef *Effect
+	err := e.db.Update(ctx, func(tx *store.Tx) (err error) {
+		if ef, err = e.owned(tx, key, fence); err != nil || ef.State == stateSettled {
+			return err
+		}
+		return e.conclude(tx, ef, r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ef, nil
+}
+
+// owned reads an effect for the attempt that has the fence.
+func (e *Effects) owned(tx *store.Tx, key string, fence int64) (*Effect, error) {
+	ef, err := get(tx, key)
+	switch {
+	case err != nil:
+		return nil, err
+	case ef == nil:
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, key)
+	case ef.Fence != fence:
+		return nil, fmt.Errorf("%w: %s", ErrFenced, key)
+	}
+	return ef, nil
+}
+
+func (e *Effects) conclude(tx *store.Tx, ef *Effect, r Result) error {
+	if r.Err != nil {
+		return e.failed(tx, ef, r.Err)
+	}
+	if len(r.Prior) > 0 {
+		ef.Prior = r.Prior
+	}
+	ef.Output = r.Output
+	switch r.Outcome {
+	case spec.Done:
+		ef.Verified = true
+		return e.settle(tx, ef, Done)
+	case spec.Already:
+		return e.settle(tx, ef, Already)
+	case spec.Partial:
+		return e.settle(tx, ef, Partial)
+	}
+	return e.uncertain(tx, ef, string(r.Outcome), "the vendor had not finished by the deadline")
+}
+
+func (e *Effects) failed(tx *store.Tx, ef *Effect, why *spec.Error) error {
+	ef.ErrorKind, ef.VendorCode, ef.Detail = string(why.Kind), why.VendorCode, why.Message
+	switch {
+	case !why.Kind.NoEffect():
+		return e.uncertain(tx, ef, ef.ErrorKind, ef.Detail)
+	case !why.Kind.Retryable():
+		return e.settle(tx, ef, Failed)
+	}
+	ef.State = stateIdle
+	if _, err := e.note(tx, ef, "effect.attempt_failed", map[string]any{"error": ef.ErrorKind, "detail": ef.Detail, "attempt": ef.Fence}); err != nil {
+		return err
+	}
+	if err := save(tx, ef); err != nil {
+		return err
+	}
+	return unlock(tx, ef.Key)
+}
+
+// uncertain leaves an attempt open and writes down why.
+func (e *Effects) uncertain(tx *store.Tx, ef *Effect, kind, detail string) error {
+	if _, err := e.note(tx, ef, "effect.uncertain", map[string]any{"error": kind, "detail": detail, "attempt": ef.Fence}); err != nil {
+		return err
+	}
+	return save(tx, ef)
+}
+
+// Abandon settles an effect as failed when its tries are used up. It may be
+// called only while nothing of it can be under way: after Settle made it idle.
+func (e *Effects) Abandon(ctx context.Context, key string, why *spec.Error) (*Effect, error) {
+	var ef *Effect
+	err := e.db.Update(ctx, func(tx *store.Tx) (err error) {
+		if ef, err = get(tx, key); err != nil {
+			return err
+		}
+		if ef == nil {
+			return fmt.Errorf("%w: %s", ErrNotFound, key)
+		}
+		if ef.State != stateIdle {
+			return nil
+		}
+		if why != nil {
+			ef.ErrorKind, ef.VendorCode, ef.Detail = string(why.Kind), why.VendorCode, why.Message
+		}
+		return e.settle(tx, ef, Failed)
+	})
+	return ef, err
+}
+
+// Conclude takes what a read-back found. The returned effect is settled as done
+// or unknown, or idle: then it did not happen, and Admit may let a new attempt
+// out.
+func (e *Effects) Conclude(ctx context.Context, key string, fence int64, found spec.Outcome, output, prior json.RawMessage) (*Effect, error) {
+	var ef *Effect
+	err := e.db.Update(ctx, func(tx *store.Tx) (err error) {
+		if ef, err = e.owned(tx, key, fence); err != nil || ef.State == stateSettled {
+			return err
+		}
+		if found == spec.Present {
+			ef.Verified, ef.Output, ef.Detail = true, output, "the answer was lost; a read-back found it done"
+			if len(ef.Prior) == 0 {
+				ef.Prior = prior
+			}
+			if ef.Found == string(spec.Present) { // it was so before Quell came
+				return e.settle(tx, ef, Already)
+			}
+			return e.settle(tx, ef, Done)
+		}
+		harmless := ef.Class == string(spec.Idempotent) || ef.Class == string(spec.Keyed)
+		if harmless || (found == spec.Absent && ef.ReadBack == string(spec.Strong)) {
+			ef.State = stateIdle
+			if _, err := e.note(tx, ef, "effect.read_back", map[string]any{"found": found, "attempt": ef.Fence}); err != nil {
+				return err
+			}
+			if err := save(tx, ef); err != nil {
+				return err
+			}
+			return unlock(tx, ef.Key)
+		}
+		ef.Detail = "the answer was lost, and a read-back cannot tell whether it happened"
+		return e.settle(tx, ef, Unknown)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ef, nil
+}
+
+// Idle reports whether an effect that Settle or Conclude returned may be admitted
+// again.
+func (e *Effect) Idle() bool { return e.State == stateIdle }
+
+// Open reports whether an attempt has no outcome yet.
+func (e *Effect) Open() bool { return e.State == stateOpen }
+
+// Resolve settles an unknown effect on a person's word: as done, not_done,
+// by_hand or skipped. It may be called again with the same word.
+func (e *Effects) Resolve(ctx context.Context, key, as, actor, reason string) error {
+	return e.db.Update(ctx, func(tx *store.Tx) error {
+		ef, err := get(tx, key)
+		switch {
+		case err != nil:
+			return err
+		case ef == nil:
+			return fmt.Errorf("%w: %s", ErrNotFound, key)
+		case ef.Resolved == as:
+			return nil
+		case ef.Outcome != Unknown || ef.Resolved != "":
+			return fmt.Errorf("%w: %s is %s", ErrNotUnknown, key, ef.Outcome)
+		}
+		ef.Resolved = as
+		switch as {
+		case "done":
+			ef.Outcome = Done
+		case "not_done":
+			ef.Outcome = Failed
+		case "by_hand", "skipped":
+			// What a person did is not Quell's to undo.
+		default:
+			return fmt.Errorf("effects: resolve as done, not_done, by_hand or skipped, not %q", as)
+		}
+		by := *ef
+		by.Actor = actor
+		if _, err := e.note(tx, &by, "effect.resolved", map[string]any{"as": as, "reason": reason}); err != nil {
+			return err
+		}
+		if ef.Outcome == Done {
+			if err := e.hold(tx, ef); err != nil {
+				return err
+			}
+		}
+		return save(tx, ef)
+	})
+}

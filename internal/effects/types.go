@@ -1,0 +1,131 @@
+package effects
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/internal/guard"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+// Errors of this package that callers tell apart.
+var (
+	// ErrFenced says that the attempt was taken for dead and another one decides.
+	// Ask for admission again.
+	ErrFenced = errors.New("effects: this attempt was replaced by a later one; admit the effect again")
+	// ErrChanged says that the same key came with other inputs.
+	ErrChanged = errors.New("effects: the same effect key came with another action, instance or inputs")
+	// ErrNotFound says that there is no such effect.
+	ErrNotFound = errors.New("effects: there is no such effect")
+	// ErrNotUnknown says that only an unknown effect can be resolved.
+	ErrNotUnknown = errors.New("effects: only an effect whose outcome is unknown can be resolved")
+)
+
+// The outcomes that are stored. They are those of spec and of task.
+const (
+	Done      = "done"
+	Already   = "already"
+	Partial   = "partial"
+	Simulated = "simulated"
+	Skipped   = "skipped"
+	Refused   = "refused"
+	Failed    = "failed"
+	Unknown   = "unknown"
+)
+
+// Intent is what an activity wants to do.
+type Intent struct {
+	Key      run.Key
+	Playbook string
+	Action   spec.Action
+	Instance string
+	// Inputs is canonical JSON, without secrets.
+	Inputs  json.RawMessage
+	Targets []guard.Target
+	// Of is the key of the effect that this one takes back.
+	Of    string
+	Actor string
+	// Approval is the request that approved it, or empty.
+	Approval string
+	// Limit bounds the targets of this action in this run; 0 means no limit.
+	Limit int
+	// Mode is the lowest of the modes that apply.
+	Mode guard.Mode
+	// Before is what a read found just before: present or absent, and the state.
+	// It is kept in case the answer to the call is lost.
+	Before      spec.Outcome
+	BeforePrior json.RawMessage
+}
+
+// Verdict says what to do about an intent. Exactly one of the fields is set.
+type Verdict struct {
+	// Settled: it is decided; make no call.
+	Settled *Effect
+	// Go: make the call, under this permit.
+	Go *Permit
+	// Back: an earlier attempt may have acted; read back and call Conclude.
+	Back *Permit
+	// Wait: come back then. An earlier attempt may still land, or another effect
+	// on a target is under way.
+	Wait time.Time
+}
+
+// Permit lets one attempt out.
+type Permit struct {
+	Key   string
+	Fence int64
+	// Expires is when the call must have left; 500 ms after the commit.
+	Expires time.Time
+	// Deadline is when the attempt must have ended.
+	Deadline time.Time
+	// Inputs and Prior are, for an inverse, those of the original: the prior
+	// state is that of the first holder.
+	Inputs, Prior json.RawMessage
+	// Targets are what is to be called for: of an inverse, those without other
+	// holders.
+	Targets []guard.Target
+}
+
+// Result is how an attempt ended.
+type Result struct {
+	// Outcome is done, already, partial or pending; empty with Err.
+	Outcome spec.Outcome
+	Output  json.RawMessage
+	Prior   json.RawMessage
+	Err     *spec.Error
+	// Binary and Version say which program answered.
+	Binary, Version string
+	VendorRequestID string
+}
+
+// Effect is one effect as stored.
+type Effect struct {
+	Key                                           string
+	Tenant, Run, Playbook, Step, Iteration        string
+	Direction, Of, Action, Instance               string
+	Class, ReadBack, Reversal, Inverse            string
+	Inputs, Output, Prior                         json.RawMessage
+	Targets                                       []guard.Target
+	Actor, Approval                               string
+	State, Outcome, Detail, ErrorKind, VendorCode string
+	Verified                                      bool
+	// Found is what a read found before the first attempt: present, absent or
+	// nothing.
+	Found string
+	// Undone is the key of the undo that took it back.
+	Undone   string
+	Resolved string
+	Fence    int64
+	Deadline time.Time
+	Settle   time.Duration
+	Created  time.Time
+	Settled  time.Time
+	// Seq is the ledger entry of its outcome.
+	Seq int64
+}
+
+// Happened reports whether the effect is there because of Quell, as far as is
+// known.
+func (e *Effect) Happened() bool { return e.Outcome == Done || e.Outcome == Partial }
