@@ -110,13 +110,18 @@ type Playbooks struct {
 // Entry is one entry of the ledger. Its payload lies apart and may have been
 // erased under retention; the digest stays.
 type Entry struct {
-	Seq    uint64    `json:"seq"`
-	At     time.Time `json:"at"`
-	Kind   string    `json:"kind"`
-	Actor  string    `json:"actor"`
-	Run    string    `json:"run,omitempty"`
-	Step   string    `json:"step,omitempty"`
-	Digest string    `json:"digest,omitempty"`
+	Seq   uint64    `json:"seq"`
+	At    time.Time `json:"at"`
+	Kind  string    `json:"kind"`
+	Actor string    `json:"actor"`
+	Run   string    `json:"run,omitempty"`
+	Step  string    `json:"step,omitempty"`
+	// Key is what the entry is about: an effect, a request, an alert, a token.
+	Key string `json:"key,omitempty"`
+	// Request is the API request that caused it.
+	Request string `json:"request,omitempty"`
+	// Digest is the salted digest of the payload.
+	Digest string `json:"digest,omitempty"`
 	// Payload is absent where it was erased.
 	Payload json.RawMessage `json:"payload,omitempty"`
 	Erased  bool            `json:"erased,omitempty"`

@@ -1,0 +1,214 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/server/api"
+)
+
+// header names the request's id in every answer.
+const requestHeader = "Request-Id"
+
+// connKey finds the connection of a request, for the kernel's word on its peer.
+type connKey struct{}
+
+// guarded wraps a route's handler in everything that must hold before it.
+func (s *Server) guarded(rt route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c := &call{Request: r, w: w, id: "req_" + rand.Text()}
+		secure(w.Header())
+		w.Header().Set(requestHeader, c.id)
+		defer s.recovered(c)
+		a, err := s.admit(c, rt)
+		if err == nil {
+			a, err = rt.handle(c)
+		}
+		if err != nil {
+			s.refuse(c, rt, err)
+			return
+		}
+		if !a.written {
+			c.write(a.status, "application/json", a.body)
+		}
+	}
+}
+
+// secure sets the headers that every answer carries.
+func secure(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// recovered turns a panic of a handler into a problem; the process goes on.
+func (s *Server) recovered(c *call) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+		panic(p)
+	}
+	s.log.Error().Str("request", c.id).Str("route", c.Pattern).Interface("panic", p).Stack().Msg("a handler panicked")
+	problem := api.Problem(api.CodeInternal, "a fault of Quell; its log has this request")
+	problem.Request = c.id
+	c.write(problem.Status, api.ProblemType, problem)
+}
+
+// admit checks host, origin, length, caller and scope, in this order.
+func (s *Server) admit(c *call, rt route) (answer, error) {
+	if err := s.site(c); err != nil {
+		return answer{}, err
+	}
+	most := rt.body
+	if most == 0 {
+		most = defaultBody
+	}
+	if c.ContentLength > most {
+		c.w.Header().Set("Connection", "close")
+		return answer{}, &http.MaxBytesError{Limit: most}
+	}
+	c.Body = http.MaxBytesReader(c.w, c.Body, most)
+	if rt.need == public || rt.need == signed {
+		return answer{}, nil
+	}
+	actor, err := s.who(c)
+	if err != nil {
+		return answer{}, err
+	}
+	c.actor = actor
+	if rt.need != known && !actor.Can(auth.Scope(rt.need)) {
+		return answer{}, &auth.RefusedError{Actor: actor.Name, Need: auth.Scope(rt.need)}
+	}
+	return answer{}, nil
+}
+
+// site refuses requests that a browser was talked into: a Host that is not ours
+// (DNS rebinding) and an Origin that nobody allowed, "null" included.
+func (s *Server) site(c *call) error {
+	if _, unix := peerConn(c.Context()).(*net.UnixConn); !unix && !s.hostAllowed(c.Host) {
+		return api.Problem(api.CodeForbidden, "this Host is not one of the server's names; add it to the configuration's hosts if it is")
+	}
+	origins := c.Header.Values("Origin")
+	for _, o := range origins {
+		if !slices.Contains(s.cfg.Origins, o) {
+			return api.Problem(api.CodeForbidden, "requests from this Origin are not allowed")
+		}
+	}
+	if site := c.Header.Get("Sec-Fetch-Site"); len(origins) == 0 && (site == "cross-site" || site == "same-site") {
+		return api.Problem(api.CodeForbidden, "requests from other sites are not allowed")
+	}
+	return nil
+}
+
+// hostAllowed reports whether a Host header names us: localhost or a loopback
+// address with any port, or a configured name.
+func (s *Server) hostAllowed(host string) bool {
+	if slices.Contains(s.cfg.Hosts, host) {
+		return true
+	}
+	u, err := url.Parse("http://" + host)
+	if err != nil || u.Host != host || u.User != nil {
+		return false
+	}
+	name := u.Hostname()
+	if name == "localhost" || slices.Contains(s.cfg.Hosts, name) {
+		return true
+	}
+	a, err := netip.ParseAddr(name)
+	return err == nil && a.IsLoopback()
+}
+
+func peerConn(ctx context.Context) net.Conn {
+	c, _ := ctx.Value(connKey{}).(net.Conn)
+	return c
+}
+
+// who finds out who calls. A token that was sent must hold, on the unix socket
+// too: whoever presents one wants to be that person.
+func (s *Server) who(c *call) (auth.Actor, error) {
+	head := c.Header.Values("Authorization")
+	if len(head) == 0 {
+		if u, ok := peerConn(c.Context()).(*net.UnixConn); ok {
+			a, err := auth.Peer(u, s.access.LocalRoles, s.access.Duties)
+			if err != nil {
+				return auth.Actor{}, api.Problem(api.CodeUnauthenticated, err.Error())
+			}
+			return a, nil
+		}
+		return auth.Actor{}, api.Problem(api.CodeUnauthenticated, "a token is needed: Authorization: Bearer quell_…")
+	}
+	secret, isBearer := strings.CutPrefix(head[0], "Bearer ")
+	if !isBearer || len(head) != 1 {
+		return auth.Actor{}, api.Problem(api.CodeUnauthenticated, "one Authorization header with a Bearer token is needed")
+	}
+	a, err := s.access.Tokens.Authenticate(c.Context(), secret)
+	if err != nil {
+		return auth.Actor{}, err
+	}
+	a.OnCall = s.access.Duties.Of(a.Name)
+	return a, nil
+}
+
+// problemOf turns any error into what the caller is told.
+func problemOf(err error) *api.Error {
+	var p *api.Error
+	var big *http.MaxBytesError
+	var refused *auth.RefusedError
+	var network net.Error
+	switch {
+	case errors.As(err, &p):
+		q := *p
+		return &q
+	case errors.As(err, &big):
+		return api.Problem(api.CodeTooLarge, "the body is longer than this route takes")
+	case errors.As(err, &refused):
+		return api.Problem(api.CodeForbidden, refused.Error())
+	case errors.As(err, &network) && network.Timeout():
+		return api.Problem(api.CodeInvalid, "the body did not arrive in time")
+	case errors.Is(err, context.DeadlineExceeded):
+		return api.Problem(api.CodeNotReady, "it took too long; try again")
+	}
+	if q := domainProblem(err); q != nil {
+		return q
+	}
+	return api.Problem(api.CodeInternal, "a fault of Quell; its log has this request")
+}
+
+// refuse answers an error and records what was refused.
+func (s *Server) refuse(c *call, rt route, err error) {
+	if c.Context().Err() != nil {
+		return
+	}
+	p := problemOf(err)
+	p.Request = c.id
+	ev := s.log.Debug()
+	if p.Code == api.CodeInternal {
+		ev = s.log.Error().Err(err)
+	}
+	ev.Str("request", c.id).Str("route", rt.pattern()).Str("actor", c.actor.Name).Str("code", string(p.Code)).Msg("refused")
+	if p.Refused() {
+		s.recordRefusal(c, rt, p)
+	}
+	if p.Code == api.CodeUnauthenticated {
+		c.w.Header().Set("WWW-Authenticate", `Bearer realm="quell"`)
+	}
+	if p.RetryAfter > 0 {
+		secs := int(p.RetryAfter.Round(time.Second) / time.Second)
+		c.w.Header().Set("Retry-After", itoa(max(secs, 1)))
+	}
+	c.write(p.Status, api.ProblemType, p)
+}

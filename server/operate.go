@@ -1,0 +1,227 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/server/api"
+)
+
+// operateAPI answers for what keeps Quell running: health, connectors,
+// playbooks, the ledger, tokens.
+type operateAPI struct {
+	server *Server
+	tenant string
+	rooms  Rooms
+	work   Work
+}
+
+// missing answers for every path that the table does not name.
+func missing(*call) (answer, error) {
+	return answer{}, api.Problem(api.CodeNotFound, "there is no such route, or not with this method")
+}
+
+func (a *operateAPI) health(*call) (answer, error) {
+	return ok(api.Health{Status: "ok", Version: a.server.cfg.Version})
+}
+
+// ready asks each part. The status is 503 unless all are well; with
+// status=ok the answer is 200 either way, for clients that read it.
+func (a *operateAPI) ready(c *call) (answer, error) {
+	ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)
+	defer cancel()
+	out := api.Ready{Ready: true}
+	for _, part := range []struct {
+		name string
+		ask  func(context.Context) error
+	}{
+		{"store", a.rooms.DB.Ready},
+		{"ledger", a.rooms.ledgerReady},
+		{"engine", a.work.Engine.Ready},
+		{"connectors", a.work.Connectors.Ready},
+	} {
+		p := api.PartReady{Name: part.name, OK: true}
+		if err := part.ask(ctx); err != nil {
+			p.OK, p.Why, out.Ready = false, err.Error(), false
+		}
+		out.Parts = append(out.Parts, p)
+	}
+	status := http.StatusOK
+	if !out.Ready && c.URL.Query().Get("status") != "ok" {
+		status = http.StatusServiceUnavailable
+	}
+	return answer{status: status, body: out}, nil
+}
+
+func (a *operateAPI) whoami(c *call) (answer, error) {
+	out := api.Whoami{Actor: c.actor.Name, Roles: c.actor.Roles, OnCall: c.actor.OnCall, Token: c.actor.Token}
+	for _, s := range auth.Scopes() {
+		if c.actor.Can(s) {
+			out.Scopes = append(out.Scopes, string(s))
+		}
+	}
+	return ok(out)
+}
+
+func (a *operateAPI) connectors(c *call) (answer, error) {
+	list, err := a.work.Connectors.List(c.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(api.Connectors{Connectors: orNone(list)})
+}
+
+func (a *operateAPI) checkConnector(c *call) (answer, error) {
+	got, err := a.work.Connectors.Check(c.Context(), c.PathValue("instance"))
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(got)
+}
+
+func (a *operateAPI) playbooks(*call) (answer, error) {
+	out := api.Playbooks{Playbooks: []api.Playbook{}}
+	for _, b := range a.work.Books.Active() {
+		p := api.Playbook{Name: b.Plan.Playbook, Title: b.Plan.Title, Owner: b.Plan.Owner, Tags: b.Plan.Tags, Digest: b.Digest, Mode: b.Mode}
+		for _, t := range b.Plan.Triggers.Alerts {
+			p.From = append(p.From, t.From...)
+		}
+		slices.Sort(p.From)
+		p.From = slices.Compact(p.From)
+		if m := b.Plan.Triggers.Manual; m != nil {
+			p.Manual, p.Roles = true, m.Roles
+		}
+		for _, in := range b.Plan.Inputs {
+			p.Inputs = append(p.Inputs, api.PlaybookInput{Name: in.Name, Type: in.Type, Ask: in.Ask, Required: in.Default == nil})
+		}
+		out.Playbooks = append(out.Playbooks, p)
+	}
+	return ok(out)
+}
+
+func (a *operateAPI) createToken(c *call) (answer, error) {
+	var in api.NewToken
+	if err := c.read(&in); err != nil {
+		return answer{}, err
+	}
+	scopes, err := auth.ParseScopes(in.Scopes)
+	if err != nil {
+		return answer{}, invalid("%v", err)
+	}
+	w := auth.Wish{Name: in.Name, User: in.User, Roles: in.Roles, Scopes: scopes}
+	if in.Expires != "" {
+		if w.Life, err = kind.ParseDuration(in.Expires); err != nil || w.Life <= 0 {
+			return answer{}, invalid("expires %q is not a duration such as 12h or 30d", shorten(in.Expires))
+		}
+	}
+	t, secret, err := a.server.access.Tokens.Create(c.Context(), c.actor, w)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: api.CreatedToken{Token: tokenOf(t), Secret: secret}}, nil
+}
+
+func tokenOf(t auth.Token) api.Token {
+	out := api.Token{
+		ID: t.ID, Name: t.Name, User: t.User, Roles: t.Roles, Created: t.Created, By: t.By, Expires: t.Expires,
+		LastUsed: t.LastUsed, Revoked: t.Revoked,
+	}
+	for _, s := range t.Scopes {
+		out.Scopes = append(out.Scopes, string(s))
+	}
+	return out
+}
+
+func (a *operateAPI) listTokens(c *call) (answer, error) {
+	list, err := a.server.access.Tokens.List(c.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	out := api.Tokens{Tokens: make([]api.Token, len(list))}
+	for i, t := range list {
+		out.Tokens[i] = tokenOf(t)
+	}
+	return ok(out)
+}
+
+func (a *operateAPI) revokeToken(c *call) (answer, error) {
+	if err := a.server.access.Tokens.Revoke(c.Context(), c.actor, c.PathValue("id")); err != nil {
+		return answer{}, err
+	}
+	return done()
+}
+
+func (a *operateAPI) entries(c *call) (answer, error) {
+	limit, err := c.limit()
+	if err != nil {
+		return answer{}, err
+	}
+	q := c.URL.Query()
+	var after uint64
+	if text := q.Get("after"); text != "" {
+		if after, err = strconv.ParseUint(text, 10, 63); err != nil {
+			return answer{}, invalid("after %q is not a number", shorten(text))
+		}
+	}
+	list, err := a.rooms.entriesOf(c.Context(), q.Get("run"), after, limit)
+	if err != nil {
+		return answer{}, err
+	}
+	out := api.Entries{Entries: orNone(list)}
+	if len(list) == limit {
+		out.Next = list[limit-1].Seq
+	}
+	return ok(out)
+}
+
+// export streams the ledger. A fault after the first byte ends the stream
+// short, and the verifier says so.
+func (a *operateAPI) export(c *call) (answer, error) {
+	if err := a.rooms.write(c.Context(), note{kind: "ledger.exported", tenant: a.tenant, actor: c.actor.Name, request: c.id}); err != nil {
+		return answer{}, err
+	}
+	c.w.Header().Set("Content-Type", "application/x-ndjson")
+	st := &stream{w: c.w, ctl: http.NewResponseController(c.w), time: a.server.cfg.AnswerTime}
+	if err := a.rooms.export(c.Context(), st); err != nil {
+		a.server.log.Warn().Err(err).Str("request", c.id).Msg("an export of the ledger broke off")
+		// A clean end would look whole: cut the connection instead.
+		panic(http.ErrAbortHandler)
+	}
+	return answer{written: true}, nil
+}
+
+func (a *operateAPI) checkpoint(c *call) (answer, error) {
+	got, err := a.rooms.checkpoint(c.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(got)
+}
+
+// authProblem tells what auth said.
+func authProblem(err error) *api.Error {
+	var bad *auth.InvalidError
+	switch {
+	case errors.Is(err, auth.ErrToken):
+		return api.Problem(api.CodeUnauthenticated, auth.ErrToken.Error())
+	case errors.Is(err, auth.ErrNoToken):
+		return api.Problem(api.CodeNotFound, fmt.Sprintf("%v, or it was revoked before", auth.ErrNoToken))
+	case errors.As(err, &bad):
+		return api.Problem(api.CodeInvalid, bad.Error())
+	}
+	return nil
+}
+
+func orNone[T any](in []T) []T {
+	if in == nil {
+		return []T{}
+	}
+	return in
+}

@@ -1,0 +1,286 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/server/api"
+)
+
+// peopleAPI answers for requests to people.
+type peopleAPI struct {
+	tenant    string
+	approvals Approvals
+	engine    Engine
+}
+
+func (a *peopleAPI) list(c *call) (answer, error) {
+	q := c.URL.Query()
+	all := q.Get("all") == "true"
+	if all && q.Get("run") == "" {
+		return answer{}, invalid("closed requests are listed for one run: name it")
+	}
+	list, err := a.approvals.List(c.Context(), a.tenant, q.Get("run"), all)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(api.Approvals{Approvals: orNone(list)})
+}
+
+func (a *peopleAPI) show(c *call) (answer, error) {
+	got, err := a.approvals.Get(c.Context(), a.tenant, c.PathValue("id"))
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(got)
+}
+
+// open returns an open request that the actor may have a word on, as far as it
+// can be told here; the room has the last word.
+func (a *peopleAPI) open(c *call) (api.Approval, error) {
+	req, err := a.approvals.Get(c.Context(), a.tenant, c.PathValue("id"))
+	if err != nil {
+		return req, err
+	}
+	if req.Status != "open" {
+		return req, api.Problem(api.CodeConflict, fmt.Sprintf("the request is closed: %s", req.Status))
+	}
+	if req.Requester != "" && req.Requester == c.actor.Name {
+		return req, api.Problem(api.CodeSelfApproval, fmt.Sprintf("%s asked for this and cannot decide it; somebody else must", c.actor.Name))
+	}
+	return req, nil
+}
+
+// vote approves or denies. An approve names the seal of what was looked at: who
+// votes on an old picture is asked to look again.
+func (a *peopleAPI) vote(c *call) (answer, error) {
+	var in api.Vote
+	if err := c.read(&in); err != nil {
+		return answer{}, err
+	}
+	if in.Decision != api.Approve && in.Decision != api.Deny {
+		return answer{}, invalid("the decision %q is neither approve nor deny", shorten(string(in.Decision)))
+	}
+	req, err := a.open(c)
+	if err != nil {
+		return answer{}, err
+	}
+	if in.Decision == api.Approve {
+		if req.Kind != api.RequestApproval && req.Kind != api.RequestHold {
+			return answer{}, invalid("a %s is not approved; it is answered or resolved", req.Kind)
+		}
+		if req.Seal != "" && in.Seal == "" {
+			return answer{}, invalid("an approve names the seal of what it approves; it stands in the request")
+		}
+		if in.Seal != req.Seal {
+			return answer{}, api.Problem(api.CodeSealChanged, "what would be done is not what you saw; look at the request again")
+		}
+	}
+	return a.cast(c, req, Ballot{Approve: in.Decision == api.Approve, Seal: in.Seal, Reason: in.Reason})
+}
+
+// answer answers a question with typed fields.
+func (a *peopleAPI) answer(c *call) (answer, error) {
+	var in api.Answer
+	if err := c.read(&in); err != nil {
+		return answer{}, err
+	}
+	req, err := a.open(c)
+	if err != nil {
+		return answer{}, err
+	}
+	if req.Kind != api.RequestQuestion {
+		return answer{}, invalid("a %s is not answered with fields", req.Kind)
+	}
+	raw, err := readAnswer(req, in)
+	if err != nil {
+		return answer{}, err
+	}
+	return a.cast(c, req, Ballot{Approve: true, Seal: req.Seal, Answer: raw, Reason: in.Reason})
+}
+
+// resolve chooses among what can be done about a step that went wrong.
+func (a *peopleAPI) resolve(c *call) (answer, error) {
+	var in api.Resolve
+	if err := c.read(&in); err != nil {
+		return answer{}, err
+	}
+	req, err := a.open(c)
+	if err != nil {
+		return answer{}, err
+	}
+	if req.Kind != api.RequestFailure {
+		return answer{}, invalid("a %s has nothing to resolve", req.Kind)
+	}
+	if err := needReason(in.Reason); err != nil {
+		return answer{}, err
+	}
+	text, err := json.Marshal(in.Choice)
+	if err != nil {
+		return answer{}, invalid("the choice is not text")
+	}
+	raw, err := readAnswer(req, api.Answer{Fields: map[string]json.RawMessage{"choice": text}})
+	if err != nil {
+		return answer{}, err
+	}
+	return a.cast(c, req, Ballot{Approve: true, Seal: req.Seal, Answer: raw, Reason: in.Reason})
+}
+
+// cast stores a ballot, tells the engine, and shows the request as it stands.
+func (a *peopleAPI) cast(c *call, req api.Approval, b Ballot) (answer, error) {
+	if len(b.Reason) > 2000 {
+		return answer{}, invalid("the reason is longer than 2000 bytes")
+	}
+	b.Tenant, b.Request, b.Actor, b.Names, b.Ref = a.tenant, req.ID, c.actor.Name, c.actor.Names(), c.id
+	if err := a.approvals.Vote(c.Context(), b); err != nil {
+		return answer{}, err
+	}
+	a.engine.Deliver(c.Context(), req.ID)
+	after, err := a.approvals.Get(c.Context(), a.tenant, req.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(after)
+}
+
+// readAnswer reads what a person gave by the types of the request's fields and
+// writes it canonical. A value of a field with choices is one of them.
+func readAnswer(req api.Approval, in api.Answer) ([]byte, error) {
+	out := map[string]any{}
+	if len(req.Fields) == 0 {
+		if len(in.Fields) > 0 || in.Done == nil {
+			return nil, invalid("this is a task: say whether it is done")
+		}
+		if !*in.Done && in.Reason == "" {
+			return nil, invalid("say why it is not done")
+		}
+		out["done"] = *in.Done
+		if in.Reason != "" {
+			out["why"] = in.Reason
+		}
+		return kind.Canonical(out)
+	}
+	known := map[string]bool{}
+	for _, f := range req.Fields {
+		known[f.Name] = true
+		raw, given := in.Fields[f.Name]
+		if !given {
+			if f.Default == nil {
+				return nil, invalid("field %s is missing", f.Name)
+			}
+			raw = f.Default
+		}
+		v, err := readField(f, raw)
+		if err != nil {
+			return nil, invalid("field %s: %v", f.Name, err)
+		}
+		out[f.Name] = v
+	}
+	for name := range in.Fields {
+		if !known[name] {
+			return nil, invalid("the request has no field %q", shorten(name))
+		}
+	}
+	return kind.Canonical(out)
+}
+
+func readField(f api.Field, raw json.RawMessage) (any, error) {
+	loose, err := looseJSON(raw)
+	if err != nil {
+		return nil, err
+	}
+	if f.Among == nil {
+		v, err := typed(f.Type, loose)
+		if err == nil {
+			err = withinMax(f, v)
+		}
+		if err == nil && handled(f.Type) {
+			err = fmt.Errorf("a %s comes only from a find action and the request offers none", f.Type)
+		}
+		return v, err
+	}
+	choices, err := choicesOf(f)
+	if err != nil {
+		return nil, err
+	}
+	if f.Type.Kind != kind.List {
+		return choose(f.Type, choices, loose)
+	}
+	given, isList := loose.([]any)
+	if !isList {
+		given = []any{loose}
+	}
+	out := make([]any, len(given))
+	for i, g := range given {
+		if out[i], err = choose(*f.Type.Elem, choices, g); err != nil {
+			return nil, err
+		}
+	}
+	return out, withinMax(f, out)
+}
+
+func handled(t kind.Type) bool {
+	return t.Kind == kind.Handled || (t.Kind == kind.List && t.Elem.Kind == kind.Handled)
+}
+
+func withinMax(f api.Field, v any) error {
+	n := 0
+	switch x := v.(type) {
+	case []any:
+		n = len(x)
+	case string:
+		n = len([]rune(x))
+	}
+	if f.Max > 0 && n > f.Max {
+		return fmt.Errorf("more than %d", f.Max)
+	}
+	return nil
+}
+
+// choicesOf reads what the playbook offers, as values of the field's type or of
+// its elements'.
+func choicesOf(f api.Field) ([]any, error) {
+	t := f.Type
+	if t.Kind != kind.List {
+		t = kind.ListOf(t)
+	}
+	v, err := kind.Decode(t, f.Among)
+	if err != nil {
+		return nil, fmt.Errorf("its choices cannot be read: %w", err)
+	}
+	list, _ := v.([]any)
+	return list, nil
+}
+
+// choose finds the one choice that was given: the value itself, or for a handle
+// the id or label that names one and no other.
+func choose(t kind.Type, choices []any, given any) (any, error) {
+	if text, isText := given.(string); isText && t.Kind == kind.Handled {
+		var found []any
+		for _, c := range choices {
+			if h, ok := c.(kind.Handle); ok && (h.ID == text || h.Label == text) {
+				found = append(found, c)
+			}
+		}
+		if len(found) != 1 {
+			return nil, fmt.Errorf("%q names %d of the %d choices", shorten(text), len(found), len(choices))
+		}
+		return found[0], nil
+	}
+	v, err := typed(t, given)
+	if err != nil {
+		return nil, err
+	}
+	want, err := kind.Canonical(v)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range choices {
+		if have, err := kind.Canonical(c); err == nil && bytes.Equal(have, want) {
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("it is none of the %d choices", len(choices))
+}
