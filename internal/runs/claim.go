@@ -58,7 +58,8 @@ func (r *Runs) Claim(tx *store.Tx, c Claim) (Claimed, error) {
 		return Claimed{}, fmt.Errorf("claim %s: %w", c.Playbook, err)
 	}
 	id := run.ID(c.Playbook, hash, generation)
-	return Claimed{ID: id, Generation: generation, New: true}, r.insert(tx, id, hash, generation, c)
+	_, err = r.insert(tx, id, hash, generation, c)
+	return Claimed{ID: id, Generation: generation, New: true}, err
 }
 
 // claimByHand makes a run that is about nothing but itself.
@@ -69,28 +70,20 @@ func (r *Runs) claimByHand(tx *store.Tx, c Claim) (Claimed, error) {
 		name = hex.EncodeToString(sum[:])[:24]
 	}
 	id := run.ID(c.Playbook, "m-"+name, 1)
-	if c.Key != "" {
-		var digest string
-		var inputs []byte
-		rows, err := tx.Query(`SELECT digest, inputs FROM runs WHERE id = ?`, id)
-		if err != nil {
-			return Claimed{}, fmt.Errorf("claim %s: %w", c.Playbook, err)
-		}
-		found := rows.Next()
-		if found {
-			err = rows.Scan(&digest, &inputs)
-		}
-		if err := firstError(err, rows.Err(), rows.Close()); err != nil {
-			return Claimed{}, fmt.Errorf("claim %s: %w", c.Playbook, err)
-		}
-		if found {
-			if string(inputs) != string(c.Inputs) {
-				return Claimed{}, ErrKeyReused
-			}
-			return Claimed{ID: id, Generation: 1, Repeated: true}, nil
-		}
+	fresh, err := r.insert(tx, id, "m-"+name, 1, c)
+	if err != nil || fresh {
+		return Claimed{ID: id, Generation: 1, New: fresh}, err
 	}
-	return Claimed{ID: id, Generation: 1, New: true}, r.insert(tx, id, "m-"+name, 1, c)
+	var inputs []byte
+	var mode string
+	if err := tx.QueryRow(`SELECT inputs, mode FROM runs WHERE id = ?`, id).Scan(&inputs, &mode); err != nil {
+		return Claimed{}, fmt.Errorf("claim %s: %w", id, err)
+	}
+	if string(inputs) != string(c.Inputs) || mode != c.Mode {
+		return Claimed{}, ErrKeyReused
+	}
+	// The playbook may have been edited in between: the run keeps its own.
+	return Claimed{ID: id, Generation: 1, Repeated: true}, nil
 }
 
 // ended is the last run about a value, as a new claim meets it.
@@ -158,8 +151,9 @@ func (e ended) silences(c Claim, now time.Time) string {
 		e.id, kind.FormatDuration(since.Truncate(time.Second)), e.closing, kind.FormatDuration(c.Quiet))
 }
 
-// insert stores a run that waits for the dispatcher, and its plan once.
-func (r *Runs) insert(tx *store.Tx, id, hash string, generation int, c Claim) error {
+// insert stores a run that waits for the dispatcher, and its plan once. fresh is
+// false where a run of that id is there.
+func (r *Runs) insert(tx *store.Tx, id, hash string, generation int, c Claim) (fresh bool, err error) {
 	if c.Incident == "" {
 		c.Incident = id
 	}
@@ -169,33 +163,29 @@ func (r *Runs) insert(tx *store.Tx, id, hash string, generation int, c Claim) er
 	if c.Settings == nil {
 		c.Settings = []byte("{}")
 	}
-	trigger, err := json.Marshal(c.Trigger)
-	if err != nil {
-		return fmt.Errorf("claim %s: %w", id, err)
-	}
-	bindings, err := json.Marshal(c.Bindings)
-	if err != nil {
-		return fmt.Errorf("claim %s: %w", id, err)
-	}
 	if c.Targets == nil {
 		c.Targets = []string{}
 	}
-	targets, err := json.Marshal(c.Targets)
-	if err != nil {
-		return fmt.Errorf("claim %s: %w", id, err)
+	var parts [3][]byte
+	for i, v := range []any{c.Trigger, c.Bindings, c.Targets} {
+		if parts[i], err = json.Marshal(v); err != nil {
+			return false, fmt.Errorf("claim %s: %w", id, err)
+		}
 	}
 	if _, err := tx.Exec(`INSERT INTO plans (digest, playbook, plan) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING`,
 		c.Digest, c.Playbook, c.Plan); err != nil {
-		return fmt.Errorf("claim %s: plan: %w", id, err)
+		return false, fmt.Errorf("claim %s: plan: %w", id, err)
 	}
-	if _, err := tx.Exec(`INSERT INTO runs (id, tenant, playbook, hash, generation, digest, status, mode, severity, severity_rank,
+	res, err := tx.Exec(`INSERT INTO runs (id, tenant, playbook, hash, generation, digest, status, mode, severity, severity_rank,
 			incident, source, trigger_json, inputs, settings, bindings, targets, closing, reason, created, started, ended)
-		VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, 0, 0)`,
+		VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, 0, 0) ON CONFLICT (id) DO NOTHING`,
 		id, c.Tenant, c.Playbook, hash, generation, c.Digest, c.Mode, c.Severity, rank(c.Severity),
-		c.Incident, c.Trigger.Source, trigger, c.Inputs, c.Settings, bindings, targets, r.now().UnixNano()); err != nil {
-		return fmt.Errorf("claim %s: %w", id, err)
+		c.Incident, c.Trigger.Source, parts[0], c.Inputs, c.Settings, parts[1], parts[2], r.now().UnixNano())
+	if err != nil {
+		return false, fmt.Errorf("claim %s: %w", id, err)
 	}
-	return nil
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 func rank(severity string) int { return kind.Of(kind.Severity).Rank(severity) }
