@@ -1,0 +1,254 @@
+package config
+
+import (
+	"strings"
+	"time"
+
+	"github.com/quell-soar/quell/internal/secrets"
+)
+
+// DefaultFile is read where no file is named.
+const DefaultFile = "/etc/quell/quell.yaml"
+
+// Config is an installation. Paths are absolute: relative ones in the file are
+// taken from the file's directory.
+type Config struct {
+	// DataDir holds the databases; default /var/lib/quell. It is mode 0700.
+	DataDir string `yaml:"data_dir"`
+	// Listen is the TCP address of the API, a loopback address with a port;
+	// default 127.0.0.1:7878. "off" leaves TCP closed and makes it empty.
+	Listen string `yaml:"listen"`
+	// Socket is the unix socket of the API; default DATA_DIR/run/quell.sock. Its
+	// directory is mode 0700.
+	Socket string `yaml:"socket"`
+	// Tenant is whose runs these are; default "default".
+	Tenant string `yaml:"tenant"`
+	// Playbooks are files, and directories whose *.yaml and *.yml files are
+	// playbooks.
+	Playbooks []string `yaml:"playbooks"`
+	Log       Log      `yaml:"log"`
+	Temporal  Temporal `yaml:"temporal"`
+	Store     Store    `yaml:"store"`
+	Keys      Keys     `yaml:"keys"`
+	Ledger    Ledger   `yaml:"ledger"`
+	Access    Access   `yaml:"access"`
+	// Sources are the senders of alerts, by name.
+	Sources map[string]Source `yaml:"sources"`
+	// Connectors are the connector instances, by name.
+	Connectors map[string]Connector `yaml:"connectors"`
+	// Bindings say which instance serves an action (edr.isolate_host) or all
+	// actions of a domain (edr). The action's own binding goes before its domain's.
+	Bindings map[string]string `yaml:"bindings"`
+	Modes    Modes             `yaml:"modes"`
+	// OnCall lists, per duty NAME, the people who have it: approvals call it
+	// oncall.NAME. A person is NAME or user:NAME of a token, or local:UID.
+	OnCall map[string][]string `yaml:"oncall"`
+	// Settings give, per playbook, the values of its settings. A value is a text,
+	// a list ([]any) or a map (map[string]any) of values; each text is read by
+	// the type that the playbook gives it.
+	Settings map[string]map[string]any `yaml:"settings"`
+	Guards   Guards                    `yaml:"guards"`
+	Limits   Limits                    `yaml:"limits"`
+
+	// file and places serve the messages of Validate.
+	file   string
+	places map[string]Place
+}
+
+// Log says what is logged and how.
+type Log struct {
+	// Level is trace, debug, info, warn or error; default info.
+	Level string `yaml:"level"`
+	// Format is json or text; default json.
+	Format string `yaml:"format"`
+}
+
+// Temporal names an external Temporal cluster. Without an address Quell runs its
+// own.
+type Temporal struct {
+	// Address is host:port of the cluster's frontend.
+	Address string `yaml:"address"`
+	// Namespace is Quell's namespace there; default quell.
+	Namespace string `yaml:"namespace"`
+	TLS       TLS    `yaml:"tls"`
+}
+
+// TLS are PEM files. They are needed outside loopback.
+type TLS struct {
+	// Cert and Key are our client certificate.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// CA is the cluster's authority.
+	CA string `yaml:"ca"`
+}
+
+// Store chooses the database. Without a DSN it is SQLite in the data directory.
+type Store struct {
+	// DSN refers to a PostgreSQL connection string; it may hold a password.
+	DSN secrets.Ref `yaml:"dsn"`
+}
+
+// Keys are files outside the data directory, so that no backup contains them.
+type Keys struct {
+	// Ledger is the file of the key that signs checkpoints; it is made at the
+	// first start. Default DATA_DIR-keys/ledger.key.
+	Ledger string `yaml:"ledger"`
+}
+
+// Ledger says where its checkpoints go.
+type Ledger struct {
+	// Checkpoints, where set, is a file that every signed checkpoint is appended
+	// to. It should lie on another disk or another machine.
+	Checkpoints string `yaml:"checkpoints"`
+}
+
+// Access says who may come in, and from where.
+type Access struct {
+	// LocalRoles are the roles of a person at the unix socket.
+	LocalRoles []string `yaml:"local_roles"`
+	// Hosts are further names under which a proxy reaches the API.
+	Hosts []string `yaml:"hosts"`
+	// Origins are the origins whose browsers may call the API.
+	Origins []string `yaml:"origins"`
+}
+
+// SourceKind is the shape of a source's alerts.
+type SourceKind string
+
+// The kinds of sources.
+const (
+	SourceCrowdStrike SourceKind = "crowdstrike"
+	SourceGeneric     SourceKind = "generic"
+)
+
+// Source is one sender of alerts.
+type Source struct {
+	Kind SourceKind `yaml:"kind"`
+	// Secrets are the keys under which deliveries are signed: one, or two while
+	// one is rotated.
+	Secrets []secrets.Ref `yaml:"secrets"`
+	// Mode bounds the runs that its alerts start; default the mode of alert
+	// triggers.
+	Mode Mode `yaml:"mode"`
+	// Rate is how many alerts a second it may send for long, Burst how many at
+	// once; 0 takes intake's own bounds.
+	Rate  float64 `yaml:"rate"`
+	Burst int     `yaml:"burst"`
+}
+
+// Connector is one connector instance: a product, an account, a process.
+type Connector struct {
+	// Connector is the connector's name: crowdstrike, jira.
+	Connector string `yaml:"connector"`
+	// Binary is the program; default quell-connector beside the quell program.
+	Binary string `yaml:"binary"`
+	// SHA256 pins the program, in hex; empty accepts any that others cannot write.
+	SHA256 string `yaml:"sha256"`
+	// Mode bounds what the instance does; default observe.
+	Mode Mode `yaml:"mode"`
+	// Settings are texts, read by the connector's types; no secrets.
+	Settings map[string]string `yaml:"settings"`
+	// Secrets refer to the secrets, by the setting's name.
+	Secrets map[string]secrets.Ref `yaml:"secrets"`
+	// Reads are files and directories that the process may read besides the
+	// system's own, such as a private certificate authority.
+	Reads []string `yaml:"reads"`
+}
+
+// Mode says how much may happen by itself.
+type Mode string
+
+// The modes, lowest first.
+const (
+	Observe Mode = "observe"
+	Ask     Mode = "ask"
+	Act     Mode = "act"
+)
+
+// Modes are the modes of playbooks and triggers; the lowest of all that apply
+// wins. What is not named is in observe.
+type Modes struct {
+	// Playbooks are the modes by playbook.
+	Playbooks map[string]Mode `yaml:"playbooks"`
+	Triggers  Triggers        `yaml:"triggers"`
+}
+
+// Triggers are the modes by what started a run; default observe.
+type Triggers struct {
+	Alert  Mode `yaml:"alert"`
+	Manual Mode `yaml:"manual"`
+}
+
+// Guards stand between a decision and its effect.
+type Guards struct {
+	Protected Protected `yaml:"protected"`
+	Freezes   []Freeze  `yaml:"freezes"`
+}
+
+// Protected are assets that no effect may touch.
+type Protected struct {
+	// Hosts are host names; one without a domain protects it in every domain.
+	Hosts []string `yaml:"hosts"`
+	// Users are account names.
+	Users []string `yaml:"users"`
+	// Addresses are IP addresses and CIDR blocks.
+	Addresses []string `yaml:"addresses"`
+}
+
+// Freeze is a time in which nothing is changed.
+type Freeze struct {
+	From   time.Time `yaml:"from"`
+	To     time.Time `yaml:"to"`
+	Reason string    `yaml:"reason"`
+}
+
+// Limits bound the load.
+type Limits struct {
+	// ActiveRuns is how many runs work at once; default 200. Runs that wait for a
+	// person or a time do not count.
+	ActiveRuns int `yaml:"active_runs"`
+	// WaitingRuns is how many claimed runs may wait to be started before alerts
+	// are put off; default 10000.
+	WaitingRuns int `yaml:"waiting_runs"`
+}
+
+// Default is the configuration of an empty file, before paths are completed.
+func Default() *Config {
+	return &Config{
+		DataDir: "/var/lib/quell", Listen: "127.0.0.1:7878", Tenant: "default",
+		Log:      Log{Level: "info", Format: "json"},
+		Temporal: Temporal{Namespace: "quell"},
+		Modes:    Modes{Triggers: Triggers{Alert: Observe, Manual: Observe}},
+		Limits:   Limits{ActiveRuns: 200, WaitingRuns: 10_000},
+	}
+}
+
+// File is the path that the configuration was read from, empty for none.
+func (c *Config) File() string { return c.file }
+
+// Bound returns the instance that the bindings name for an action: the action's
+// own, else its domain's.
+func (c *Config) Bound(action string) (instance string, ok bool) {
+	if instance, ok = c.Bindings[action]; ok {
+		return instance, true
+	}
+	domain, _, _ := strings.Cut(action, ".")
+	instance, ok = c.Bindings[domain]
+	return instance, ok
+}
+
+// PlaybookMode is the configured mode of a playbook.
+func (c *Config) PlaybookMode(name string) Mode {
+	if m, ok := c.Modes.Playbooks[name]; ok {
+		return m
+	}
+	return Observe
+}
+
+// All lists what is protected, as the guard compares it.
+func (p Protected) All() []string {
+	out := make([]string, 0, len(p.Hosts)+len(p.Users)+len(p.Addresses))
+	out = append(out, p.Hosts...)
+	out = append(out, p.Users...)
+	return append(out, p.Addresses...)
+}

@@ -1,0 +1,200 @@
+package config_test
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/quell-soar/quell/internal/config"
+)
+
+var update = flag.Bool("update", false, "rewrite the expectations in testdata")
+
+// TestWrong holds, for each archive in testdata, the configuration in quell.yaml
+// against the problems in want.
+func TestWrong(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			a, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(t.TempDir(), "quell.yaml")
+			if err := os.WriteFile(path, a.Files[0].Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err = config.Load(path)
+			if err == nil {
+				t.Fatal("it was taken")
+			}
+			got := strings.ReplaceAll(err.Error(), path, "quell.yaml") + "\n"
+			if *update {
+				a.Files[1].Data = []byte(got)
+				if err := os.WriteFile(file, txtar.Format(a), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(a.Files[1].Data), got); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func load(t *testing.T, text string) (*config.Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "quell.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return config.Load(path)
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "# nothing\n", "---\n", "data_dir: /var/lib/quell\n"} {
+		c, err := load(t, text)
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		got := []string{c.Socket, c.Keys.Ledger, c.Listen, c.Tenant, string(c.PlaybookMode("p")), string(c.Modes.Triggers.Alert)}
+		want := []string{"/var/lib/quell/run/quell.sock", "/var/lib/quell-keys/ledger.key", "127.0.0.1:7878", "default", "observe", "observe"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
+func TestFull(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(c.File())
+	if c.DataDir != filepath.Join(dir, "data") || c.Playbooks[0] != filepath.Join(dir, "playbooks") {
+		t.Errorf("paths are not taken from the file's directory: %s, %s", c.DataDir, c.Playbooks)
+	}
+	edr := c.Connectors["edr"]
+	if edr.Mode != config.Act || filepath.Base(edr.Binary) != "quell-connector" || edr.Settings["base_url"] != "http://127.0.0.1:9001" || edr.Settings["retries"] != "0755" {
+		t.Errorf("connector edr: %+v", edr)
+	}
+	if got := edr.Secrets["client_secret"].String(); got != "env:FALCON_SECRET" {
+		t.Errorf("secret reference: %q", got)
+	}
+	if c.Sources["crowdstrike"].Mode != config.Ask || c.Sources["other"].Mode != config.Act {
+		t.Errorf("modes of sources: %+v", c.Sources)
+	}
+	if i, _ := c.Bound("edr.isolate_host"); i != "edr2" {
+		t.Errorf("edr.isolate_host is bound to %q", i)
+	}
+	if i, _ := c.Bound("edr.find_host"); i != "edr" {
+		t.Errorf("edr.find_host is bound to %q", i)
+	}
+	if _, ok := c.Bound("iam.disable_user"); ok {
+		t.Error("iam.disable_user is bound")
+	}
+	want := map[string]any{"networks": []any{"10.0.0.0/8", "no"}, "window": "0755"}
+	if diff := cmp.Diff(want, c.Settings["contain-infected-host"]); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"dc01", "krbtgt", "10.0.0.0/24"}, c.Guards.Protected.All()); diff != "" {
+		t.Errorf("protected (-want +got):\n%s", diff)
+	}
+}
+
+const full = `
+data_dir: data
+playbooks: [playbooks]
+modes:
+  triggers: {alert: act, manual: act}
+  playbooks: {contain-infected-host: act}
+sources:
+  crowdstrike: {kind: crowdstrike, secrets: [env:A, file:/etc/quell/b], mode: ask}
+  other: {kind: generic, secrets: ["env:B"], rate: 2.5, burst: 10}
+connectors:
+  edr:
+    connector: crowdstrike
+    mode: act
+    settings: {base_url: "http://127.0.0.1:9001", retries: 0755}
+    secrets: {client_secret: "env:FALCON_SECRET"}
+  edr2: {connector: crowdstrike}
+bindings: {edr: edr, edr.isolate_host: edr2}
+oncall: {soc: [alice, "user:bob", "local:1000"]}
+settings:
+  contain-infected-host: {networks: [10.0.0.0/8, no], window: 0755}
+guards:
+  protected: {hosts: [dc01], users: [krbtgt], addresses: [10.0.0.0/24]}
+  freezes:
+    - {from: 2026-12-24T00:00:00Z, to: 2026-12-27T00:00:00Z, reason: holidays}
+`
+
+// TestHostileFiles: what is no configuration is an error in bounded time, never
+// a panic.
+func TestHostileFiles(t *testing.T) {
+	t.Parallel()
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
+	for i := 'b'; i < 'j'; i++ {
+		bomb += string(i) + ": &" + string(i) + " [" + strings.Repeat("*"+string(i-1)+",", 9) + "]\n"
+	}
+	for name, text := range map[string]string{
+		"too long":       "# " + strings.Repeat("x", 1<<20),
+		"bomb":           bomb,
+		"deep":           "settings: {p: {x: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}}",
+		"not UTF-8":      "tenant: \xff\xfe",
+		"list":           "- a\n- b\n",
+		"text":           "just text",
+		"two documents":  "tenant: a\n---\ntenant: b\n",
+		"tab":            "log:\n\tlevel: info\n",
+		"unclosed":       "log: {level: info",
+		"merge":          "log: {<<: {level: info}}",
+		"complex key":    "? [a, b]\n: c\n",
+		"control":        "tenant: \"a\\x00b\"\n",
+		"tag":            "tenant: !!binary aGFsbG8=\n",
+		"a secret typed": "store: {dsn: \"postgres://quell:hunter22@db/quell\"}\n",
+	} {
+		_, err := load(t, text)
+		if err == nil {
+			t.Errorf("%s: taken", name)
+			continue
+		}
+		if strings.Contains(err.Error(), "hunter22") {
+			t.Errorf("%s: the secret is in the error: %v", name, err)
+		}
+	}
+}
+
+func TestNoFile(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(filepath.Join(t.TempDir(), "none.yaml"))
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(full))
+	f.Add([]byte("connectors: {a: {secrets: {k: v}}}"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		path := filepath.Join(t.TempDir(), "quell.yaml")
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(path)
+		if (c == nil) == (err == nil) {
+			t.Errorf("a configuration and an error, or neither: %v", err)
+		}
+	})
+}
