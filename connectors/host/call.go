@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -92,6 +93,7 @@ func (c *pending) run(ctx context.Context) (spec.Reply, error) {
 		if _, err := c.line(ctx); err != nil {
 			return spec.Reply{}, err
 		}
+		c.inst.release()
 	}
 	if err := c.check(); err != nil {
 		return spec.Reply{}, err
@@ -244,21 +246,31 @@ func (c *pending) send(ctx context.Context) (spec.Reply, error) {
 		if err != nil {
 			return spec.Reply{}, err
 		}
-		if c.acting() && !c.host.opts.Clock().Before(c.permit.Expires) {
-			return spec.Reply{}, ErrPermit
-		}
-		callCtx, sent := launch.WatchSent(ctx)
-		got, err := l.proc.Connector().Call(callCtx, c.wire)
-		if err == nil {
+		got, sent, err := c.write(ctx, l)
+		switch {
+		case errors.Is(err, ErrPermit):
+			return spec.Reply{}, err
+		case err == nil:
 			c.inst.served.Store(true)
 			return c.accepted(l, got)
-		}
-		if !sent.Yes() && ctx.Err() == nil && c.wait && try < maxTries {
+		case !sent && ctx.Err() == nil && c.wait && try < maxTries:
 			c.inst.leave(ctx, l.proc)
-			continue
+		default:
+			return spec.Reply{}, c.lost(ctx, sent, err)
 		}
-		return spec.Reply{}, c.lost(ctx, sent.Yes(), err)
 	}
+}
+
+// write makes the call on one line and releases it. The permit is looked at
+// last.
+func (c *pending) write(ctx context.Context, l line) (got *proto.CallReply, sent bool, err error) {
+	defer c.inst.release()
+	if c.acting() && !c.host.opts.Clock().Before(c.permit.Expires) {
+		return nil, false, ErrPermit
+	}
+	callCtx, left := launch.WatchSent(ctx)
+	got, err = l.proc.Connector().Call(callCtx, c.wire)
+	return got, left.Yes(), err
 }
 
 func (c *pending) accepted(l line, got *proto.CallReply) (spec.Reply, error) {
@@ -309,6 +321,7 @@ func (h *Host) Check(ctx context.Context, instance string) []sdk.Finding {
 	if e != nil {
 		return failed(e)
 	}
+	defer i.release()
 	deadline, _ := ctx.Deadline()
 	reply, err := l.proc.Connector().Check(ctx, &proto.CheckRequest{DeadlineUnixNanos: deadline.Add(-late).UnixNano()})
 	if err != nil {

@@ -234,17 +234,9 @@ func TestNoSecretLeaves(t *testing.T) {
 	}
 }
 
-func TestConfinement(t *testing.T) {
+func TestSurroundings(t *testing.T) {
 	t.Setenv("QUELL_TEST_CANARY", "canary-of-the-environment")
-	file := t.TempDir() + "/private"
-	if err := os.WriteFile(file, []byte("canary-of-a-file"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ca := t.TempDir() + "/ca.pem"
-	if err := os.WriteFile(ca, []byte("an authority"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	h := run(t, func(o *host.Options) { o.Instances[0].Reads = []string{ca} })
+	h := run(t, nil)
 	look := func(path string) string { return say(t, h, "test.look", "seen", map[string]any{"path": path}) }
 	env := look("env")
 	variable := regexp.MustCompile(`(?m)^([A-Za-z_]+)=`)
@@ -266,6 +258,19 @@ func TestConfinement(t *testing.T) {
 	if err != nil || strings.Contains(string(raw), canary) {
 		t.Errorf("command line %q, %v", raw, err)
 	}
+}
+
+func TestConfinement(t *testing.T) {
+	file := t.TempDir() + "/private"
+	if err := os.WriteFile(file, []byte("canary-of-a-file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ca := t.TempDir() + "/ca.pem"
+	if err := os.WriteFile(ca, []byte("an authority"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := run(t, func(o *host.Options) { o.Instances[0].Reads = []string{ca} })
+	look := func(path string) string { return say(t, h, "test.look", "seen", map[string]any{"path": path}) }
 	if state(h).Confined == 0 {
 		t.Skip("this kernel has no Landlock")
 	}

@@ -33,6 +33,8 @@ type instance struct {
 	state State
 	since time.Time
 	proc  *launch.Process
+	// users are the calls that hold a line to a process.
+	users int
 	// redact knows the secrets of the present process.
 	redact   *secret.Redactor
 	manifest *spec.Manifest
@@ -107,13 +109,16 @@ type line struct {
 }
 
 // acquire returns the ready process, waiting for at most wait while the instance
-// restarts. The error is Unavailable.
+// restarts. The error is Unavailable. Without an error the line must be released.
 func (i *instance) acquire(ctx context.Context, closing <-chan struct{}, wait time.Duration) (line, *spec.Error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
 		i.mu.Lock()
 		state, got, changed, why := i.state, line{i.proc, i.redact}, i.changed, i.lastErr
+		if state == Ready {
+			i.users++
+		}
 		i.mu.Unlock()
 		switch state {
 		case Ready:
@@ -130,6 +135,17 @@ func (i *instance) acquire(ctx context.Context, closing <-chan struct{}, wait ti
 		case <-closing:
 			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is being stopped", i.conf.Name)
 		}
+	}
+}
+
+// release gives a line back.
+func (i *instance) release() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.users--
+	if i.users == 0 && i.proc == nil { // the owner may be waiting for this
+		close(i.changed)
+		i.changed = make(chan struct{})
 	}
 }
 

@@ -119,16 +119,22 @@ func (i *instance) watch(ctx context.Context, l *launch.Launcher, p *launch.Proc
 // drain sends no more calls to p and waits a while for those that run.
 func (i *instance) drain(ctx context.Context, p *launch.Process) {
 	i.set(func() { i.state, i.proc = Starting, nil })
-	end := time.Now().Add(i.opts.DrainTimeout)
-	for len(i.slots) > 0 && time.Now().Before(end) {
+	timer := time.NewTimer(i.opts.DrainTimeout)
+	defer timer.Stop()
+	for {
+		i.mu.Lock()
+		users, changed := i.users, i.changed
+		i.mu.Unlock()
+		if users == 0 {
+			return
+		}
 		select {
+		case <-changed:
 		case <-p.Done():
 			return
-		default:
-		}
-		// A call that waits for the next process holds a slot too, so this ends
-		// by the clock at the latest.
-		if !sleep(ctx, 20*time.Millisecond) {
+		case <-timer.C:
+			return
+		case <-ctx.Done():
 			return
 		}
 	}

@@ -38,7 +38,7 @@ var systemLibraries = []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr
 
 // landlock confines the calling thread, for ever, and what it starts. It
 // returns the version of Landlock that was used, 0 where the kernel has none.
-func landlock(own string, reads []string) (int, error) {
+func landlock(own, images string, reads []string) (int, error) {
 	v, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
 		return 0, nil //nolint:nilerr // an old kernel, or Landlock is off: stated in Confined
@@ -66,6 +66,7 @@ func landlock(own string, reads []string) (int, error) {
 		{reads, readTree},
 		{[]string{"/dev/null"}, readFile | unix.LANDLOCK_ACCESS_FS_WRITE_FILE},
 		{[]string{own}, ownTree},
+		{[]string{images}, loadTree},
 	} {
 		for _, path := range set.paths {
 			if err := allow(int(fd), path, set.access&attr.Access_fs); err != nil {

@@ -189,7 +189,7 @@ func TestRefusedBinaries(t *testing.T) {
 	good := copyOf(t)
 	for _, c := range []struct {
 		name    string
-		break_  func(path string) error
+		spoil   func(path string) error
 		pinned  string
 		message string
 	}{
@@ -206,8 +206,8 @@ func TestRefusedBinaries(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := copyOf(t)
-			if c.break_ != nil {
-				if err := c.break_(path); err != nil {
+			if c.spoil != nil {
+				if err := c.spoil(path); err != nil {
 					t.Skip(err)
 				}
 			}

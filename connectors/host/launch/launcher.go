@@ -73,9 +73,10 @@ var errClosed = errors.New("the launcher is closed")
 type Launcher struct {
 	opts Options
 	dir  string
-	// sockets is the one directory that the processes may write.
-	sockets  string
-	confined int
+	// sockets is the one directory that the processes may write, images the one
+	// that they may run programs from where memory is not allowed.
+	sockets, images string
+	confined        int
 	// files are watched for being replaced; see Stale.
 	files map[string]os.FileInfo
 	lock  *os.File
@@ -94,7 +95,7 @@ func New(o Options) (*Launcher, error) {
 		return nil, fmt.Errorf("making the connector's directory: %w", err)
 	}
 	l := &Launcher{
-		opts: o, dir: dir, sockets: filepath.Join(dir, socketsName), lock: lock,
+		opts: o, dir: dir, sockets: filepath.Join(dir, socketsName), images: filepath.Join(dir, imagesName), lock: lock,
 		work: make(chan func()), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	ready := make(chan error)
@@ -112,7 +113,7 @@ func New(o Options) (*Launcher, error) {
 func (l *Launcher) thread(ready chan<- error) {
 	defer close(l.done)
 	runtime.LockOSThread()
-	v, err := confine(l.sockets, l.opts.Reads)
+	v, err := confine(l.sockets, l.images, l.opts.Reads)
 	l.confined, l.files = v, map[string]os.FileInfo{}
 	for _, path := range watched(v, l.opts.Reads) {
 		if info, err := os.Stat(path); err == nil {

@@ -47,7 +47,7 @@ type Process struct {
 // that answers, or an error and nothing left behind. When ctx ends first, the
 // process is killed. An error that wraps ErrRefused stays until somebody acts.
 func (l *Launcher) Start(ctx context.Context, p Program) (*Process, error) {
-	img, err := openImage(p.Path, p.SHA256, l.dir)
+	img, err := openImage(p.Path, p.SHA256, l.images)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 const (
 	dirPattern  = "quell-connector-*"
 	socketsName = "s"
+	imagesName  = "i"
 	// settle is how old a directory must be before it counts as left behind: a
 	// younger one may not be locked yet.
 	settle = time.Minute
@@ -38,6 +39,7 @@ func makeDir(parent string) (dir string, lock *os.File, err error) {
 		err = errors.Join(
 			syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB),
 			os.Mkdir(filepath.Join(dir, socketsName), 0o700),
+			os.Mkdir(filepath.Join(dir, imagesName), 0o700),
 		)
 	}
 	if err != nil {

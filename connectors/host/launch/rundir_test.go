@@ -51,3 +51,38 @@ func TestDirectoriesLeftBehind(t *testing.T) {
 		}
 	}
 }
+
+// Where the system forbids running from memory, a copy runs, confined as well.
+func TestRunsFromCopy(t *testing.T) {
+	l, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	path, err := filepath.EvalSymlinks("/bin/true")
+	if err != nil {
+		t.Skip(err)
+	}
+	src, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	img, err := sealByCopy(src, l.images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var proc *os.Process
+	if onErr := l.on(t.Context(), func() {
+		proc, err = os.StartProcess(img.path, []string{"true"}, &os.ProcAttr{Sys: sysProcAttr()})
+	}); onErr != nil || err != nil {
+		t.Fatal(onErr, err)
+	}
+	if st, err := proc.Wait(); err != nil || !st.Success() {
+		t.Errorf("%v %v", st, err)
+	}
+	img.close()
+	if left, err := os.ReadDir(l.images); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}

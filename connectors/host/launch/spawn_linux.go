@@ -14,11 +14,11 @@ import (
 )
 
 // confine is called once on the launcher's thread, before it starts anything.
-func confine(own string, reads []string) (int, error) {
+func confine(own, images string, reads []string) (int, error) {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return 0, fmt.Errorf("no_new_privs: %w", err)
 	}
-	return landlock(own, reads)
+	return landlock(own, images, reads)
 }
 
 func sysProcAttr() *syscall.SysProcAttr {

@@ -9,7 +9,7 @@ import (
 
 // confine has nothing to do: these kernels have neither no_new_privs nor
 // Landlock.
-func confine(string, []string) (int, error) { return 0, nil }
+func confine(string, string, []string) (int, error) { return 0, nil }
 
 func sysProcAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
