@@ -1,0 +1,151 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-resty/resty/v2"
+
+	"github.com/quell-soar/quell/connectors/spec"
+)
+
+// maxVendorText is how much of a vendor's error text is passed on.
+const maxVendorText = 200
+
+// lost is the error of a request that got no answer.
+func (c *Client) lost(ctx context.Context, r Request, sent bool, err error) *spec.Error {
+	why := c.reason(ctx, err)
+	if errors.Is(err, resty.ErrResponseBodyTooLarge) && r.reads() {
+		return spec.Errorf(spec.Internal, "%s: %s", r.what(), why)
+	}
+	if r.reads() || !sent {
+		return spec.Errorf(spec.Transient, "%s: %s", r.what(), why)
+	}
+	return spec.Errorf(spec.Uncertain, "%s was sent and its answer lost: %s; it may have happened", r.what(), why)
+}
+
+// reason words an error of the transport. The URL in it is dropped: its query
+// holds values of the alert.
+func (c *Client) reason(ctx context.Context, err error) string {
+	if errors.Is(err, resty.ErrResponseBodyTooLarge) {
+		return fmt.Sprintf("the reply is larger than %d bytes", c.opt.MaxReply)
+	}
+	if ctx.Err() != nil {
+		return "the deadline came first"
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return c.clean(err.Error())
+}
+
+// judge turns a status that is no success into an error.
+func (c *Client) judge(r Request, rep *Reply) error {
+	if rep.Status >= 200 && rep.Status < 300 {
+		return nil
+	}
+	for _, s := range r.Accept {
+		if s == rep.Status {
+			return nil
+		}
+	}
+	e := &spec.Error{
+		Kind: kindOf(rep.Status, r.reads()), VendorCode: fmt.Sprintf("HTTP %d", rep.Status), VendorRequestID: c.clean(rep.RequestID),
+	}
+	said := ""
+	if c.opt.Fault != nil {
+		message, code := c.opt.Fault(rep.Body)
+		said = c.clean(message)
+		if code != "" {
+			e.VendorCode += " " + c.clean(code)
+		}
+	}
+	if e.Kind == spec.RateLimited {
+		e.RetryAfter = Wait(c.opt.Limits, rep.Header, c.opt.Now())
+	}
+	e.Message = r.what() + " was refused: " + advice(e.Kind, rep.Status)
+	if said != "" {
+		e.Message += "; the vendor says: " + said
+	}
+	return e
+}
+
+// kindOf says what a status means for a read or a write. Where a server failed
+// after it had the request, a write may have happened.
+func kindOf(status int, read bool) spec.ErrorKind {
+	unclear := spec.Uncertain
+	if read {
+		unclear = spec.Transient
+	}
+	switch status {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired:
+		return spec.Auth
+	case http.StatusPaymentRequired, http.StatusForbidden, http.StatusUnavailableForLegalReasons:
+		return spec.Permission
+	case http.StatusNotFound, http.StatusGone:
+		return spec.NotFound
+	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusLocked:
+		return spec.Conflict
+	case http.StatusTooManyRequests:
+		return spec.RateLimited
+	case http.StatusTooEarly:
+		return spec.Transient
+	case http.StatusRequestTimeout, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther:
+		return unclear
+	}
+	if status >= 500 || status < 200 {
+		return unclear
+	}
+	return spec.Invalid
+}
+
+func advice(k spec.ErrorKind, status int) string {
+	switch {
+	case status >= 300 && status < 400:
+		return "it was redirected, and redirects are not followed; check the base URL"
+	case k == spec.Auth:
+		return "the credential is wrong or expired; check the secret settings"
+	case k == spec.Permission:
+		return "the credential may not do this; grant it the permission that the action names"
+	case k == spec.NotFound:
+		return "there is no such thing"
+	case k == spec.Conflict:
+		return "its state excludes this now"
+	case k == spec.RateLimited:
+		return "too many requests"
+	case k == spec.Transient:
+		return "the vendor failed; it may work later"
+	case k == spec.Uncertain:
+		return "the vendor failed after it had the request; it may have happened"
+	}
+	return "the vendor does not accept the request"
+}
+
+// clean makes a vendor's text fit to be shown: no control characters, short, no
+// credential.
+func (c *Client) clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, s)
+	if c.opt.Credential != nil {
+		s = c.opt.Credential.Scrub(s)
+	}
+	if len(s) > maxVendorText {
+		cut := maxVendorText
+		for cut > 0 && !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		s = s[:cut] + "…"
+	}
+	return strings.TrimSpace(s)
+}
