@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/runs"
@@ -229,130 +228,6 @@ func TestWatchResumes(t *testing.T) {
 		}
 	}
 	wantCode(t, "watch of nothing", c.Watch(t.Context(), "contain/nope/1", 0, func(api.Event) error { return nil }), api.CodeNotFound)
-}
-
-func TestVotes(t *testing.T) {
-	h := open(t)
-	id := run.RequestID("contain/abc/1", "contain.isolate", "", 1)
-	h.approvals.list = []api.Approval{
-		{ID: id, Kind: api.RequestApproval, Run: "contain/abc/1", Status: "open", Requester: "user:alice", Seal: "s1"},
-		{ID: "closed", Kind: api.RequestApproval, Status: "approved", Seal: "s1"},
-		{ID: "hold/k#1", Kind: api.RequestHold, Status: "open"},
-	}
-	alice := h.client(h.token("alice", []string{"ir-lead"}, auth.Approve))
-	twin := h.client(h.token("alice", []string{"ir-lead"}, auth.Admin))
-	bob := h.client(h.token("bob", []string{"ir-lead"}, auth.Approve))
-	yes := api.Vote{Decision: api.Approve, Seal: "s1"}
-	for name, tt := range map[string]struct {
-		c    *api.Client
-		id   string
-		in   api.Vote
-		code api.Code
-	}{
-		"own request":              {alice, id, yes, api.CodeSelfApproval},
-		"own request, other token": {twin, id, yes, api.CodeSelfApproval},
-		"own request, deny":        {alice, id, api.Vote{Decision: api.Deny}, api.CodeSelfApproval},
-		"old picture":              {bob, id, api.Vote{Decision: api.Approve, Seal: "s0"}, api.CodeSealChanged},
-		"no picture":               {bob, id, api.Vote{Decision: api.Approve}, api.CodeInvalid},
-		"neither":                  {bob, id, api.Vote{Decision: "maybe", Seal: "s1"}, api.CodeInvalid},
-		"closed":                   {bob, "closed", yes, api.CodeConflict},
-		"nothing":                  {bob, "none", yes, api.CodeNotFound},
-	} {
-		_, err := tt.c.Vote(t.Context(), tt.id, tt.in)
-		wantCode(t, name, err, tt.code)
-	}
-	if len(h.approvals.ballots) != 0 || len(h.engine.delivered) != 0 {
-		t.Fatalf("%+v", h.approvals.ballots)
-	}
-	if n := h.kinds("api.refused"); n != 4 {
-		t.Errorf("%d refusals stand in the ledger, want 4", n)
-	}
-	if got, err := bob.Vote(t.Context(), id, yes); err != nil || got.ID != id {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	if _, err := bob.Vote(t.Context(), "hold/k#1", api.Vote{Decision: api.Approve}); err != nil {
-		t.Errorf("a hold has no seal: %v", err)
-	}
-	b := h.approvals.ballots[0]
-	if b.Actor != "user:bob" || !b.Approve || b.Seal != "s1" || b.Request != id || len(b.Names) != 1 || !strings.HasPrefix(b.Ref, "req_") || b.Tenant != "t" {
-		t.Errorf("%+v", b)
-	}
-	if h.engine.delivered[0] != id {
-		t.Errorf("%v", h.engine.delivered)
-	}
-}
-
-func TestAnswers(t *testing.T) {
-	h := open(t)
-	user := func(id, label string) kind.Handle {
-		return kind.Handle{Name: "user", Instance: "okta", ID: id, Label: label}
-	}
-	among, err := kind.Canonical([]any{user("1", "eve"), user("2", "bob"), user("3", "bob")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.approvals.list = []api.Approval{
-		{ID: "q", Kind: api.RequestQuestion, Status: "open", Fields: []api.Field{
-			{Name: "sure", Type: kind.Of(kind.Boolean)}, {Name: "how", Type: kind.Of(kind.String), Max: 5, Default: json.RawMessage(`"n/a"`)},
-			{Name: "who", Type: kind.ListOf(kind.HandleOf("user")), Among: among, Default: json.RawMessage(`[]`)},
-			{Name: "free", Type: kind.HandleOf("user"), Default: json.RawMessage(`null`)},
-		}},
-		{ID: "task", Kind: api.RequestQuestion, Status: "open"},
-		{ID: "f", Kind: api.RequestFailure, Status: "open", Fields: []api.Field{{Name: "choice", Type: kind.ChoiceOf("skip", "stop")}}},
-	}
-	h.approvals.list[0].Fields = h.approvals.list[0].Fields[:3]
-	c := h.client(h.token("bob", nil, auth.Approve))
-	yes, no := true, false
-	good := []struct {
-		id   string
-		in   api.Answer
-		want string
-	}{
-		{"q", api.Answer{Fields: inputs("sure", `true`)}, `{"how":"n/a","sure":true,"who":[]}`},
-		{"q", api.Answer{Fields: inputs("sure", `"false"`, "how", `"voice"`, "who", `["eve","2"]`)}, ""},
-		{"q", api.Answer{Fields: inputs("sure", `true`, "who", `"eve"`)}, ""},
-		{"task", api.Answer{Done: &yes}, `{"done":true}`},
-		{"task", api.Answer{Done: &no, Reason: "later"}, `{"done":false,"why":"later"}`},
-	}
-	for i, g := range good {
-		if _, err := c.Answer(t.Context(), g.id, g.in); err != nil {
-			t.Fatalf("%d: %v", i, err)
-		}
-		if got := string(h.approvals.ballots[len(h.approvals.ballots)-1].Answer); g.want != "" && got != g.want {
-			t.Errorf("%d: %s, want %s", i, got, g.want)
-		}
-	}
-	if got := string(h.approvals.ballots[1].Answer); !strings.Contains(got, `"id":"1"`) || !strings.Contains(got, `"id":"2"`) || strings.Contains(got, `"id":"3"`) {
-		t.Errorf("chosen: %s", got)
-	}
-	forged, err := kind.Canonical([]any{user("99", "eve")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, in := range map[string]api.Answer{
-		"missing": {}, "unknown": {Fields: inputs("sure", `true`, "x", `1`)}, "too long": {Fields: inputs("sure", `true`, "how", `"longer"`)},
-		"ambiguous": {Fields: inputs("sure", `true`, "who", `["bob"]`)}, "not offered": {Fields: inputs("sure", `true`, "who", `["mallory"]`)},
-		"a forged handle": {Fields: inputs("sure", `true`, "who", string(forged))}, "wrong type": {Fields: inputs("sure", `7`)},
-	} {
-		_, err := c.Answer(t.Context(), "q", in)
-		wantCode(t, name, err, api.CodeInvalid)
-	}
-	_, err = c.Answer(t.Context(), "task", api.Answer{Done: &no})
-	wantCode(t, "not done and no reason", err, api.CodeInvalid)
-	_, err = c.Answer(t.Context(), "f", api.Answer{Fields: inputs("choice", `"skip"`)})
-	wantCode(t, "a failure is not a question", err, api.CodeInvalid)
-	_, err = c.Vote(t.Context(), "q", api.Vote{Decision: api.Approve})
-	wantCode(t, "a question is not approved", err, api.CodeInvalid)
-	_, err = c.Resolve(t.Context(), "f", api.Resolve{Choice: "retry", Reason: "r"})
-	wantCode(t, "a choice that is not offered", err, api.CodeInvalid)
-	_, err = c.Resolve(t.Context(), "f", api.Resolve{Choice: "skip"})
-	wantCode(t, "without a reason", err, api.CodeInvalid)
-	if _, err := c.Resolve(t.Context(), "f", api.Resolve{Choice: "skip", Reason: "seen by hand"}); err != nil {
-		t.Fatal(err)
-	}
-	if got := string(h.approvals.ballots[len(h.approvals.ballots)-1].Answer); got != `{"choice":"skip"}` {
-		t.Errorf("%s", got)
-	}
 }
 
 func TestAlertOverTheAPI(t *testing.T) {

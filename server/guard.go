@@ -200,7 +200,8 @@ func (s *Server) refuse(c *call, rt route, err error) {
 		ev = s.log.Error().Err(err)
 	}
 	ev.Str("request", c.id).Str("route", rt.pattern()).Str("actor", c.actor.Name).Str("code", string(p.Code)).Msg("refused")
-	if p.Refused() {
+	var known *recordedError
+	if p.Refused() && !errors.As(err, &known) {
 		s.recordRefusal(c, rt, p)
 	}
 	if p.Code == api.CodeUnauthenticated {

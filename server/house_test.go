@@ -16,8 +16,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/dispatch"
+	"github.com/quell-soar/quell/internal/effects"
+	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/runs"
@@ -77,41 +80,10 @@ func (e *fakeEngine) Deliver(_ context.Context, id string) {
 }
 func (e *fakeEngine) Ready(context.Context) error { e.mu.Lock(); defer e.mu.Unlock(); return e.down }
 
-// fakeApprovals keeps requests in memory and stores every ballot.
-type fakeApprovals struct {
-	mu      sync.Mutex
-	list    []api.Approval
-	ballots []Ballot
-}
+type someEffects struct{}
 
-func (a *fakeApprovals) List(context.Context, string, string, bool) ([]api.Approval, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.list, nil
-}
-
-func (a *fakeApprovals) Get(_ context.Context, _, id string) (api.Approval, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, r := range a.list {
-		if r.ID == id {
-			return r, nil
-		}
-	}
-	return api.Approval{}, fmt.Errorf("request %s: %w", id, runs.ErrNotFound)
-}
-
-func (a *fakeApprovals) Vote(_ context.Context, b Ballot) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.ballots = append(a.ballots, b)
-	return nil
-}
-
-type noEffects struct{}
-
-func (noEffects) OfRun(_ context.Context, _, id string) ([]api.Effect, error) {
-	return []api.Effect{{Key: "k", Run: id, Action: "edr.isolate_host", Outcome: "done"}}, nil
+func (someEffects) List(_ context.Context, f effects.Filter) ([]*effects.Effect, error) {
+	return []*effects.Effect{{Key: "k", Run: f.Run, Action: "edr.isolate_host", Outcome: "done", Targets: []guard.Target{{ID: "1", Label: "ws-12"}}}}, nil
 }
 
 type fakeConnectors struct{ why error }
@@ -181,15 +153,14 @@ func shelf(t testing.TB) books {
 
 // house is a server over a real store, with its fakes.
 type house struct {
-	t         *testing.T
-	srv       *Server
-	tcp       string
-	socket    string
-	rooms     Rooms
-	engine    *fakeEngine
-	approvals *fakeApprovals
-	tokens    *auth.Tokens
-	log       *safeBuffer
+	t      *testing.T
+	srv    *Server
+	tcp    string
+	socket string
+	rooms  Rooms
+	engine *fakeEngine
+	tokens *auth.Tokens
+	log    *safeBuffer
 }
 
 type safeBuffer struct {
@@ -212,7 +183,7 @@ func open(t *testing.T, change ...func(*Config)) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context(), runs.Schema(), auth.Schema(), ledger.Schema()); err != nil {
+	if err := db.Migrate(t.Context(), runs.Schema(), auth.Schema(), ledger.Schema(), approval.Schema()); err != nil {
 		t.Fatal(err)
 	}
 	key, err := ledger.LoadKey(filepath.Join(t.TempDir(), "ledger.key"))
@@ -220,8 +191,8 @@ func open(t *testing.T, change ...func(*Config)) *house {
 		t.Fatal(err)
 	}
 	l := ledger.New(db, key, time.Now)
-	h := &house{t: t, engine: &fakeEngine{}, approvals: &fakeApprovals{}, log: &safeBuffer{}, socket: filepath.Join(t.TempDir(), "run", "quell.sock")}
-	h.rooms = Rooms{DB: db, Runs: runs.New(db, time.Now), Effects: noEffects{}, Approvals: h.approvals, Ledger: l}
+	h := &house{t: t, engine: &fakeEngine{}, log: &safeBuffer{}, socket: filepath.Join(t.TempDir(), "run", "quell.sock")}
+	h.rooms = Rooms{DB: db, Runs: runs.New(db, time.Now), Effects: someEffects{}, Approvals: approval.New(db, l, time.Now), Ledger: l}
 	h.tokens = auth.NewTokens(db, l, "t", time.Now)
 	shelf := shelf(t)
 	in, err := intake.New(intake.Config{Tenant: "t", Sources: []intake.Source{
@@ -336,4 +307,26 @@ func wantCode(t *testing.T, what string, err error, code api.Code) {
 	if !errors.As(err, &p) || p.Code != code {
 		t.Errorf("%s: %v, want %s", what, err, code)
 	}
+}
+
+// ask puts a request before people.
+func (h *house) ask(r approval.Request) {
+	h.t.Helper()
+	r.Tenant, r.Opened = "t", time.Now()
+	if r.Levels == nil {
+		r.Levels = []approval.Level{{Who: []string{"ir-lead"}}}
+	}
+	if err := h.rooms.Approvals.Open(h.t.Context(), r); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// votes returns the stored votes of a request.
+func (h *house) votes(id string) []approval.Vote {
+	h.t.Helper()
+	r, err := h.rooms.Approvals.Get(h.t.Context(), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return r.Votes
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/quell-soar/quell/internal/approval"
+	"github.com/quell-soar/quell/internal/effects"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/runs"
@@ -46,40 +48,9 @@ type Connectors interface {
 	Ready(ctx context.Context) error
 }
 
-// Effects tells what a run did to the world.
+// Effects tells what a run did to the world; effects.Effects does.
 type Effects interface {
-	// OfRun lists the effects of a run in the order of their intents.
-	OfRun(ctx context.Context, tenant, run string) ([]api.Effect, error)
-}
-
-// Approvals keeps requests to people and their votes.
-type Approvals interface {
-	// List returns requests, the oldest first: the open ones, or with all those
-	// that were closed too. run narrows it where it is not empty.
-	List(ctx context.Context, tenant, run string, all bool) ([]api.Approval, error)
-	// Get returns one request; its error wraps runs.ErrNotFound or is an
-	// *api.Error where there is none.
-	Get(ctx context.Context, tenant, id string) (api.Approval, error)
-	// Vote stores a vote with its ledger entry. It decides who may vote: the
-	// requester never, others by the request's chain. A refusal is an *api.Error.
-	Vote(ctx context.Context, b Ballot) error
-}
-
-// Ballot is one person's word on a request.
-type Ballot struct {
-	Tenant, Request string
-	Actor           string
-	// Names are the actor's roles and duties, as chains name them.
-	Names []string
-	// Approve is false for a denial.
-	Approve bool
-	// Seal is what the actor saw; empty where the request has none.
-	Seal string
-	// Answer is the canonical answer to a question or a failure.
-	Answer []byte
-	Reason string
-	// Ref is the API request's id.
-	Ref string
+	List(ctx context.Context, f effects.Filter) ([]*effects.Effect, error)
 }
 
 // Rooms are where things are kept.
@@ -87,7 +58,7 @@ type Rooms struct {
 	DB        *store.DB
 	Runs      *runs.Runs
 	Effects   Effects
-	Approvals Approvals
+	Approvals *approval.Approvals
 	Ledger    *ledger.Ledger
 }
 
@@ -104,7 +75,7 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s := &Server{cfg: cfg.withDefaults(), access: access, log: log}
 	s.refusals = &refusals{rooms: rooms, tenant: cfg.Tenant, now: time.Now}
 	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, answerTime: s.cfg.AnswerTime}
-	s.people = &peopleAPI{tenant: cfg.Tenant, approvals: rooms.Approvals, engine: work.Engine}
+	s.people = &peopleAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine}
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}
 	m, err := s.mux()

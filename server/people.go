@@ -6,14 +6,15 @@ import (
 	"fmt"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/server/api"
 )
 
 // peopleAPI answers for requests to people.
 type peopleAPI struct {
-	tenant    string
-	approvals Approvals
-	engine    Engine
+	tenant string
+	rooms  Rooms
+	engine Engine
 }
 
 func (a *peopleAPI) list(c *call) (answer, error) {
@@ -22,7 +23,7 @@ func (a *peopleAPI) list(c *call) (answer, error) {
 	if all && q.Get("run") == "" {
 		return answer{}, invalid("closed requests are listed for one run: name it")
 	}
-	list, err := a.approvals.List(c.Context(), a.tenant, q.Get("run"), all)
+	list, err := a.rooms.requests(c.Context(), a.tenant, q.Get("run"), all)
 	if err != nil {
 		return answer{}, err
 	}
@@ -30,7 +31,7 @@ func (a *peopleAPI) list(c *call) (answer, error) {
 }
 
 func (a *peopleAPI) show(c *call) (answer, error) {
-	got, err := a.approvals.Get(c.Context(), a.tenant, c.PathValue("id"))
+	got, err := a.rooms.request(c.Context(), a.tenant, c.PathValue("id"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -40,7 +41,7 @@ func (a *peopleAPI) show(c *call) (answer, error) {
 // open returns an open request that the actor may have a word on, as far as it
 // can be told here; the room has the last word.
 func (a *peopleAPI) open(c *call) (api.Approval, error) {
-	req, err := a.approvals.Get(c.Context(), a.tenant, c.PathValue("id"))
+	req, err := a.rooms.request(c.Context(), a.tenant, c.PathValue("id"))
 	if err != nil {
 		return req, err
 	}
@@ -78,7 +79,7 @@ func (a *peopleAPI) vote(c *call) (answer, error) {
 			return answer{}, api.Problem(api.CodeSealChanged, "what would be done is not what you saw; look at the request again")
 		}
 	}
-	return a.cast(c, req, Ballot{Approve: in.Decision == api.Approve, Seal: in.Seal, Reason: in.Reason})
+	return a.cast(c, req, approval.Ballot{Approve: in.Decision == api.Approve, Seal: in.Seal, Reason: in.Reason})
 }
 
 // answer answers a question with typed fields.
@@ -98,7 +99,7 @@ func (a *peopleAPI) answer(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return a.cast(c, req, Ballot{Approve: true, Seal: req.Seal, Answer: raw, Reason: in.Reason})
+	return a.cast(c, req, approval.Ballot{Approve: true, Seal: req.Seal, Answer: raw, Reason: in.Reason})
 }
 
 // resolve chooses among what can be done about a step that went wrong.
@@ -125,20 +126,20 @@ func (a *peopleAPI) resolve(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return a.cast(c, req, Ballot{Approve: true, Seal: req.Seal, Answer: raw, Reason: in.Reason})
+	return a.cast(c, req, approval.Ballot{Approve: true, Seal: req.Seal, Answer: raw, Reason: in.Reason})
 }
 
 // cast stores a ballot, tells the engine, and shows the request as it stands.
-func (a *peopleAPI) cast(c *call, req api.Approval, b Ballot) (answer, error) {
+func (a *peopleAPI) cast(c *call, req api.Approval, b approval.Ballot) (answer, error) {
 	if len(b.Reason) > 2000 {
 		return answer{}, invalid("the reason is longer than 2000 bytes")
 	}
 	b.Tenant, b.Request, b.Actor, b.Names, b.Ref = a.tenant, req.ID, c.actor.Name, c.actor.Names(), c.id
-	if err := a.approvals.Vote(c.Context(), b); err != nil {
-		return answer{}, err
+	if _, err := a.rooms.Approvals.Vote(c.Context(), b); err != nil {
+		return answer{}, voteProblem(err)
 	}
 	a.engine.Deliver(c.Context(), req.ID)
-	after, err := a.approvals.Get(c.Context(), a.tenant, req.ID)
+	after, err := a.rooms.request(c.Context(), a.tenant, req.ID)
 	if err != nil {
 		return answer{}, err
 	}

@@ -61,15 +61,12 @@ func (s *Server) recordRefusal(c *call, rt route, p *api.Error) {
 	if rt.path == oneRun || c.PathValue("generation") != "" {
 		data["run"] = shorten(c.run())
 	}
-	if id := c.PathValue("id"); id != "" {
-		data["id"] = shorten(id)
-	}
 	if omitted > 0 {
 		data["left_out_before"] = omitted
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), refusalTime)
 	defer cancel()
-	if err := s.refusals.rooms.write(ctx, note{kind: "api.refused", tenant: s.refusals.tenant, actor: actor, request: c.id, data: data}); err != nil {
+	if err := s.refusals.rooms.write(ctx, note{kind: "api.refused", tenant: s.refusals.tenant, actor: actor, key: shorten(c.PathValue("id")), request: c.id, data: data}); err != nil {
 		s.log.Error().Err(err).Str("request", c.id).Msg("a refusal could not be written into the ledger")
 	}
 }

@@ -16,7 +16,7 @@ import (
 // note is one entry that the API writes into the ledger.
 type note struct {
 	kind, tenant, actor string
-	run                 string
+	run, key            string
 	// request is the API request that caused it.
 	request string
 	data    any
@@ -24,7 +24,7 @@ type note struct {
 
 // note writes an entry within the caller's transaction.
 func (r Rooms) note(tx *store.Tx, n note) error {
-	_, err := r.Ledger.Append(tx, ledger.Row{Kind: n.kind, Tenant: n.tenant, Run: n.run, Actor: n.actor, Ref: n.request}, n.data)
+	_, err := r.Ledger.Append(tx, ledger.Row{Kind: n.kind, Tenant: n.tenant, Run: n.run, Key: n.key, Actor: n.actor, Ref: n.request}, n.data)
 	return err
 }
 

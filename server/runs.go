@@ -181,10 +181,10 @@ func (a *runsAPI) show(c *call) (answer, error) {
 	if out.Entries, err = a.rooms.entriesOf(c.Context(), rec.ID, 0, maxEntries); err != nil {
 		return answer{}, err
 	}
-	if out.Effects, err = a.rooms.Effects.OfRun(c.Context(), a.tenant, rec.ID); err != nil {
+	if out.Effects, err = a.rooms.effectsOf(c.Context(), rec.ID); err != nil {
 		return answer{}, err
 	}
-	out.Approvals, err = a.rooms.Approvals.List(c.Context(), a.tenant, rec.ID, true)
+	out.Approvals, err = a.rooms.requests(c.Context(), a.tenant, rec.ID, true)
 	if err != nil {
 		return answer{}, err
 	}

@@ -25,13 +25,14 @@ const (
 
 // Approval is one request to people.
 type Approval struct {
-	ID       string      `json:"id"`
-	Kind     RequestKind `json:"kind"`
-	Run      string      `json:"run"`
-	Step     string      `json:"step"`
-	Title    string      `json:"title,omitempty"`
-	Question string      `json:"question"`
-	// Status is open, approved, denied, answered, expired or withdrawn.
+	ID        string      `json:"id"`
+	Kind      RequestKind `json:"kind"`
+	Run       string      `json:"run"`
+	Step      string      `json:"step"`
+	Iteration string      `json:"iteration,omitempty"`
+	Question  string      `json:"question"`
+	// Status is open, approved, denied, expired or withdrawn. A question that
+	// was answered is approved.
 	Status string `json:"status"`
 	// Requester may not vote on it.
 	Requester string `json:"requester,omitempty"`
@@ -41,10 +42,12 @@ type Approval struct {
 	// Show is what to look at before answering.
 	Show json.RawMessage `json:"show,omitempty"`
 	// Fields are what an answer has; Choices what a decision may be.
-	Fields  []Field   `json:"fields,omitempty"`
-	Choices []string  `json:"choices,omitempty"`
-	Levels  []Level   `json:"levels,omitempty"`
-	Quorum  int       `json:"quorum,omitempty"`
+	Fields  []Field  `json:"fields,omitempty"`
+	Choices []string `json:"choices,omitempty"`
+	Levels  []Level  `json:"levels,omitempty"`
+	Quorum  int      `json:"quorum,omitempty"`
+	// Silent says what happens when nobody answers: skip, stop, fail, act, keep.
+	Silent  string    `json:"silent,omitempty"`
 	Votes   []Voted   `json:"votes,omitempty"`
 	Opened  time.Time `json:"opened"`
 	Expires time.Time `json:"expires,omitzero"`

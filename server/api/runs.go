@@ -107,9 +107,12 @@ type Effect struct {
 	Instance  string   `json:"instance,omitempty"`
 	Targets   []string `json:"targets,omitempty"`
 	// Outcome is empty while the effect is on its way.
-	Outcome  string    `json:"outcome,omitempty"`
-	Detail   string    `json:"detail,omitempty"`
-	Attempts int       `json:"attempts,omitempty"`
+	Outcome string `json:"outcome,omitempty"`
+	Detail  string `json:"detail,omitempty"`
+	// Undone is the key of the effect that took it back.
+	Undone string `json:"undone,omitempty"`
+	// Approval is the request that approved it.
+	Approval string    `json:"approval,omitempty"`
 	Intended time.Time `json:"intended,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`
 }
