@@ -1,0 +1,213 @@
+package compile
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/ast"
+	"github.com/quell-soar/quell/playbooks/expr"
+	"github.com/quell-soar/quell/playbooks/plan"
+)
+
+// expression checks the expression at Value[from:to] of a scalar and puts it
+// into the plan. want is the type that it must have, where the caller leaves
+// the check to CEL; it is only used where the expression's own type is unknown.
+func (u *unit) expression(t ast.Text, from, to int, env expr.Env, want kind.Type) (plan.ExprRef, expr.Checked, bool) {
+	checked, ok := u.check(t, from, to, env)
+	typ := checked.Type
+	if typ.Kind == "" || unknownInside(typ) {
+		typ = want
+		if unknownInside(typ) {
+			typ = kind.Type{}
+		}
+	}
+	text := t.String()[from:to]
+	lead := len(text) - len(strings.TrimLeft(text, " \t\r\n"))
+	at := t.Part(from+lead, from+lead).Start
+	u.draft.Exprs = append(u.draft.Exprs, plan.Expr{
+		Text: strings.TrimSpace(text), Type: typ, Line: at.Line, Column: at.Column, Uses: checked.Uses,
+	})
+	return plan.ExprRef(len(u.draft.Exprs) - 1), checked, ok
+}
+
+// unknownInside reports whether a type has a part that is not known, so that no
+// value can be checked against it.
+func unknownInside(t kind.Type) bool {
+	switch t.Kind {
+	case kind.List, kind.Map:
+		return t.Elem == nil || t.Elem.Kind == "" || unknownInside(*t.Elem)
+	case kind.Record:
+		for _, f := range t.Fields {
+			if f.Type.Kind == "" || unknownInside(f.Type) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// check types an expression and reports what is wrong with it.
+func (u *unit) check(t ast.Text, from, to int, env expr.Env) (expr.Checked, bool) {
+	text := t.String()[from:to]
+	checked, problems := u.checker.Check(text, env)
+	for _, p := range problems {
+		at := t.Part(from+byteOf(text, p.From), from+byteOf(text, p.To))
+		help := p.Help
+		if p.Code == "syntax" && p.To == p.From && u.commented(t) {
+			u.report("comment-in-expression", at, "put the expression in quotes or in a | block", "YAML takes the rest of the line for a comment; what is left is not an expression")
+			continue
+		}
+		u.report(p.Code, at, help, "%s", p.Message)
+	}
+	for _, use := range checked.Uses {
+		u.used[use] = true
+	}
+	u.paths = append(u.paths, checked.Paths...)
+	return checked, len(problems) == 0
+}
+
+// commented reports whether a comment follows a plain scalar on its line.
+func (u *unit) commented(t ast.Text) bool {
+	end := t.Span().End
+	line := []rune(u.file.Line(end.Line))
+	if end.Column-1 > len(line) {
+		return false
+	}
+	return strings.HasPrefix(strings.TrimLeft(string(line[end.Column-1:]), " "), "#")
+}
+
+func byteOf(text string, runes int) int {
+	for i := range text {
+		if runes == 0 {
+			return i
+		}
+		runes--
+	}
+	return len(text)
+}
+
+// bare checks a field that is an expression by itself: if, when, until. A ${{
+// in it is told, because people write it there.
+func (u *unit) bare(t ast.Text, env expr.Env, want kind.Type) (*plan.ExprRef, expr.Checked) {
+	if !t.Given() {
+		return nil, expr.Checked{}
+	}
+	if i := strings.Index(t.String(), "${{"); i >= 0 {
+		u.report("braces", t.Part(i, i+3), "leave ${{ and }} out", "the value of this key is an expression already")
+		return nil, expr.Checked{}
+	}
+	ref, checked, ok := u.expression(t, 0, len(t.String()), env, want)
+	if !ok || want.Kind == "" {
+		return &ref, checked
+	}
+	if help, fits := assignable(want, checked.Type); !fits {
+		u.report("wrong-type", t.Part(0, len(strings.TrimRight(t.String(), "\n"))), help, "this must be a %s; it is a %s", want, named(checked.Type))
+	}
+	return &ref, checked
+}
+
+// env gives what an expression at a place may read.
+func (u *unit) env(p *place) expr.Env {
+	e := u.inputs
+	e.Locals, e.Present = p.locals, p.present
+	e.Steps, e.Outcome, e.Errors = kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}
+	for _, n := range u.order {
+		if !n.done || u.hidden(n, p) != "" {
+			continue
+		}
+		e.Outcome.Fields = append(e.Outcome.Fields, kind.Field{Name: n.id, Type: expr.OutcomeType()})
+		e.Errors.Fields = append(e.Errors.Fields, kind.Field{Name: n.id, Type: expr.ErrorType(), Optional: true})
+		if n.hasResult {
+			e.Steps.Fields = append(e.Steps.Fields, kind.Field{Name: n.id, Type: n.typ, Optional: u.maybe(n, p)})
+		}
+	}
+	e.Why = func(root, id string) string { return u.why(root, id, p) }
+	return e
+}
+
+// hidden says why a step's id cannot be read at a place, "" where it can.
+func (u *unit) hidden(n *name, p *place) string {
+	if !n.done {
+		if p.at != nil && p.at.within(n.info) {
+			return "the step is not over yet"
+		}
+		return fmt.Sprintf("it runs later, at line %d", n.step.Span.Start.Line)
+	}
+	if loop := n.info.loop(); loop != nil && (p.at == nil || !p.at.within(loop)) {
+		if loop.step.ID.Given() {
+			return "it stands in a loop; outside, read it through steps." + loop.step.ID.String()
+		}
+		return "it stands in a loop and can be read only there"
+	}
+	return ""
+}
+
+func (u *unit) why(root, id string, p *place) string {
+	if st, ok := u.vars[id]; ok && root == "" {
+		return fmt.Sprintf("it is the variable of the loop at line %d", st.Span.Start.Line)
+	}
+	n, ok := u.ids[id]
+	if !ok || root == "" {
+		return ""
+	}
+	if h := u.hidden(n, p); h != "" {
+		return h
+	}
+	if !n.hasResult {
+		return "the step has no result; read outcome." + id
+	}
+	return ""
+}
+
+// maybe reports whether a result may be absent at a place. It may where the
+// step itself, or a block around it that is not around the place too, may be
+// skipped, denied or failed over; and always in review, which runs whatever
+// happened.
+func (u *unit) maybe(n *name, p *place) bool {
+	if p.phase == "review" && n.info.phase != "review" {
+		return true
+	}
+	for i := n.info; i != nil; i = i.parent {
+		if i != n.info && p.at != nil && p.at.within(i) && sameBranch(i, n.info, p.at) {
+			return false
+		}
+		if skippable(i.step) || (i != n.info && i.step.Kind.String() == "switch") {
+			return true
+		}
+	}
+	return false
+}
+
+// sameBranch reports whether two steps inside one block stand in one case of it.
+func sameBranch(block, a, b *info) bool {
+	return branchOf(block, a) == branchOf(block, b)
+}
+
+func branchOf(block, i *info) int {
+	for ; i != nil && i.parent != block; i = i.parent {
+	}
+	if i == nil {
+		return 0
+	}
+	return i.branch
+}
+
+// skippable reports whether a step may end without a result and the run go on.
+func skippable(st *ast.Step) bool {
+	if st.If.Given() {
+		return true
+	}
+	switch st.OnError.String() {
+	case "continue", "skip":
+		return true
+	}
+	if a := st.Approve; a != nil && (a.Denied.String() == "skip" || a.Silent.String() == "skip") {
+		return true
+	}
+	switch st.Silent.String() {
+	case "skip", "continue":
+		return true
+	}
+	return false
+}

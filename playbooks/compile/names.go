@@ -1,0 +1,47 @@
+package compile
+
+import (
+	"slices"
+
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/diag"
+)
+
+// typeNames lists what a playbook may write as a type.
+func typeNames() []string {
+	var out []string
+	for _, k := range kind.Scalars() {
+		out = append(out, string(k))
+	}
+	return slices.Concat(out, kind.Handles())
+}
+
+func nearType(s string) string {
+	known := typeNames()
+	for _, n := range typeNames() {
+		known = append(known, "list<"+n+">")
+	}
+	switch s {
+	case "bool":
+		return "boolean"
+	case "integer", "number":
+		return "int"
+	case "text", "str":
+		return "string"
+	case "list", "array":
+		return "list<string>"
+	}
+	return diag.Near(s, known)
+}
+
+// nearField proposes a field of a record.
+func nearField(name string, t kind.Type) string {
+	var known []string
+	for _, f := range t.Fields {
+		known = append(known, f.Name)
+	}
+	if near := diag.Near(name, known); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return ""
+}

@@ -1,0 +1,169 @@
+package expr
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	celast "cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+
+	"github.com/quell-soar/quell/connectors/spec/kind"
+)
+
+// absences finds readings of names that may be absent. What proves presence is
+// exactly this: has(x) && …, has(x) ? … : …, what the place itself knows
+// (Env.Present), and .? with orValue, which is CEL's own. Anything else would
+// ask the reader to be as clever as the compiler.
+type absences struct {
+	spans *spans
+	found []Problem
+}
+
+type facts map[string]bool
+
+func (f facts) with(more []string) facts {
+	if len(more) == 0 {
+		return f
+	}
+	out := facts{}
+	for _, n := range sortedNames(f) {
+		out[n] = true
+	}
+	for _, n := range more {
+		out[n] = true
+	}
+	return out
+}
+
+// walk visits a node with what is known to be present there.
+func (a *absences) walk(e celast.Expr, k *kinds, known facts) {
+	switch e.Kind() {
+	case celast.SelectKind:
+		a.walk(e.AsSelect().Operand(), k, known)
+		if !e.AsSelect().IsTestOnly() {
+			a.selection(e, k, known)
+		}
+	case celast.CallKind:
+		a.call(e, k, known)
+	case celast.ListKind:
+		for _, x := range e.AsList().Elements() {
+			a.walk(x, k, known)
+		}
+	case celast.MapKind:
+		for _, en := range e.AsMap().Entries() {
+			a.walk(en.AsMapEntry().Key(), k, known)
+			a.walk(en.AsMapEntry().Value(), k, known)
+		}
+	case celast.ComprehensionKind:
+		c := e.AsComprehension()
+		a.walk(c.IterRange(), k, known)
+		inner := k.bind(c)
+		inner.vars[c.AccuVar()] = k.of(e)
+		a.walk(c.LoopStep(), inner, known)
+	}
+}
+
+func (a *absences) call(e celast.Expr, k *kinds, known facts) {
+	c := e.AsCall()
+	if c.IsMemberFunction() {
+		a.walk(c.Target(), k, known)
+	}
+	args := c.Args()
+	switch c.FunctionName() {
+	case operators.LogicalAnd:
+		a.walk(args[0], k, known)
+		a.walk(args[1], k, known.with(whenTrue(args[0])))
+		return
+	case operators.Conditional:
+		a.walk(args[0], k, known)
+		a.walk(args[1], k, known.with(whenTrue(args[0])))
+		a.walk(args[2], k, known)
+		return
+	}
+	for _, x := range args {
+		a.walk(x, k, known)
+	}
+}
+
+func (a *absences) selection(e celast.Expr, k *kinds, known facts) {
+	s := e.AsSelect()
+	if optional(s.Operand(), k) {
+		return
+	}
+	over := k.of(s.Operand())
+	if over.Kind != kind.Record {
+		return
+	}
+	f, ok := over.Field(s.FieldName())
+	path := pathOf(e)
+	if !ok || !f.Optional || (path != "" && known[path]) {
+		return
+	}
+	from, to := a.spans.of(e)
+	shown := path
+	if shown == "" {
+		shown = string(a.spans.src[from:to])
+	}
+	code, operand := "maybe-absent", strings.TrimSuffix(shown, "."+s.FieldName())
+	a.found = append(a.found, Problem{
+		Code: code, From: from, To: to,
+		Message: fmt.Sprintf("%s may be absent here", shown),
+		Help: fmt.Sprintf("write has(%s) && …, has(%s) ? … : …, or %s.?%s….orValue(…)",
+			shown, shown, operand, s.FieldName()),
+	})
+}
+
+// optional reports whether a node is an optional value, through which CEL
+// carries absence by itself.
+func optional(e celast.Expr, k *kinds) bool {
+	t, ok := k.checks[e.ID()]
+	return ok && t.Kind() == types.OpaqueKind && t.TypeName() == "optional_type"
+}
+
+// whenTrue lists what is present where a condition holds: has(x) as a conjunct.
+func whenTrue(e celast.Expr) []string {
+	switch {
+	case e.Kind() == celast.SelectKind && e.AsSelect().IsTestOnly():
+		if p := pathOf(e); p != "" {
+			return []string{p}
+		}
+	case e.Kind() == celast.CallKind && e.AsCall().FunctionName() == operators.LogicalAnd:
+		args := e.AsCall().Args()
+		return slices.Concat(whenTrue(args[0]), whenTrue(args[1]))
+	}
+	return nil
+}
+
+// whenFalse lists what is present where a condition does not hold: !has(x) as a
+// disjunct.
+func whenFalse(e celast.Expr) []string {
+	if e.Kind() != celast.CallKind {
+		return nil
+	}
+	args := e.AsCall().Args()
+	switch e.AsCall().FunctionName() {
+	case operators.LogicalNot:
+		if args[0].Kind() == celast.SelectKind {
+			return whenTrue(args[0])
+		}
+	case operators.LogicalOr:
+		return slices.Concat(whenFalse(args[0]), whenFalse(args[1]))
+	}
+	return nil
+}
+
+// pathOf writes a chain of selections from a name: steps.asset.owner; "" for
+// anything else.
+func pathOf(e celast.Expr) string {
+	switch e.Kind() {
+	case celast.IdentKind:
+		return e.AsIdent()
+	case celast.SelectKind:
+		if p := pathOf(e.AsSelect().Operand()); p != "" {
+			return p + "." + e.AsSelect().FieldName()
+		}
+	}
+	return ""
+}

@@ -1,0 +1,119 @@
+package expr
+
+import (
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/checker"
+	celast "cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+)
+
+// The sizes that the static cost bound assumes where none is known.
+const (
+	assumedList = 1000
+	assumedText = 256
+)
+
+// most is a static bound of a list's length: of an input with max, of take(n),
+// and of what filters, maps or chooses among such. 0 is none.
+func (t *checking) most(e celast.Expr) int {
+	switch e.Kind() {
+	case celast.SelectKind:
+		return t.c.bounds[pathOf(e)]
+	case celast.ListKind:
+		return len(e.AsList().Elements())
+	case celast.ComprehensionKind:
+		if e.AsComprehension().AccuInit().Kind() == celast.ListKind {
+			return t.most(e.AsComprehension().IterRange())
+		}
+	case celast.CallKind:
+		return t.mostOfCall(e.AsCall())
+	}
+	return 0
+}
+
+func (t *checking) mostOfCall(c celast.CallExpr) int {
+	switch c.FunctionName() {
+	case "take":
+		if n := c.Args()[0]; c.IsMemberFunction() && n.Kind() == celast.LiteralKind {
+			if v, ok := n.AsLiteral().(types.Int); ok && v >= 0 {
+				inner := t.most(c.Target())
+				if inner == 0 {
+					return int(v)
+				}
+				return min(inner, int(v))
+			}
+		}
+	case "distinct", "chunks":
+		return t.most(c.Target())
+	case distinctByName:
+		return t.most(c.Args()[0])
+	case operators.Conditional:
+		a, b := t.most(c.Args()[1]), t.most(c.Args()[2])
+		if a > 0 && b > 0 {
+			return max(a, b)
+		}
+	case operators.Add:
+		a, b := t.most(c.Args()[0]), t.most(c.Args()[1])
+		if a > 0 && b > 0 {
+			return a + b
+		}
+	}
+	return 0
+}
+
+// cost refuses an expression that is too costly for lists and texts of a usual
+// size; what is larger at run time meets the run time's own limit.
+func (t *checking) cost(ast *cel.Ast) {
+	est, err := checker.Cost(ast.NativeRep(), sizes{t.c.bounds})
+	if err != nil || est.Max <= maxCost {
+		return
+	}
+	t.problem("too-costly", 0, len(t.spans.src), "bound the lists with take(n), or filter before you nest",
+		"the expression may take too long on large lists")
+}
+
+// sizes tells CEL's cost estimator how large things are.
+type sizes struct{ bounds map[string]int }
+
+// EstimateSize implements checker.CostEstimator.
+func (s sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
+	path := ""
+	for i, p := range n.Path() {
+		if i > 0 {
+			path += "."
+		}
+		path += p
+	}
+	if most, ok := s.bounds[path]; ok && most > 0 {
+		return &checker.SizeEstimate{Max: uint64(most)}
+	}
+	switch n.Type().Kind() {
+	case types.ListKind, types.MapKind:
+		return &checker.SizeEstimate{Max: assumedList}
+	case types.StringKind:
+		return &checker.SizeEstimate{Max: assumedText}
+	}
+	return &checker.SizeEstimate{Min: 1, Max: 1}
+}
+
+// EstimateCallCost implements checker.CostEstimator.
+func (s sizes) EstimateCallCost(_, overload string, target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+	switch overload {
+	case "list_take_int":
+		if e := args[0].Expr(); e.Kind() == celast.LiteralKind {
+			if n, ok := e.AsLiteral().(types.Int); ok && n >= 0 {
+				return &checker.CallEstimate{
+					CostEstimate: checker.CostEstimate{Min: 1, Max: uint64(n) + 1},
+					ResultSize:   &checker.SizeEstimate{Max: uint64(n)},
+				}
+			}
+		}
+	case "list_distinct", "list_chunks_int", "list_take", "list_distinct_by", "list_join_string":
+		return &checker.CallEstimate{
+			CostEstimate: checker.CostEstimate{Min: 1, Max: assumedList + 1},
+			ResultSize:   &checker.SizeEstimate{Max: assumedList},
+		}
+	}
+	return nil
+}

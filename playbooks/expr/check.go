@@ -1,0 +1,352 @@
+package expr
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	celast "cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/alert"
+)
+
+// Env is what stands at one place of a playbook: the names that an expression
+// there may read, with their types. The roots are records; a field that may be
+// absent is Optional.
+type Env struct {
+	Inputs, Settings, Steps, Outcome, Errors kind.Type
+	// Alert says that the place is a trigger, where `alert` may be read.
+	Alert bool
+	// OnlyRoots, where it is not empty, lists the only roots that may be read.
+	OnlyRoots []string
+	// Locals are the loop variables around the place, outermost first.
+	Locals []kind.Field
+	// Present lists paths that are known to be there although their field is
+	// Optional: "steps.asset".
+	Present []string
+	// Why says, for a name below a root that exists and cannot be read here, why
+	// not: Why("steps", "scan").
+	Why func(root, name string) string
+}
+
+// Tested ends a path whose value is only tested with has and not read.
+const Tested = "?"
+
+// Checked is an expression that is well typed.
+type Checked struct {
+	Type kind.Type
+	// Uses are the roots and the first name below each, sorted.
+	Uses []string
+	// Paths are the chains of names that are read, from the root: steps, host,
+	// device.
+	Paths [][]string
+	// Present lists what is present where the value is true, Guarded what is
+	// where it is false.
+	Present, Guarded []string
+	// Most is a static bound of a list's length, 0 where there is none.
+	Most int
+}
+
+// Problem is a mistake in an expression. From and To are rune offsets in its
+// text.
+type Problem struct {
+	Code, Message, Help string
+	From, To            int
+}
+
+// Checker types the expressions of one playbook. It is for one goroutine.
+type Checker struct {
+	reg  *registry
+	envs map[string]*cel.Env
+	// bounds are the known lengths of lists, by path: inputs.hashes.
+	bounds map[string]int
+}
+
+// NewChecker makes a checker. bounds gives the longest length of the lists whose
+// bound is known, by path, such as "inputs.hashes".
+func NewChecker(bounds map[string]int) *Checker {
+	return &Checker{reg: newRegistry(), envs: map[string]*cel.Env{}, bounds: bounds}
+}
+
+// Check types one expression. Where there are problems Checked is the zero
+// value.
+func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
+	if n := len([]rune(text)); n > maxExpression {
+		return Checked{}, []Problem{{Code: "too-long", To: n, Message: fmt.Sprintf("the expression is longer than %d characters", maxExpression)}}
+	}
+	if strings.TrimSpace(text) == "" {
+		return Checked{}, []Problem{{Code: "empty-expression", To: len([]rune(text)), Message: "the expression is empty"}}
+	}
+	c.enter(env)
+	celEnv, err := c.celEnv(env.Locals)
+	if err != nil {
+		return Checked{}, []Problem{{Code: "internal", Message: "the expression cannot be checked: " + err.Error()}}
+	}
+	parsed, iss := celEnv.Parse(text)
+	if iss.Err() != nil {
+		return Checked{}, syntaxProblems(text, iss)
+	}
+	t := &checking{c: c, env: env, spans: newSpans(text, parsed.NativeRep().SourceInfo()), root: parsed.NativeRep().Expr()}
+	t.kinds = &kinds{reg: c.reg, vars: localKinds(env.Locals)}
+	if t.roots(); len(t.found) > 0 {
+		return Checked{}, t.found
+	}
+	ast, iss := celEnv.Check(parsed)
+	if iss.Err() != nil {
+		t.typeErrors(iss)
+		return Checked{}, t.found
+	}
+	return t.finish(ast)
+}
+
+func localKinds(locals []kind.Field) map[string]kind.Type {
+	out := make(map[string]kind.Type, len(locals))
+	for _, l := range locals {
+		out[l.Name] = l.Type
+	}
+	return out
+}
+
+// enter makes the names of a place the scope of the registry.
+func (c *Checker) enter(env Env) {
+	record := func(t kind.Type) kind.Type { t.Kind = kind.Record; return t }
+	scope := enumRoots()
+	scope[rootInputs], scope[rootSettings] = record(env.Inputs), record(env.Settings)
+	scope[rootSteps], scope[rootOutcome], scope[rootErrors] = record(env.Steps), record(env.Outcome), record(env.Errors)
+	scope[rootRun] = RunType()
+	if env.Alert {
+		scope[rootAlert] = alert.Type()
+	}
+	c.reg.scope = scope
+}
+
+// celEnv returns the CEL environment for a set of loop variables.
+func (c *Checker) celEnv(locals []kind.Field) (*cel.Env, error) {
+	var key strings.Builder
+	for _, l := range locals {
+		fmt.Fprintf(&key, "%s=%s;", l.Name, c.reg.celType(l.Type))
+	}
+	if e, ok := c.envs[key.String()]; ok {
+		return e, nil
+	}
+	e, err := newCELEnv(c.reg, locals)
+	if err == nil {
+		c.envs[key.String()] = e
+	}
+	return e, err
+}
+
+// checking is one call of Check.
+type checking struct {
+	c     *Checker
+	env   Env
+	spans *spans
+	root  celast.Expr
+	kinds *kinds
+	found []Problem
+	paths [][]string
+}
+
+func (t *checking) problem(code string, from, to int, help, format string, args ...any) {
+	t.found = append(t.found, Problem{Code: code, From: from, To: to, Help: help, Message: fmt.Sprintf(format, args...)})
+}
+
+// finish runs the checks that need types.
+func (t *checking) finish(ast *cel.Ast) (Checked, []Problem) {
+	native := ast.NativeRep()
+	t.kinds.checks = native.TypeMap()
+	root := native.Expr()
+	ab := &absences{spans: t.spans}
+	ab.walk(root, t.kinds, facts{}.with(t.env.Present))
+	t.found = append(t.found, ab.found...)
+	t.closedSets(root, t.kinds)
+	t.cost(ast)
+	if len(t.found) > 0 {
+		return Checked{}, t.found
+	}
+	out := Checked{
+		Type: t.kinds.of(root), Paths: t.paths,
+		Present: whenTrue(root), Guarded: whenFalse(root), Most: t.most(root),
+	}
+	if out.Type.Kind == "" {
+		out.Type = t.c.reg.kindOf(native.GetType(root.ID()))
+	}
+	for _, p := range t.paths {
+		use := p[0]
+		if len(p) > 1 {
+			use += "." + p[1]
+		}
+		out.Uses = append(out.Uses, use)
+	}
+	slices.Sort(out.Uses)
+	out.Uses = slices.Compact(out.Uses)
+	return out, nil
+}
+
+// roots checks every name and every field that is read against the scope,
+// before CEL does: here it is known what a name is and why it cannot be read.
+func (t *checking) roots() { t.visit(t.root, t.kinds, nil) }
+
+func (t *checking) visit(e celast.Expr, k *kinds, below []string) {
+	switch e.Kind() {
+	case celast.IdentKind:
+		t.name(e, k, below)
+	case celast.SelectKind:
+		s := e.AsSelect()
+		if s.IsTestOnly() {
+			below = []string{Tested}
+		}
+		t.visit(s.Operand(), k, append([]string{s.FieldName()}, below...))
+		t.member(e, k)
+	case celast.CallKind:
+		t.visitCall(e, k, below)
+	case celast.ListKind:
+		for _, x := range e.AsList().Elements() {
+			t.visit(x, k, nil)
+		}
+	case celast.MapKind:
+		for _, en := range e.AsMap().Entries() {
+			t.visit(en.AsMapEntry().Key(), k, nil)
+			t.visit(en.AsMapEntry().Value(), k, nil)
+		}
+	case celast.StructKind:
+		from, to := t.spans.of(e)
+		t.problem("syntax", from, to, "write a map: {'key': value}", "expressions cannot make records")
+	case celast.ComprehensionKind:
+		c := e.AsComprehension()
+		t.visit(c.IterRange(), k, nil)
+		t.shadow(e, c.IterVar())
+		inner := k.bind(c)
+		inner.vars[c.AccuVar()] = kind.Type{}
+		t.visit(c.LoopStep(), inner, nil)
+	}
+}
+
+func (t *checking) visitCall(e celast.Expr, k *kinds, below []string) {
+	c := e.AsCall()
+	if c.IsMemberFunction() {
+		// cidr.contains and its like parse as calls of a member; their target is
+		// part of the function's name.
+		if target := c.Target(); target.Kind() != celast.IdentKind || !slices.Contains(FunctionNames(), target.AsIdent()+"."+c.FunctionName()) {
+			t.visit(target, k, nil)
+		}
+	}
+	args := c.Args()
+	if c.FunctionName() == operators.OptSelect && len(args) == 2 && args[1].Kind() == celast.LiteralKind {
+		if name, ok := args[1].AsLiteral().(types.String); ok {
+			t.visit(args[0], k, append([]string{string(name)}, below...))
+			from, to := t.spans.of(args[1])
+			t.field(k.of(args[0]), args[0], string(name), from, to)
+			return
+		}
+	}
+	for _, x := range args {
+		t.visit(x, k, nil)
+	}
+}
+
+// name checks a free name and notes the path that begins with it.
+func (t *checking) name(e celast.Expr, k *kinds, below []string) {
+	name := e.AsIdent()
+	if _, local := k.vars[name]; local {
+		return
+	}
+	from, to := t.spans.of(e)
+	isEnum := name == string(kind.Severity) || name == string(kind.Criticality)
+	switch {
+	case isEnum:
+		return
+	case name == rootAlert && !t.env.Alert:
+		t.problem("unknown-name", from, to, "map what you need to an input in on.alert", "alert can be read only under on.alert, so that a playbook runs the same by hand")
+	case slices.Contains(Roots(), name):
+		if len(t.env.OnlyRoots) > 0 && !slices.Contains(t.env.OnlyRoots, name) {
+			t.problem("unknown-name", from, to, "", "only %s can be read here, not %s", strings.Join(t.env.OnlyRoots, ", "), name)
+			return
+		}
+		t.paths = append(t.paths, append([]string{name}, below...))
+	default:
+		t.unknownName(name, from, to)
+	}
+}
+
+func (t *checking) unknownName(name string, from, to int) {
+	if why := t.why("", name); why != "" {
+		t.problem("unknown-name", from, to, "", "%s cannot be read here: %s", name, why)
+		return
+	}
+	known := slices.Concat(Roots(), []string{string(kind.Severity), string(kind.Criticality)})
+	for _, l := range t.env.Locals {
+		known = append(known, l.Name)
+	}
+	help := nearest(name, known)
+	for _, root := range []string{rootInputs, rootSteps, rootSettings} {
+		if _, ok := t.c.reg.scope[root].Field(name); ok && help == "" {
+			help = "did you mean " + root + "." + name + "?"
+		}
+	}
+	t.problem("unknown-name", from, to, help, "there is no %s", name)
+}
+
+func (t *checking) why(root, name string) string {
+	if t.env.Why == nil {
+		return ""
+	}
+	return t.env.Why(root, name)
+}
+
+// member checks the field of a selection.
+func (t *checking) member(e celast.Expr, k *kinds) {
+	from, to := t.spans.field(e)
+	t.field(k.of(e.AsSelect().Operand()), e.AsSelect().Operand(), e.AsSelect().FieldName(), from, to)
+}
+
+func (t *checking) field(over kind.Type, operand celast.Expr, name string, from, to int) {
+	if over.Kind != kind.Record {
+		return // CEL's checker tells
+	}
+	if _, ok := over.Field(name); ok {
+		return
+	}
+	root := pathOf(operand)
+	if why := t.why(root, name); why != "" && (root == rootSteps || root == rootOutcome || root == rootErrors) {
+		t.problem("unknown-step", from, to, "", "%s.%s cannot be read here: %s", root, name, why)
+		return
+	}
+	names := make([]string, len(over.Fields))
+	for i, f := range over.Fields {
+		names[i] = f.Name
+	}
+	help := nearest(name, names)
+	if help == "" && len(names) > 0 && len(names) <= 12 {
+		help = "known are " + strings.Join(names, ", ")
+	}
+	switch root {
+	case rootSteps, rootOutcome, rootErrors:
+		t.problem("unknown-step", from, to, help, "there is no step %s", name)
+	case rootInputs:
+		t.problem("unknown-input", from, to, help, "there is no input %s", name)
+	case rootSettings:
+		t.problem("unknown-setting", from, to, help, "there is no setting %s", name)
+	default:
+		t.problem("unknown-field", from, to, help, "there is no field %s", name)
+	}
+}
+
+// shadow refuses a variable that hides another name.
+func (t *checking) shadow(e celast.Expr, v string) {
+	_, local := t.kinds.vars[v]
+	if !local && !slices.Contains(Roots(), v) && v != string(kind.Severity) && v != string(kind.Criticality) {
+		return
+	}
+	r, _ := t.spans.info.GetOffsetRange(e.ID())
+	for _, tok := range t.spans.toks {
+		if tok.start > int(r.Start) && tok.text == v {
+			t.problem("shadowed-name", tok.start, tok.end, "choose another name", "%s hides a name that exists already", v)
+			return
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package expr
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
+	celast "cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/diag"
+)
+
+func nearest(name string, known []string) string {
+	if n := diag.Near(name, known); n != "" {
+		return "did you mean " + n + "?"
+	}
+	return ""
+}
+
+// offsetOf turns CEL's line and column, 1-based and 0-based, into a rune offset.
+func offsetOf(src []rune, loc common.Location) int {
+	line, at := 1, 0
+	for at < len(src) && line < loc.Line() {
+		if src[at] == '\n' {
+			line++
+		}
+		at++
+	}
+	return min(at+max(loc.Column(), 0), len(src))
+}
+
+// syntaxProblems tells the first syntax error; those behind it follow from it.
+func syntaxProblems(text string, iss *cel.Issues) []Problem {
+	s := newSpans(text, nil)
+	for _, t := range s.toks {
+		if t.kind == tokBroken {
+			return []Problem{{Code: "syntax", From: t.start, To: t.end, Message: "the text is not closed", Help: "close it with the quote that it began with"}}
+		}
+	}
+	e := iss.Errors()[0]
+	from, to := s.at(offsetOf(s.src, e.Location))
+	msg := strings.TrimPrefix(e.Message, "Syntax error: ")
+	help := ""
+	switch word := string(s.src[from:to]); {
+	case from == to && strings.Contains(msg, "<EOF>"):
+		msg = "the expression ends too early"
+	case word == "=":
+		msg, help = "= is not an operator", "compare with =="
+	case word == "and" || word == "or" || word == "not":
+		msg = word + " is not an operator"
+		help = "write " + map[string]string{"and": "&&", "or": "||", "not": "!"}[word]
+	case strings.Contains(msg, "reserved identifier"):
+		msg = word + " is a reserved word"
+	case strings.Contains(msg, "expecting") || strings.Contains(msg, "viable") || strings.Contains(msg, "extraneous") || strings.Contains(msg, "mismatched"):
+		msg = "this does not belong here: " + word
+	}
+	if len(msg) > 200 {
+		msg = msg[:200]
+	}
+	return []Problem{{Code: "syntax", From: from, To: to, Message: msg, Help: help}}
+}
+
+var (
+	overloadMessage   = regexp.MustCompile(`found no matching overload for '(.*?)' applied to '(.*)'`)
+	undeclaredMessage = regexp.MustCompile(`undeclared reference to '([^']*)'`)
+	expectedMessage   = regexp.MustCompile(`expected type '([^']*)' but found '([^']*)'`)
+)
+
+// typeErrors translates what CEL's checker says.
+func (t *checking) typeErrors(iss *cel.Issues) {
+	nodes := map[int64]celast.Expr{}
+	celast.PostOrderVisit(t.root, celast.NewExprVisitor(func(e celast.Expr) { nodes[e.ID()] = e }))
+	for _, e := range iss.Errors() {
+		from, to := t.spans.at(offsetOf(t.spans.src, e.Location))
+		node := nodes[e.ExprID]
+		if node != nil {
+			from, to = t.spans.of(node)
+		}
+		msg := cleanMessage(e.Message)
+		if m := undeclaredMessage.FindStringSubmatch(msg); m != nil {
+			t.undeclared(m[1], node, from, to)
+			continue
+		}
+		if m := overloadMessage.FindStringSubmatch(msg); m != nil {
+			t.overload(m[1], m[2], node, from, to)
+			continue
+		}
+		if m := expectedMessage.FindStringSubmatch(msg); m != nil {
+			t.problem("wrong-type", from, to, "", "a %s is needed here; this is a %s", m[1], m[2])
+			continue
+		}
+		if strings.Contains(msg, "does not support field selection") {
+			t.problem("unknown-field", from, to, "", "a value of this type has no fields")
+			continue
+		}
+		t.problem("expression", from, to, "", "%s", msg)
+	}
+	slices.SortStableFunc(t.found, func(a, b Problem) int { return a.From - b.From })
+}
+
+func (t *checking) undeclared(name string, node celast.Expr, from, to int) {
+	if node != nil && node.Kind() == celast.CallKind {
+		r, _ := t.spans.info.GetOffsetRange(node.ID())
+		start, end := t.functionName(int(r.Start))
+		t.problem("unknown-function", start, end, nearest(name, FunctionNames()), "there is no function %s", name)
+		return
+	}
+	t.problem("unknown-name", from, to, nearest(name, Roots()), "there is no %s", name)
+}
+
+// functionName is the name before a call's parenthesis.
+func (t *checking) functionName(paren int) (from, to int) {
+	for i := len(t.spans.toks) - 1; i >= 0; i-- {
+		if tok := t.spans.toks[i]; tok.end <= paren && tok.kind == tokName {
+			return tok.start, tok.end
+		}
+	}
+	return paren, paren
+}
+
+func (t *checking) overload(fn, args string, node celast.Expr, from, to int) {
+	shown, isOp := operators.FindReverse(fn)
+	help := ""
+	switch {
+	case strings.Contains(args, "optional_type"):
+		help = "end a chain of .? with .orValue(…)"
+	case strings.Contains(args, "int") && strings.Contains(args, "double"):
+		help = "write the whole number as a double: 5.0, or double(x)"
+	case (strings.Contains(args, "severity") || strings.Contains(args, "criticality")) && strings.Contains(args, "string"):
+		help = "compare with a constant: severity.high, criticality.low"
+	}
+	if isOp && shown != "" {
+		t.problem("wrong-type", from, to, help, "%s cannot take %s", shown, typeNames(args))
+		return
+	}
+	if node != nil {
+		r, _ := t.spans.info.GetOffsetRange(node.ID())
+		if a, b := t.functionName(int(r.Start)); b > a {
+			from, to = a, b
+		}
+	}
+	t.problem("wrong-type", from, to, help, "%s cannot take %s", fn, typeNames(args))
+}
+
+// typeNames writes CEL's list of argument types as people say it.
+func typeNames(args string) string {
+	args = strings.NewReplacer("optional_type", "optional", "google.protobuf.Timestamp", "timestamp", "google.protobuf.Duration", "duration").Replace(args)
+	return strings.ReplaceAll(strings.Trim(args, "()"), ", ", " and ")
+}
+
+// closedSets finds comparisons of a choice or an outcome with a text that it can
+// never be.
+func (t *checking) closedSets(e celast.Expr, k *kinds) {
+	switch e.Kind() {
+	case celast.SelectKind:
+		t.closedSets(e.AsSelect().Operand(), k)
+	case celast.ListKind:
+		for _, x := range e.AsList().Elements() {
+			t.closedSets(x, k)
+		}
+	case celast.ComprehensionKind:
+		c := e.AsComprehension()
+		t.closedSets(c.IterRange(), k)
+		inner := k.bind(c)
+		inner.vars[c.AccuVar()] = k.of(e)
+		t.closedSets(c.LoopStep(), inner)
+	case celast.CallKind:
+		c := e.AsCall()
+		if c.IsMemberFunction() {
+			t.closedSets(c.Target(), k)
+		}
+		for _, x := range c.Args() {
+			t.closedSets(x, k)
+		}
+		switch c.FunctionName() {
+		case operators.Equals, operators.NotEquals:
+			t.among(k.of(c.Args()[0]), c.Args()[1])
+			t.among(k.of(c.Args()[1]), c.Args()[0])
+		case operators.In:
+			if c.Args()[1].Kind() == celast.ListKind {
+				for _, x := range c.Args()[1].AsList().Elements() {
+					t.among(k.of(c.Args()[0]), x)
+				}
+			}
+		}
+	}
+}
+
+func (t *checking) among(set kind.Type, e celast.Expr) {
+	if set.Kind != kind.Choice || e.Kind() != celast.LiteralKind {
+		return
+	}
+	s, ok := e.AsLiteral().(types.String)
+	if !ok || set.Rank(string(s)) >= 0 {
+		return
+	}
+	from, to := t.spans.of(e)
+	help := nearest(string(s), set.Of)
+	if help == "" {
+		help = "it is one of " + strings.Join(set.Of, ", ")
+	}
+	t.problem("unknown-choice", from, to, help, "the value is never %q", string(s))
+}

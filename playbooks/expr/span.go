@@ -1,0 +1,126 @@
+package expr
+
+import (
+	celast "cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+)
+
+// spans finds where the nodes of one expression begin and end. CEL keeps one
+// token per node: the operator, the dot, the parenthesis. The rest follows from
+// the children and from the tokens.
+type spans struct {
+	src  []rune
+	toks []token
+	info *celast.SourceInfo
+}
+
+func newSpans(text string, info *celast.SourceInfo) *spans {
+	src := []rune(text)
+	return &spans{src: src, toks: tokens(src), info: info}
+}
+
+// of is the span of a node, in runes.
+func (s *spans) of(e celast.Expr) (from, to int) {
+	r, _ := s.info.GetOffsetRange(e.ID())
+	from, to = int(r.Start), int(r.Stop)
+	switch e.Kind() {
+	case celast.SelectKind:
+		from, _ = s.of(e.AsSelect().Operand())
+		_, to = s.field(e)
+	case celast.CallKind:
+		return s.call(e, from, to)
+	case celast.ComprehensionKind:
+		open := from
+		from, _ = s.of(e.AsComprehension().IterRange())
+		to = s.match(open)
+	case celast.ListKind, celast.MapKind, celast.StructKind:
+		to = s.match(from)
+	}
+	return from, max(from, to)
+}
+
+func (s *spans) call(e celast.Expr, from, to int) (int, int) {
+	c := e.AsCall()
+	args := c.Args()
+	if c.IsMemberFunction() {
+		start, _ := s.of(c.Target())
+		return start, s.match(from)
+	}
+	switch c.FunctionName() {
+	case operators.Index, operators.OptIndex:
+		start, _ := s.of(args[0])
+		return start, s.match(from)
+	case operators.OptSelect:
+		start, _ := s.of(args[0])
+		_, end := s.of(args[1])
+		return start, end
+	}
+	if _, known := operators.FindReverse(c.FunctionName()); known && len(args) > 0 {
+		start, _ := s.of(args[0])
+		_, end := s.of(args[len(args)-1])
+		return min(from, start), max(to, end)
+	}
+	return s.name(from), s.match(from)
+}
+
+// field is the name behind the dot of a selection.
+func (s *spans) field(e celast.Expr) (from, to int) {
+	_, after := s.of(e.AsSelect().Operand())
+	for _, t := range s.toks {
+		if t.start >= after && t.kind == tokName && t.text == e.AsSelect().FieldName() {
+			return t.start, t.end
+		}
+	}
+	r, _ := s.info.GetOffsetRange(e.ID())
+	return int(r.Start), int(r.Stop)
+}
+
+// match is the end of the bracket that closes the one at a place.
+func (s *spans) match(open int) int {
+	depth := 0
+	for _, t := range s.toks {
+		if t.start < open {
+			continue
+		}
+		switch t.text {
+		case "(", "[", "{":
+			depth++
+		case ")", "]", "}":
+			depth--
+			if depth == 0 {
+				return t.end
+			}
+		}
+	}
+	return len(s.src)
+}
+
+// name is the start of the dotted name before a parenthesis.
+func (s *spans) name(paren int) int {
+	from := paren
+	for i := len(s.toks) - 1; i >= 0; i-- {
+		t := s.toks[i]
+		if t.end > paren {
+			continue
+		}
+		if t.kind != tokName && t.text != "." {
+			break
+		}
+		from = t.start
+	}
+	return from
+}
+
+// at is the token that covers a place, or an empty range there.
+func (s *spans) at(offset int) (from, to int) {
+	for _, t := range s.toks {
+		if offset >= t.start && offset < t.end {
+			return t.start, t.end
+		}
+	}
+	offset = min(offset, len(s.src))
+	for offset > 0 && offset == len(s.src) && (s.src[offset-1] == ' ' || s.src[offset-1] == '\n') {
+		offset--
+	}
+	return offset, offset
+}
