@@ -179,7 +179,7 @@ func (u *unit) lower() {
 	for _, id := range sortedKeys(u.ids) {
 		r := plan.Result{ID: id}
 		if n := u.ids[id]; n.hasResult {
-			r.Type = n.typ
+			r.Type = bare(n.typ)
 		}
 		u.draft.Results = append(u.draft.Results, r)
 	}
@@ -187,6 +187,22 @@ func (u *unit) lower() {
 	if u.draft.Phases == nil {
 		u.draft.Phases = []plan.Phase{}
 	}
+}
+
+// bare leaves the documentation out of a type.
+func bare(t kind.Type) kind.Type {
+	if t.Elem != nil {
+		e := bare(*t.Elem)
+		t.Elem = &e
+	}
+	fields := make([]kind.Field, 0, len(t.Fields))
+	for _, f := range t.Fields {
+		fields = append(fields, kind.Field{Name: f.Name, Type: bare(f.Type), Optional: f.Optional, Sink: f.Sink})
+	}
+	if t.Fields != nil {
+		t.Fields = fields
+	}
+	return t
 }
 
 // reads collects, per id, the fields that expressions read: "*" where a whole
