@@ -75,6 +75,9 @@ func Hold(ctx workflow.Context, in run.HoldInput) (string, error) {
 		switch {
 		case !st.Held && !st.Open:
 			return "released", nil
+		case over && !st.Known:
+			// The run ended before it asked for the effect.
+			return "never", nil
 		case st.Open && over:
 			// The effect itself is not decided yet; look again in a minute.
 			until = workflow.Now(ctx).Add(time.Minute)

@@ -167,9 +167,10 @@ type HeldRequest struct {
 	Key    string `json:"key"`
 }
 
-// HeldResult answers: Open while no outcome is stored, Held while it is there
-// and not taken back.
+// HeldResult answers: Known once the effect was admitted, Open while no outcome
+// is stored, Held while it is there and not taken back.
 type HeldResult struct {
+	Known bool `json:"known"`
 	Open bool `json:"open"`
 	Held bool `json:"held"`
 }

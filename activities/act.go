@@ -1,0 +1,463 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/host"
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/effects"
+	"github.com/quell-soar/quell/internal/guard"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+// Store is the part of effects.Effects that an actor works with.
+type Store interface {
+	Admit(ctx context.Context, in effects.Intent) (effects.Verdict, error)
+	Settle(ctx context.Context, key string, fence int64, r effects.Result) (*effects.Effect, error)
+	Conclude(ctx context.Context, key string, fence int64, found spec.Outcome, output, prior json.RawMessage) (*effects.Effect, error)
+	Abandon(ctx context.Context, key string, why *spec.Error) (*effects.Effect, error)
+	Get(ctx context.Context, key string) (*effects.Effect, error)
+	Holds(ctx context.Context, key string) (bool, error)
+}
+
+// Modes tells the mode of a connector instance now.
+type Modes func(instance string) guard.Mode
+
+// Actor brings effects about.
+type Actor struct {
+	Host    Connectors
+	Effects Store
+	Modes   Modes
+	// Now is the clock of permits and waits; default time.Now.
+	Now func() time.Time
+	// Blind switches read-back off. Only the control of the kill test sets it:
+	// it shows that the test would notice.
+	Blind bool
+}
+
+// Tries at an effect whose attempts did nothing, where the playbook says
+// nothing.
+const (
+	actTries = 5
+	actWait  = time.Second
+)
+
+// Act brings one effect about, or takes one back, and returns how it ended. It
+// goes on where an earlier try of the same activity was killed. It fails, in
+// Temporal's sense, only where the store is away; then nothing was called, and
+// Temporal tries again.
+func (a *Actor) Act(ctx context.Context, q task.ActRequest) (task.ActResult, error) {
+	defer beat(ctx)()
+	e, fail, err := a.begin(ctx, q)
+	if err != nil || fail != nil {
+		return task.ActResult{Outcome: task.Failed, Failure: fail}, err
+	}
+	return e.run(ctx)
+}
+
+// effort is one activity's work on one effect.
+type effort struct {
+	*Actor
+	q      task.ActRequest
+	intent effects.Intent
+	action spec.Action
+	tries  int
+	wait   time.Duration
+	until  time.Time
+}
+
+func (a *Actor) now() time.Time {
+	if a.Now != nil {
+		return a.Now()
+	}
+	return time.Now()
+}
+
+// begin makes the intent: of the request, or for an undo of what is stored about
+// the original.
+func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Failure, error) {
+	e := &effort{Actor: a, q: q, tries: or(q.Attempts, actTries), wait: or(q.Wait, actWait)}
+	if q.Timeout > 0 {
+		e.until = a.now().Add(q.Timeout)
+	}
+	action, instance, schema, inputs := q.Action, q.Inst, q.Schema, []byte(q.Inputs)
+	if q.Of != "" {
+		of, err := a.Effects.Get(ctx, q.Of)
+		if errors.Is(err, effects.ErrNotFound) {
+			return nil, &task.Failure{Kind: string(spec.NotFound), Message: err.Error()}, nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if of.Inverse == "" {
+			return nil, &task.Failure{Kind: string(spec.Invalid), Message: of.Action + " has no inverse"}, nil
+		}
+		action, instance, schema, inputs = of.Inverse, of.Instance, "", of.Inputs
+	}
+	sp, ok := a.Host.Action(instance, action)
+	if !ok {
+		return nil, &task.Failure{Kind: string(spec.Unavailable), Message: fmt.Sprintf("instance %q does not serve %s; check its configuration", instance, action)}, nil
+	}
+	e.action = sp
+	if q.Of == "" {
+		values, fail := decode(a.Host, instance, sp, schema, inputs)
+		if fail != nil {
+			return nil, fail, nil
+		}
+		e.intent.Targets = targets(sp, values)
+	}
+	e.intent.Key, e.intent.Playbook, e.intent.Action, e.intent.Instance = q.Key, q.Playbook, sp, instance
+	e.intent.Inputs, e.intent.Of, e.intent.Actor, e.intent.Approval, e.intent.Limit = inputs, q.Of, q.Actor, q.Approval, q.Limit
+	e.intent.Mode = guard.Lowest(guard.Mode(q.Mode), a.Modes(instance))
+	return e, nil, nil
+}
+
+func decode(h Connectors, instance string, sp spec.Action, schema string, inputs []byte) (map[string]any, *task.Failure) {
+	_, values, fail := prepare(h, instance, sp.Name, schema, inputs)
+	return values, fail
+}
+
+// targets lists what an action acts on, as guards, limits and holders count it.
+func targets(sp spec.Action, values map[string]any) []guard.Target {
+	if sp.Targets == "" {
+		return nil
+	}
+	var out []guard.Target
+	add := func(v any) {
+		switch x := v.(type) {
+		case kind.Handle:
+			out = append(out, guard.Target{ID: x.Name + ":" + x.ID, Label: x.Label})
+		case string:
+			out = append(out, guard.Target{ID: x, Label: x})
+		}
+	}
+	switch x := values[sp.Targets].(type) {
+	case []any:
+		for _, e := range x {
+			add(e)
+		}
+	default:
+		add(x)
+	}
+	return out
+}
+
+// run asks for admission until the effect is settled.
+func (e *effort) run(ctx context.Context) (task.ActResult, error) {
+	if err := e.before(ctx); err != nil {
+		return task.ActResult{Outcome: task.Failed, Failure: failure(err)}, nil
+	}
+	for n := 0; ; {
+		if !e.until.IsZero() && e.now().After(e.until) {
+			return e.late(ctx)
+		}
+		v, err := e.Effects.Admit(ctx, e.intent)
+		if err != nil {
+			return task.ActResult{}, fmt.Errorf("admit %s: %w", e.intent.Key, err)
+		}
+		var ef *effects.Effect
+		var again time.Duration
+		switch {
+		case v.Settled != nil:
+			return e.result(ctx, v.Settled)
+		case v.Go != nil:
+			n++
+			ef, again, err = e.call(ctx, v.Go, n)
+		case v.Back != nil:
+			ef, err = e.readBack(ctx, v.Back)
+			again = e.wait
+		default:
+			again = max(0, v.Wait.Sub(e.now())) + 10*time.Millisecond
+		}
+		if errors.Is(err, effects.ErrFenced) {
+			continue // another try of this activity went on; see what it did
+		}
+		if err != nil {
+			return task.ActResult{}, err
+		}
+		if ef != nil && !ef.Idle() && !ef.Open() {
+			return e.result(ctx, ef)
+		}
+		if ef != nil && ef.Idle() && n >= e.tries {
+			return e.giveUp(ctx, ef)
+		}
+		if !pause(ctx, again) {
+			return task.ActResult{}, context.Cause(ctx)
+		}
+	}
+}
+
+// before reads the state that a reversible effect will change. If the answer to
+// the call is lost, this is what an undo goes back to. It is read once: at a
+// later try the stored intent has it.
+func (e *effort) before(ctx context.Context) error {
+	sp := e.action
+	if e.q.Of != "" || sp.ReadBack != spec.Strong || (sp.Reversal != spec.Exact && sp.Reversal != spec.Lossy) || e.intent.Mode == guard.Observe {
+		return nil
+	}
+	if _, err := e.Effects.Get(ctx, e.intent.Key.String()); err == nil {
+		return nil
+	}
+	for n := 1; ; n++ {
+		r, err := e.Host.Call(ctx, e.intent.Instance, e.request(spec.Back, e.intent.Inputs, nil, e.now().Add(sp.Deadline)), host.Permit{})
+		if err == nil {
+			e.intent.Before = r.Outcome
+			e.intent.BeforePrior, _ = encode(r.Prior)
+			return nil
+		}
+		k := spec.KindOf(err)
+		if k == spec.NotFound || k == spec.Ambiguous || k == spec.Invalid || k == spec.Permission || k == spec.Auth {
+			return err
+		}
+		if n >= e.tries || !pause(ctx, backoff(err, e.wait, n)) {
+			return err
+		}
+	}
+}
+
+func (e *effort) request(mode spec.Mode, inputs, prior []byte, deadline time.Time) spec.Request {
+	r := spec.Request{Action: e.action.Name, Mode: mode, Key: e.intent.Key.String(), Deadline: deadline}
+	r.Inputs = declared(e.action, inputs)
+	if len(prior) > 0 {
+		_ = json.Unmarshal(prior, &r.Prior)
+	}
+	return r
+}
+
+// declared decodes those inputs that the action declares: an inverse gets the
+// inputs of its original, and takes what it knows.
+func declared(sp spec.Action, raw []byte) map[string]any {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(raw, &all) != nil {
+		return nil
+	}
+	out := map[string]any{}
+	for _, f := range sp.Inputs {
+		if part, ok := all[f.Name]; ok {
+			if v, err := kind.Decode(f.Type, part); err == nil {
+				out[f.Name] = v
+			}
+		}
+	}
+	return out
+}
+
+// call makes one attempt and stores how it ended.
+func (e *effort) call(ctx context.Context, p *effects.Permit, n int) (*effects.Effect, time.Duration, error) {
+	// A cancelled run does not take back a call that is about to leave; what
+	// became of it is stored all the same.
+	out := context.WithoutCancel(ctx)
+	req := e.request(spec.Act, p.Inputs, p.Prior, p.Deadline)
+	e.narrow(&req, p.Targets)
+	reply, err := e.Host.Call(out, e.intent.Instance, req, host.Permit{Expires: p.Expires, Key: p.Key})
+	r := effects.Result{Outcome: reply.Outcome, VendorRequestID: reply.VendorRequestID}
+	r.Binary, r.Version = e.Host.Binary(e.intent.Instance)
+	if err != nil {
+		r.Outcome, r.Err = "", asSpec(err)
+	} else {
+		if r.Output, err = encode(reply.Output); err != nil {
+			return nil, 0, fmt.Errorf("keep the result of %s: %w", p.Key, err)
+		}
+		if r.Prior, err = encode(reply.Prior); err != nil {
+			return nil, 0, fmt.Errorf("keep the prior state of %s: %w", p.Key, err)
+		}
+	}
+	ef, err := e.Effects.Settle(out, p.Key, p.Fence, r)
+	if err != nil {
+		return nil, 0, fmt.Errorf("settle %s: %w", p.Key, err)
+	}
+	if ef.Idle() {
+		return ef, backoff(r.Err, e.wait, n), nil
+	}
+	return ef, 0, nil
+}
+
+// narrow leaves in a list of targets only those that are to be called for.
+func (e *effort) narrow(r *spec.Request, only []guard.Target) {
+	list, ok := r.Inputs[e.action.Targets].([]any)
+	if !ok || e.q.Of == "" {
+		return
+	}
+	var kept []any
+	for _, v := range list {
+		for _, t := range targets(e.action, map[string]any{e.action.Targets: v}) {
+			for _, o := range only {
+				if o.ID == t.ID {
+					kept = append(kept, v)
+				}
+			}
+		}
+	}
+	r.Inputs[e.action.Targets] = kept
+}
+
+func asSpec(err error) *spec.Error {
+	var e *spec.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return spec.Errorf(spec.Internal, "%v", err)
+}
+
+// readBack asks the vendor whether an earlier attempt happened. A read-back that
+// itself fails is tried again: the effect stays open, and nothing is guessed.
+func (e *effort) readBack(ctx context.Context, p *effects.Permit) (*effects.Effect, error) {
+	found, output, prior := spec.Unsure, json.RawMessage(nil), json.RawMessage(nil)
+	if e.Blind {
+		return e.Effects.Conclude(ctx, p.Key, p.Fence, spec.Absent, nil, nil)
+	}
+	if e.action.ReadBack != spec.NoReadBack {
+		reply, err := e.Host.Call(ctx, e.intent.Instance, e.request(spec.Back, p.Inputs, p.Prior, e.now().Add(e.action.Deadline)), host.Permit{})
+		switch k := spec.KindOf(err); {
+		case err == nil:
+			found = reply.Outcome
+			if output, err = encode(reply.Output); err != nil {
+				return nil, err
+			}
+			if prior, err = encode(reply.Prior); err != nil {
+				return nil, err
+			}
+		case k.Retryable() || k == spec.Uncertain || k == spec.Internal:
+			if !pause(ctx, backoff(err, e.wait, 1)) {
+				return nil, context.Cause(ctx)
+			}
+			return nil, nil
+		}
+	}
+	if found == spec.Absent && e.action.ReadBack == spec.Lagging && e.action.Class == spec.Once {
+		if again, reply := e.lookAgain(ctx, p); again {
+			return e.concludePresent(ctx, p, reply)
+		}
+	}
+	return e.Effects.Conclude(ctx, p.Key, p.Fence, found, output, prior)
+}
+
+// lookAgain gives a lagging index a little more time before an effect is called
+// unknown: each person who is not asked is a person who sleeps.
+func (e *effort) lookAgain(ctx context.Context, p *effects.Permit) (bool, spec.Reply) {
+	for n := 1; n <= 3; n++ {
+		if !pause(ctx, e.wait) {
+			return false, spec.Reply{}
+		}
+		reply, err := e.Host.Call(ctx, e.intent.Instance, e.request(spec.Back, p.Inputs, p.Prior, e.now().Add(e.action.Deadline)), host.Permit{})
+		if err == nil && reply.Outcome == spec.Present {
+			return true, reply
+		}
+	}
+	return false, spec.Reply{}
+}
+
+func (e *effort) concludePresent(ctx context.Context, p *effects.Permit, reply spec.Reply) (*effects.Effect, error) {
+	output, err := encode(reply.Output)
+	if err != nil {
+		return nil, err
+	}
+	return e.Effects.Conclude(ctx, p.Key, p.Fence, spec.Present, output, nil)
+}
+
+func encode(m map[string]any) (json.RawMessage, error) {
+	if len(m) == 0 {
+		return nil, nil
+	}
+	return kind.Canonical(m)
+}
+
+// giveUp settles an effect whose tries are used up and none of which happened.
+func (e *effort) giveUp(ctx context.Context, ef *effects.Effect) (task.ActResult, error) {
+	ef, err := e.Effects.Abandon(context.WithoutCancel(ctx), ef.Key, nil)
+	if err != nil {
+		return task.ActResult{}, fmt.Errorf("give up %s: %w", e.intent.Key, err)
+	}
+	return e.result(ctx, ef)
+}
+
+// late answers when the step's time is over. What may be under way stays open in
+// the store; the step is unknown.
+func (e *effort) late(ctx context.Context) (task.ActResult, error) {
+	ef, err := e.Effects.Get(ctx, e.intent.Key.String())
+	switch {
+	case errors.Is(err, effects.ErrNotFound):
+		return task.ActResult{Outcome: task.Failed, Failure: &task.Failure{Kind: "timeout", Message: "its time was over before it was admitted"}}, nil
+	case err != nil:
+		return task.ActResult{}, err
+	case ef.Idle():
+		return e.giveUp(ctx, ef)
+	case ef.Open():
+		return task.ActResult{Outcome: task.Unknown, Detail: "its time was over while a call was under way"}, nil
+	}
+	return e.result(ctx, ef)
+}
+
+// result turns a settled effect into what the workflow hears.
+func (e *effort) result(ctx context.Context, ef *effects.Effect) (task.ActResult, error) {
+	res := task.ActResult{Outcome: task.Outcome(ef.Outcome), Detail: ef.Detail}
+	if ef.Outcome == effects.Failed {
+		res.Failure = &task.Failure{Kind: ef.ErrorKind, Message: ef.Detail, Code: ef.VendorCode}
+	}
+	out := ef.Output
+	if ef.Outcome == effects.Simulated {
+		out = imagined(e.action, ef)
+	}
+	if len(out) > 0 && ef.Direction == string(run.Do) {
+		v, err := kind.Decode(optional(e.action), out)
+		if err != nil {
+			return res, fmt.Errorf("the stored result of %s does not fit: %w", ef.Key, err)
+		}
+		if res.Output, err = project(e.action, e.q.Fields, v.(map[string]any)); err != nil {
+			return res, err
+		}
+	}
+	held, err := e.Effects.Holds(ctx, ef.Key)
+	if err != nil {
+		return res, err
+	}
+	res.Held = held
+	if activity.IsActivity(ctx) {
+		activity.GetLogger(ctx).Debug("effect", "key", ef.Key, "outcome", ef.Outcome)
+	}
+	return res, nil
+}
+
+// optional is the output type with every field optional: a read-back may know
+// less than the call.
+func optional(sp spec.Action) kind.Type {
+	fields := make([]kind.Field, len(sp.Outputs))
+	for i, f := range sp.Outputs {
+		f.Optional = true
+		fields[i] = f
+	}
+	return kind.RecordOf(fields...)
+}
+
+// imagined is the result of an effect in observe mode, so that later steps can
+// be observed too: handles and texts that say that nothing was done.
+func imagined(sp spec.Action, ef *effects.Effect) []byte {
+	out := map[string]any{}
+	for _, f := range sp.Outputs {
+		switch f.Type.Kind {
+		case kind.Handled:
+			out[f.Name] = kind.Handle{Name: f.Type.Name, Instance: ef.Instance, ID: "simulated", Label: "(simulated)"}
+		case kind.String:
+			out[f.Name] = "(simulated)"
+		case kind.Int:
+			out[f.Name] = int64(0)
+		case kind.Boolean:
+			out[f.Name] = false
+		case kind.List:
+			out[f.Name] = []any{}
+		}
+	}
+	raw, err := kind.Canonical(out)
+	if err != nil {
+		return nil
+	}
+	return raw
+}

@@ -1,0 +1,160 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/internal/approval"
+	"github.com/quell-soar/quell/internal/effects"
+	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/runs"
+	"github.com/quell-soar/quell/internal/store"
+)
+
+// Recorder keeps what a run says of itself, and people's requests.
+type Recorder struct {
+	DB        *store.DB
+	Ledger    *ledger.Ledger
+	Effects   *effects.Effects
+	Approvals *approval.Approvals
+	Runs      *runs.Runs
+}
+
+// Stack lists what a run did, newest first.
+func (r *Recorder) Stack(ctx context.Context, q task.StackRequest) (task.StackResult, error) {
+	list, err := r.Effects.Stack(ctx, q.Tenant, q.Run, q.Steps)
+	if err != nil {
+		return task.StackResult{}, err
+	}
+	var res task.StackResult
+	for _, e := range list {
+		item := task.StackItem{Key: e.Key, Action: e.Action, Inverse: e.Inverse, Reversal: e.Reversal, Outcome: e.Outcome}
+		for _, t := range e.Targets {
+			item.Targets = append(item.Targets, t.Label)
+		}
+		res.Items = append(res.Items, item)
+	}
+	return res, nil
+}
+
+// Held tells a hold how its effect stands.
+func (r *Recorder) Held(ctx context.Context, q task.HeldRequest) (task.HeldResult, error) {
+	e, err := r.Effects.Get(ctx, q.Key)
+	if errors.Is(err, effects.ErrNotFound) {
+		return task.HeldResult{Open: true}, nil
+	}
+	if err != nil {
+		return task.HeldResult{}, err
+	}
+	held, err := r.Effects.Holds(ctx, q.Key)
+	return task.HeldResult{Known: true, Open: e.Open() || e.Idle() || e.Outcome == effects.Unknown && e.Resolved == "", Held: held}, err
+}
+
+// Open stores a request to people.
+func (r *Recorder) Open(ctx context.Context, q task.OpenRequest) error {
+	levels := make([]approval.Level, len(q.Levels))
+	for i, l := range q.Levels {
+		levels[i] = approval.Level{Who: l.Who, Within: l.Within}
+	}
+	return r.Approvals.Open(ctx, approval.Request{
+		ID: q.ID, Tenant: q.Tenant, Run: q.Run, Step: q.Step, Iteration: q.Iteration, Kind: q.Kind, Text: q.Text,
+		Seal: q.Seal, Show: q.Show, Fields: q.Fields, Levels: levels, Quorum: q.Quorum, Requester: q.Requester,
+		Silent: q.Silent, Opened: q.Opened,
+	})
+}
+
+// Tally counts the votes on a request.
+func (r *Recorder) Tally(ctx context.Context, q task.TallyRequest) (task.TallyResult, error) {
+	t, err := r.Approvals.Tally(ctx, q.ID, q.Now)
+	return task.TallyResult{State: t.State, Next: t.Next, By: t.By, Answer: t.Answer, Reason: t.Reason}, err
+}
+
+// Close ends a request.
+func (r *Recorder) Close(ctx context.Context, q task.CloseRequest) error {
+	return r.Approvals.Close(ctx, q.ID, q.Decision)
+}
+
+// Resolve stores what a person found out about an unknown effect.
+func (r *Recorder) Resolve(ctx context.Context, q task.ResolveRequest) error {
+	err := r.Effects.Resolve(ctx, q.Key, q.As, q.Actor, q.Reason)
+	if errors.Is(err, effects.ErrNotUnknown) || errors.Is(err, effects.ErrNotFound) {
+		return nil // somebody else was quicker; their word stands in the ledger
+	}
+	return err
+}
+
+// Note writes an entry of the run into the ledger, once.
+func (r *Recorder) Note(ctx context.Context, q task.NoteRequest) error {
+	return r.DB.Update(ctx, func(tx *store.Tx) error {
+		_, _, err := r.Ledger.AppendOnce(tx, q.ID, row(q.Place, q.Kind), q.Data)
+		return err
+	})
+}
+
+func row(p task.Place, kind string) ledger.Row {
+	return ledger.Row{Kind: kind, Tenant: p.Tenant, Run: p.Run, Step: p.Step}
+}
+
+// End records how a run ended, in its own row and in the ledger together.
+func (r *Recorder) End(ctx context.Context, q task.EndRequest) error {
+	raw, err := json.Marshal(q.Result)
+	if err != nil {
+		return fmt.Errorf("write the result of %s: %w", q.Run, err)
+	}
+	return r.DB.Update(ctx, func(tx *store.Tx) error {
+		first, err := r.Runs.End(tx, q.Run, q.Result.Closing, q.Result.Reason, raw)
+		if err != nil || !first {
+			return err
+		}
+		_, err = r.Ledger.Append(tx, row(q.Place, "run.ended"), q.Result)
+		return err
+	})
+}
+
+// Load fetches a plan that was too large for the run's input.
+func (r *Recorder) Load(ctx context.Context, q task.LoadRequest) (task.LoadResult, error) {
+	raw, err := r.Runs.Plan(ctx, q.Digest)
+	return task.LoadResult{Plan: raw}, err
+}
+
+// report is the first form of the post-incident review: what was done, decided
+// and left, from the record and not from memory.
+type report struct {
+	Template string              `json:"template"`
+	Run      string              `json:"run"`
+	Tree     any                 `json:"tree"`
+	Effects  []*effects.Effect   `json:"effects"`
+	Requests []*approval.Request `json:"requests"`
+}
+
+// Report makes the review of a run so far and keeps it in the ledger, once per
+// step.
+func (r *Recorder) Report(ctx context.Context, q task.ReportRequest) (task.ReportResult, error) {
+	list, err := r.Effects.List(ctx, effects.Filter{Run: q.Run})
+	if err != nil {
+		return task.ReportResult{}, err
+	}
+	asked, err := r.Approvals.List(ctx, q.Tenant, q.Run, true)
+	if err != nil {
+		return task.ReportResult{}, err
+	}
+	var res task.ReportResult
+	err = r.DB.Update(ctx, func(tx *store.Tx) error {
+		seq, _, err := r.Ledger.AppendOnce(tx, "report:"+q.Run+"#"+q.Step+"#"+q.Iteration, row(q.Place, "report.made"),
+			report{Template: q.Template, Run: q.Run, Tree: q.Tree, Effects: list, Requests: asked})
+		res.Seq = seq
+		return err
+	})
+	if err != nil {
+		return res, err
+	}
+	entries, err := r.Ledger.Read(ctx, ledger.Filter{After: res.Seq - 1, Limit: 1})
+	if err != nil || len(entries) == 0 {
+		return res, err
+	}
+	res.Digest = entries[0].Payload
+	return res, nil
+}

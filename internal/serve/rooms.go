@@ -1,0 +1,148 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/quell-soar/quell/connectors/host"
+	"github.com/quell-soar/quell/connectors/sdk/secret"
+	"github.com/quell-soar/quell/internal/approval"
+	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/config"
+	"github.com/quell-soar/quell/internal/effects"
+	"github.com/quell-soar/quell/internal/guard"
+	"github.com/quell-soar/quell/internal/intake"
+	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/runs"
+	"github.com/quell-soar/quell/internal/store"
+)
+
+// rooms are the parts that keep things.
+type rooms struct {
+	db        *store.DB
+	ledger    *ledger.Ledger
+	effects   *effects.Effects
+	approvals *approval.Approvals
+	runs      *runs.Runs
+}
+
+// Schemas lists the tables of all domains.
+func Schemas() []store.Schema {
+	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema()}
+}
+
+func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *stack) (*rooms, error) {
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	o := store.Options{Dir: cfg.DataDir, Log: log}
+	if !cfg.Store.DSN.IsZero() {
+		dsn, err := cfg.Store.DSN.Resolve(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("store.dsn: %w", err)
+		}
+		o.DSN = dsn.Reveal()
+	}
+	db, err := store.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	c.push("store", func(context.Context) error { return db.Close() })
+	if err := db.Migrate(ctx, Schemas()...); err != nil {
+		return nil, err
+	}
+	key, err := ledger.LoadKey(cfg.Keys.Ledger)
+	if err != nil {
+		return nil, err
+	}
+	g, err := guard.New(rulesOf(cfg))
+	if err != nil {
+		return nil, err
+	}
+	led := ledger.New(db, key, time.Now)
+	led.Outside = cfg.Ledger.Checkpoints
+	c.push("ledger", func(ctx context.Context) error { _, err := led.Sign(ctx); return err })
+	return &rooms{
+		db: db, ledger: led, effects: effects.New(db, led, g, time.Now),
+		approvals: approval.New(db, led, time.Now), runs: runs.New(db, time.Now),
+	}, nil
+}
+
+func rulesOf(cfg *config.Config) guard.Rules {
+	r := guard.Rules{Protected: cfg.Guards.Protected.All()}
+	for _, f := range cfg.Guards.Freezes {
+		r.Freezes = append(r.Freezes, guard.Freeze{From: f.From, To: f.To, Reason: f.Reason})
+	}
+	return r
+}
+
+// instanceOf turns configuration into an instance. Its secrets are fetched anew
+// at each start of its process, so a changed file counts from then on.
+func instanceOf(name string, c config.Connector) host.Instance {
+	i := host.Instance{Name: name, Connector: c.Connector, Binary: c.Binary, SHA256: c.SHA256, Settings: c.Settings, Reads: c.Reads}
+	if i.Binary == "" {
+		i.Binary = besideUs("quell-connector")
+	}
+	refs := c.Secrets
+	i.Secrets = func(ctx context.Context) (map[string]secret.Value, error) {
+		out := make(map[string]secret.Value, len(refs))
+		for _, k := range sorted(refs) {
+			v, err := refs[k].Resolve(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("connector %s: %s: %w", name, k, err)
+			}
+			out[k] = v
+		}
+		return out, nil
+	}
+	return i
+}
+
+func besideUs(program string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return program
+	}
+	return filepath.Join(filepath.Dir(self), program)
+}
+
+func instanceModes(cfg *config.Config) func(string) guard.Mode {
+	return func(instance string) guard.Mode {
+		if c, ok := cfg.Connectors[instance]; ok {
+			return guard.Mode(c.Mode)
+		}
+		return guard.Observe
+	}
+}
+
+func sourcesOf(ctx context.Context, cfg *config.Config) ([]intake.Source, error) {
+	var out []intake.Source
+	for _, name := range sorted(cfg.Sources) {
+		s := cfg.Sources[name]
+		src := intake.Source{Name: name, Format: intake.Format(s.Kind), Rate: s.Rate, Burst: s.Burst}
+		for _, ref := range s.Secrets {
+			v, err := ref.Resolve(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("source %s: %w", name, err)
+			}
+			src.Keys = append(src.Keys, []byte(v.Reveal()))
+		}
+		out = append(out, src)
+	}
+	return out, nil
+}
+
+func sorted[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

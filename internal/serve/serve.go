@@ -1,0 +1,198 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/quell-soar/quell/activities"
+	"github.com/quell-soar/quell/connectors/host"
+	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/config"
+	"github.com/quell-soar/quell/internal/dispatch"
+	"github.com/quell-soar/quell/internal/engine"
+	"github.com/quell-soar/quell/internal/intake"
+	"github.com/quell-soar/quell/server"
+	"github.com/quell-soar/quell/workflows"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+// Options are what the program adds to a configuration.
+type Options struct {
+	Version string
+	// Stdout takes the one line of JSON that tells when it is ready, and where;
+	// the log goes to Stderr.
+	Stdout, Stderr io.Writer
+}
+
+// Run runs Quell until ctx ends, then lets what is in hand end. It returns after
+// everything that it started has stopped.
+func Run(ctx context.Context, cfg *config.Config, o Options) error {
+	log := newLog(cfg, o.Stderr)
+	var closers stack
+	defer closers.close(log)
+
+	rooms, err := openRooms(ctx, cfg, log, &closers)
+	if err != nil {
+		return err
+	}
+	h, err := startConnectors(ctx, cfg, log, &closers)
+	if err != nil {
+		return err
+	}
+	book, err := loadBook(ctx, cfg, h)
+	if err != nil {
+		return err
+	}
+	eng, err := startEngine(ctx, cfg, log, &closers)
+	if err != nil {
+		return err
+	}
+	w, err := startWorker(eng, rooms, h, cfg)
+	if err != nil {
+		return err
+	}
+	closers.push("worker", func(context.Context) error { w.Stop(); return nil })
+	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{Log: log})
+	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp)
+	if err != nil {
+		return err
+	}
+	return loop(ctx, log, o.Stdout, rooms, disp, srv)
+}
+
+// loop runs the parts that loop until ctx ends.
+func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d *dispatch.Dispatcher, srv *server.Server) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { d.Run(ctx) })
+	wg.Go(func() {
+		r.ledger.Run(ctx, func(err error) { log.Warn().Err(err).Msg("no checkpoint could be signed") })
+	})
+	return srv.Serve(ctx, func(tcp string) {
+		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
+		log.Info().Str("listen", tcp).Msg("ready")
+	})
+}
+
+func newLog(cfg *config.Config, w io.Writer) zerolog.Logger {
+	level, err := zerolog.ParseLevel(cfg.Log.Level)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	if cfg.Log.Format == "text" {
+		w = zerolog.ConsoleWriter{Out: w, NoColor: true, TimeFormat: time.RFC3339}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+// stack closes what was opened, the last first.
+type stack struct {
+	names []string
+	funcs []func(context.Context) error
+}
+
+func (s *stack) push(name string, f func(context.Context) error) {
+	s.names, s.funcs = append(s.names, name), append(s.funcs, f)
+}
+
+// stopTime bounds the whole shutdown.
+const stopTime = 25 * time.Second
+
+func (s *stack) close(log zerolog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	for i := len(s.funcs) - 1; i >= 0; i-- {
+		if err := s.funcs[i](ctx); err != nil {
+			log.Warn().Err(err).Str("part", s.names[i]).Msg("did not stop cleanly")
+		}
+	}
+}
+
+func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *stack) (*host.Host, error) {
+	var list []host.Instance
+	for _, name := range sorted(cfg.Connectors) {
+		list = append(list, instanceOf(name, cfg.Connectors[name]))
+	}
+	h, err := host.New(host.Options{Log: log.With().Str("part", "connectors").Logger(), Instances: list})
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Start(ctx); err != nil {
+		return nil, errors.Join(err, h.Close(ctx))
+	}
+	c.push("connectors", h.Close)
+	return h, nil
+}
+
+func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *stack) (*engine.Engine, error) {
+	o := engine.Options{Dir: filepath.Join(cfg.DataDir, "engine"), Log: log.With().Str("part", "engine").Logger()}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make %s: %w", o.Dir, err)
+	}
+	if t := cfg.Temporal; t.Address != "" {
+		o.External = &engine.External{Address: t.Address, Namespace: t.Namespace, CertFile: t.TLS.Cert, KeyFile: t.TLS.Key, CAFile: t.TLS.CA}
+	}
+	e, err := engine.Start(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	c.push("engine", func(context.Context) error { return e.Stop() })
+	return e, nil
+}
+
+// startWorker runs workflows and activities in this process. Activities wait for
+// targets, deadlines and vendors, so there may be many; how many calls leave at
+// once, the host decides per instance.
+func startWorker(e *engine.Engine, r *rooms, h *host.Host, cfg *config.Config) (worker.Worker, error) {
+	const cached = 1000
+	worker.SetStickyWorkflowCacheSize(cached)
+	w := worker.New(e.Client(), run.TaskQueue, worker.Options{
+		MaxConcurrentActivityExecutionSize:      1000,
+		MaxConcurrentLocalActivityExecutionSize: 200,
+		MaxConcurrentWorkflowTaskExecutionSize:  100,
+		WorkerStopTimeout:                       10 * time.Second,
+	})
+	workflows.New().Register(w)
+	modes := instanceModes(cfg)
+	activities.Set{
+		Reader:   &activities.Reader{Host: h},
+		Actor:    &activities.Actor{Host: h, Effects: r.effects, Modes: modes, Blind: os.Getenv(blindVar) == "1"},
+		Recorder: &activities.Recorder{DB: r.db, Ledger: r.ledger, Effects: r.effects, Approvals: r.approvals, Runs: r.runs},
+	}.Register(w)
+	if err := w.Start(); err != nil {
+		return nil, fmt.Errorf("start the worker: %w", err)
+	}
+	return w, nil
+}
+
+// blindVar switches read-back off, for the control of the kill test only.
+const blindVar = "QUELL_TEST_NO_READ_BACK"
+
+func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher) (*server.Server, error) {
+	sources, err := sourcesOf(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	in, err := intake.New(intake.Config{Tenant: cfg.Tenant, Sources: sources, MaxWaiting: cfg.Limits.WaitingRuns},
+		intake.Deps{DB: r.db, Runs: r.runs, Ledger: r.ledger, Book: b, Nudge: d.Nudge}, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return server.New(
+		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
+		server.Access{Tokens: auth.NewTokens(r.db, r.ledger, cfg.Tenant, time.Now), Duties: auth.Duties(cfg.OnCall), LocalRoles: cfg.Access.LocalRoles},
+		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger},
+		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in}, log)
+}
