@@ -117,7 +117,6 @@ func rogue(how string) func(*host.Options) {
 	return func(o *host.Options) {
 		o.Instances[0].Args = []string{how}
 		o.Instances[0].Secrets = nil
-		o.Memory = 16 << 30
 	}
 }
 

@@ -130,6 +130,24 @@ func alive(pid int) bool {
 	return !bytes.HasPrefix(bytes.TrimSpace(after), []byte("Z"))
 }
 
+// stopped reports whether all threads of a process are stopped.
+func stopped(pid int) bool {
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil {
+		return false
+	}
+	for _, path := range stats {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return false
+		}
+		if after := raw[bytes.LastIndexByte(raw, ')')+1:]; !bytes.HasPrefix(bytes.TrimSpace(after), []byte("T")) {
+			return false
+		}
+	}
+	return true
+}
+
 func sum(t *testing.T, path string) string {
 	t.Helper()
 	raw, err := os.ReadFile(path)
@@ -324,6 +342,8 @@ func TestFrozenIsStopped(t *testing.T) {
 	if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	// kill returns before every thread stands still.
+	until(t, "all threads are stopped", 5*time.Second, func() bool { return stopped(p.PID()) })
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if err := p.Ping(ctx); err == nil {
@@ -397,7 +417,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = p.Connector().Call(t.Context(), &proto.CallRequest{Action: "test.echo", Mode: "act", Inputs: []byte(`{"text":"huge"}`)})
+	_, err = p.Connector().Call(t.Context(), &proto.CallRequest{Action: "test.echo", Mode: "act", Inputs: []byte(`{"text":"hoard"}`)})
 	if err == nil {
 		t.Fatal("a process bounded to 300 MiB sent 1 GiB")
 	}

@@ -13,6 +13,8 @@ import (
 
 	plugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
 
 	"github.com/quell-soar/quell/connectors/proto"
 )
@@ -84,6 +86,8 @@ func (r *rogue) Call(_ context.Context, c *proto.CallRequest) (*proto.CallReply,
 	}
 	switch in.Text {
 	case "huge":
+		return &proto.CallReply{Outcome: "huge"}, nil
+	case "hoard":
 		return &proto.CallReply{Outcome: "done", Output: make([]byte, 1<<30)}, nil
 	case "large": // above gRPC's own 4 MiB and below ours
 		return &proto.CallReply{Outcome: "done", VendorRequestId: strings.Repeat("x", 6<<20), Output: []byte("{}")}, nil
@@ -126,7 +130,22 @@ func raw(r *rogue) {
 		HandshakeConfig:  proto.Handshake(),
 		VersionedPlugins: map[int]plugin.PluginSet{proto.ProtocolVersion: {proto.PluginName: &rawPlugin{r: r}}},
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(opts, grpc.MaxSendMsgSize(2<<30-1))...)
+			return grpc.NewServer(append(opts, grpc.MaxSendMsgSize(2<<30-1), grpc.ForceServerCodecV2(inflated{encoding.GetCodecV2("proto")}))...)
 		},
 	})
+}
+
+// inflated writes the reply "huge" as 1 GiB, without having it.
+type inflated struct{ encoding.CodecV2 }
+
+func (i inflated) Marshal(v any) (mem.BufferSlice, error) {
+	if r, ok := v.(*proto.CallReply); !ok || r.GetOutcome() != "huge" {
+		return i.CodecV2.Marshal(v)
+	}
+	block := mem.SliceBuffer(make([]byte, 1<<20))
+	out := make(mem.BufferSlice, 1<<10)
+	for n := range out {
+		out[n] = block
+	}
+	return out, nil
 }
