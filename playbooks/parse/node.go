@@ -21,7 +21,7 @@ type object struct {
 }
 
 // later are keys of the language that this version does not serve.
-var later = []string{"call", "parallel", "note", "undo_with", "open", "for_alert", "schedule", "incident", "text"}
+var later = []string{"call", "parallel", "note", "undo_with", "open", "for_alert", "schedule", "incident"}
 
 // object reads a map. Where keys is nil any key may stand. An unknown key is
 // reported, with the key that was probably meant.

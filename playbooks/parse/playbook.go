@@ -123,8 +123,8 @@ func (p *parser) step(n *yaml.Node) *ast.Step {
 	keys := append(ast.Modifiers(), kind)
 	keys = append(keys, ast.BodyKeys(kind)...)
 	if !ok {
-		// Without one kind every key may stand, so that one mistake is told once.
-		keys = slices.Concat(ast.Modifiers(), ast.Kinds(), ast.Later(), ast.BodyKeys("uses"), ast.BodyKeys("switch"), ast.BodyKeys("ask"), later)
+		// Without one kind any key may stand, so that one mistake is told once.
+		keys = nil
 	}
 	o, _ := p.object(n, what(kind), keys)
 	if o == nil {

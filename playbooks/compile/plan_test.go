@@ -1,0 +1,125 @@
+package compile_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/expr"
+	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/playbooks/source"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden plans")
+
+const example = "../../examples/contain-infected-host.yaml"
+
+func compileFile(t testing.TB, name string) *plan.Plan {
+	t.Helper()
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, list := compile.Compile(source.NewFile(name, raw), compile.Options{Actions: generic{}})
+	if len(list) > 0 || p == nil {
+		t.Fatalf("%s: %v", name, list)
+	}
+	return p
+}
+
+// TestGoldenPlans compiles the examples without a diagnostic, compares the plan with
+// the golden one, and reads it back.
+func TestGoldenPlans(t *testing.T) {
+	files, err := filepath.Glob("testdata/plans/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(files, example) {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			p := compileFile(t, name)
+			raw, err := p.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, err := plan.Decode(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(p, back); diff != "" {
+				t.Errorf("the plan does not survive its bytes:\n%s", diff)
+			}
+			if _, err := expr.Load(back); err != nil {
+				t.Error(err)
+			}
+			compareGolden(t, strings.TrimSuffix(filepath.Base(name), ".yaml"), raw)
+		})
+	}
+}
+
+func compareGolden(t *testing.T, name string, raw []byte) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := json.Indent(&got, raw, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	got.WriteByte('\n')
+	golden := filepath.Join("testdata", "plans", name+".json")
+	if *update {
+		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+}
+
+// TestDigest compiles the example again and again, on one processor and on
+// several, alone and at once: the digest never differs.
+func TestDigest(t *testing.T) {
+	want, err := compileFile(t, example).Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, procs := range []int{1, 2, 8} {
+		runtime.GOMAXPROCS(procs)
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				for range 10 {
+					if got, err := compileFile(t, example).Digest(); err != nil || got != want {
+						t.Errorf("digest %s, want %s (%v)", got, want, err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+func BenchmarkCompile(b *testing.B) {
+	raw, err := os.ReadFile(example)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if p, list := compile.Compile(source.NewFile("x", raw), compile.Options{Actions: generic{}}); p == nil {
+			b.Fatal(list)
+		}
+	}
+}
