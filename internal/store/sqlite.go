@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -177,7 +178,13 @@ func (w *writer) gather(first *job) []*job {
 // commit runs a batch and tells every caller how it went. A fault of the
 // database, unlike one of a function, fails the whole batch: none is on disk.
 func (w *writer) commit(list []*job) {
-	err := w.transact(list)
+	ended := make(chan error, 1)
+	go func() { // runtime.Goexit in a function, as t.FailNow calls it, must not end the writer
+		err := errors.New("store: a transaction ended its goroutine")
+		defer func() { ended <- err }()
+		err = w.transact(list)
+	}()
+	err := <-ended
 	for _, j := range list {
 		if err != nil {
 			j.err = err
