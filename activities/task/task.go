@@ -171,8 +171,8 @@ type HeldRequest struct {
 // is stored, Held while it is there and not taken back.
 type HeldResult struct {
 	Known bool `json:"known"`
-	Open bool `json:"open"`
-	Held bool `json:"held"`
+	Open  bool `json:"open"`
+	Held  bool `json:"held"`
 }
 
 // OpenRequest puts a request before people. Opening the same ID again changes
