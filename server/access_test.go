@@ -415,3 +415,37 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The table in docs/api.md is the table of the code.
+func TestRoutesAreDocumented(t *testing.T) {
+	h := open(t)
+	raw, err := os.ReadFile(filepath.Join("..", "docs", "api.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.NewReplacer("{playbook}", "PLAYBOOK", "{hash}", "HASH", "{generation}", "N", "{n}", "M",
+		"{id}", "ID", "{source}", "SOURCE", "{instance}", "INSTANCE")
+	rows := 0
+	for _, line := range strings.Split(string(raw), "\n") {
+		if strings.HasPrefix(line, "| `") && strings.Contains(line, " /v1/") {
+			rows++
+		}
+	}
+	for _, rt := range h.srv.routes() {
+		demand := "`" + string(rt.need) + "`"
+		switch rt.need {
+		case public:
+			demand = "nothing"
+		case signed:
+			demand = "a signature"
+		case known:
+			demand = "any token"
+		}
+		if row := "| `" + names.Replace(rt.pattern()) + "` | " + demand; !strings.Contains(string(raw), row) {
+			t.Errorf("docs/api.md has no row %s", row)
+		}
+	}
+	if rows != len(h.srv.routes()) {
+		t.Errorf("docs/api.md has %d routes, the code %d", rows, len(h.srv.routes()))
+	}
+}

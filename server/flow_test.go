@@ -399,6 +399,30 @@ func TestConnectorsAndPlaybooks(t *testing.T) {
 	}
 }
 
+func TestKillSwitch(t *testing.T) {
+	h := open(t)
+	bob := h.client(h.token("bob", nil, auth.Respond, auth.Read))
+	if k, err := bob.KillSwitch(t.Context()); err != nil || k.On {
+		t.Fatalf("%+v, %v", k, err)
+	}
+	_, err := bob.Kill(t.Context(), " ")
+	wantCode(t, "without a reason", err, api.CodeInvalid)
+	if _, err := bob.Kill(t.Context(), "too many isolations"); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := bob.KillSwitch(t.Context()); err != nil || !k.On || k.Reason != "too many isolations" {
+		t.Errorf("%+v, %v", k, err)
+	}
+	_, err = bob.LiftKill(t.Context(), "fine again")
+	wantCode(t, "lifted by who may only stop", err, api.CodeForbidden)
+	if _, err := h.client("").LiftKill(t.Context(), "fine again"); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := bob.KillSwitch(t.Context()); err != nil || k.On || h.kinds("guard.killed") != 1 || h.kinds("guard.lifted") != 1 {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
 // A handler that panics is a problem for its caller and for nobody else.
 func TestPanic(t *testing.T) {
 	h := open(t)

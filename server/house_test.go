@@ -183,7 +183,7 @@ func open(t *testing.T, change ...func(*Config)) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context(), runs.Schema(), auth.Schema(), ledger.Schema(), approval.Schema()); err != nil {
+	if err := db.Migrate(t.Context(), runs.Schema(), auth.Schema(), ledger.Schema(), approval.Schema(), guard.Schema()); err != nil {
 		t.Fatal(err)
 	}
 	key, err := ledger.LoadKey(filepath.Join(t.TempDir(), "ledger.key"))

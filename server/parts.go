@@ -78,6 +78,7 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.people = &peopleAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine}
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}
+	s.guard = &guardAPI{tenant: cfg.Tenant, rooms: rooms}
 	m, err := s.mux()
 	if err != nil {
 		return nil, err

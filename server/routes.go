@@ -70,6 +70,10 @@ func (s *Server) routes() []route {
 		{method: "POST", path: "/v1/connectors/{instance}/check", need: respond, handle: o.checkConnector},
 		{method: "GET", path: "/v1/playbooks", need: read, handle: o.playbooks},
 
+		{method: "GET", path: "/v1/guard/kill", need: read, handle: s.guard.show},
+		{method: "POST", path: "/v1/guard/kill", need: respond, handle: s.guard.kill},
+		{method: "POST", path: "/v1/guard/lift", need: admin, handle: s.guard.lift},
+
 		{method: "GET", path: "/v1/ledger/entries", need: audit, handle: o.entries},
 		{method: "GET", path: "/v1/ledger/export", need: audit, handle: o.export},
 		{method: "GET", path: "/v1/ledger/checkpoint", need: audit, handle: o.checkpoint},

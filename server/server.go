@@ -60,6 +60,7 @@ type Server struct {
 	people   *peopleAPI
 	operate  *operateAPI
 	alerts   *alertsAPI
+	guard    *guardAPI
 	refusals *refusals
 	handler  http.Handler
 }

@@ -7,10 +7,10 @@
 //
 //	read     look at runs, alerts, requests, connectors, playbooks
 //	launch   start a playbook that lets one of the actor's roles launch it
-//	respond  cancel and undo runs
+//	respond  cancel and undo runs, check connectors, turn the kill switch on
 //	approve  vote, answer, decide; the request's own chain says who of these
 //	audit    read and export the ledger
-//	admin    make and revoke tokens, and all of the above
+//	admin    make and revoke tokens, lift the kill switch, and all of the above
 //
 // No scope lets anyone approve their own request.
 //

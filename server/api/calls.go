@@ -215,3 +215,18 @@ func (c *Client) Ready(ctx context.Context) (Ready, error) {
 func (c *Client) Whoami(ctx context.Context) (Whoami, error) {
 	return get[Whoami](ctx, c, "/v1/whoami", nil)
 }
+
+// KillSwitch shows the kill switch.
+func (c *Client) KillSwitch(ctx context.Context) (KillSwitch, error) {
+	return get[KillSwitch](ctx, c, "/v1/guard/kill", nil)
+}
+
+// Kill turns the kill switch on: no new effect leaves.
+func (c *Client) Kill(ctx context.Context, reason string) (KillSwitch, error) {
+	return post[KillSwitch](ctx, c, "/v1/guard/kill", TurnSwitch{Reason: reason})
+}
+
+// LiftKill turns the kill switch off. It needs the scope admin.
+func (c *Client) LiftKill(ctx context.Context, reason string) (KillSwitch, error) {
+	return post[KillSwitch](ctx, c, "/v1/guard/lift", TurnSwitch{Reason: reason})
+}

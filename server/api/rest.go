@@ -221,3 +221,15 @@ type Whoami struct {
 	OnCall []string `json:"on_call,omitempty"`
 	Token  string   `json:"token,omitempty"`
 }
+
+// KillSwitch says whether new effects are stopped, and why. Releases by a
+// person stay possible while they are.
+type KillSwitch struct {
+	On     bool   `json:"on"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// TurnSwitch turns the kill switch.
+type TurnSwitch struct {
+	Reason string `json:"reason"`
+}
