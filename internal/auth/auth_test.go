@@ -11,6 +11,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/internal/store/storetest"
 )
 
 var admin = Actor{Name: "local:0", Scopes: []Scope{Admin}}
@@ -28,7 +32,11 @@ func (c *clock) pass(d time.Duration) {
 }
 
 func TestTokenLife(t *testing.T) {
-	db, l := openStore(t)
+	storetest.Each(t, []store.Schema{Schema(), ledger.Schema()}, testTokenLife)
+}
+
+func testTokenLife(t *testing.T, db *store.DB) {
+	l := openLedger(t, db)
 	clk := &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	tk := NewTokens(db, l, "t", clk.now)
 	tok, secret, err := tk.Create(t.Context(), admin, Wish{Name: "ci", User: "alice", Roles: []string{"analyst"}, Scopes: []Scope{Read, Launch}, Life: time.Hour})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/internal/store/storetest"
 )
 
 func openStore(t *testing.T) (*store.DB, *ledger.Ledger) {
@@ -16,17 +17,15 @@ func openStore(t *testing.T) (*store.DB, *ledger.Ledger) {
 
 func openStoreIn(t *testing.T, dir string) (*store.DB, *ledger.Ledger) {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context(), Schema(), ledger.Schema()); err != nil {
-		t.Fatal(err)
-	}
+	db := storetest.Open(t, store.Options{Dir: dir}, Schema(), ledger.Schema())
+	return db, openLedger(t, db)
+}
+
+func openLedger(t *testing.T, db *store.DB) *ledger.Ledger {
+	t.Helper()
 	key, err := ledger.LoadKey(filepath.Join(t.TempDir(), "ledger.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return db, ledger.New(db, key, time.Now)
+	return ledger.New(db, key, time.Now)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/internal/store/storetest"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/server/api"
@@ -77,13 +79,24 @@ type desk struct {
 	nudges atomic.Int64
 }
 
-func openDesk(t *testing.T, path string, books ...Loaded) *desk {
+func openDesk(t *testing.T, dir string, books ...Loaded) *desk {
+	t.Helper()
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	return openDeskOn(t, store.Options{Dir: dir}, books...)
+}
+
+func openDeskOn(t *testing.T, o store.Options, books ...Loaded) *desk {
 	t.Helper()
 	d := &desk{}
-	var l *ledger.Ledger
-	d.db, l = openStore(t, path)
+	d.db = storetest.Open(t, o, runs.Schema(), ledger.Schema())
+	signer, err := ledger.LoadKey(filepath.Join(t.TempDir(), "ledger.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := ledger.New(d.db, signer, time.Now)
 	d.runs = runs.New(d.db, func() time.Time { return noon })
-	var err error
 	d.Intake, err = New(Config{Tenant: "t", Sources: []Source{
 		{Name: "siem", Format: Generic, Keys: [][]byte{key, oldKey}, Rate: 1e6, Burst: 1e6},
 		{Name: "edr", Format: CrowdStrike, Keys: [][]byte{[]byte("another-key-another-key-another!")}},
@@ -164,8 +177,13 @@ func TestReceive(t *testing.T) {
 // The same alert a thousand times at once, then after a restart, then in
 // another delivery: one run.
 func TestThousandTimesOneRun(t *testing.T) {
-	path := t.TempDir()
-	d := openDesk(t, path, contain(t))
+	t.Run("sqlite", func(t *testing.T) { thousandTimes(t, store.Options{Dir: t.TempDir()}) })
+	t.Run("postgres", func(t *testing.T) { thousandTimes(t, store.Options{DSN: storetest.DSN(t)}) })
+}
+
+func thousandTimes(t *testing.T, o store.Options) {
+	t.Helper()
+	d := openDeskOn(t, o, contain(t))
 	body := hostAlert("1", "ws-12", "high")
 	const times, parallel = 1000, 50
 	var failed atomic.Int64
@@ -190,7 +208,7 @@ func TestThousandTimesOneRun(t *testing.T) {
 	if err := d.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	d = openDesk(t, path, contain(t))
+	d = openDeskOn(t, o, contain(t))
 	for i := range 20 {
 		hit(d, i)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quell-soar/quell/internal/alert"
 	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/internal/store/storetest"
 	"github.com/quell-soar/quell/workflows/run"
 )
 
@@ -34,11 +35,21 @@ func (c *clock) pass(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-func room(t *testing.T) (*Runs, *store.DB, *clock) {
+func room(t *testing.T, db *store.DB) (*Runs, *store.DB, *clock) {
 	t.Helper()
 	c := &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	db := openStore(t)
 	return New(db, c.now), db, c
+}
+
+// Both databases hold the same contract.
+func TestRuns(t *testing.T) {
+	for name, test := range map[string]func(*testing.T, *store.DB){
+		"claim joins the live run": testClaimJoinsTheLiveRun, "join raises the run": testJoinRaisesTheRun, "parallel claims": testParallelClaims,
+		"by hand": testByHand, "parallel by hand": testParallelByHand, "unstarted by turns": testUnstartedByTurns, "idempotent": testStartAndEndAreIdempotent,
+		"input": testInputFor, "list": testList, "alerts": testAlerts,
+	} {
+		t.Run(name, func(t *testing.T) { storetest.Each(t, []store.Schema{Schema()}, test) })
+	}
 }
 
 func aClaim(value string) Claim {
@@ -62,8 +73,8 @@ func claim(t *testing.T, r *Runs, db *store.DB, c Claim) Claimed {
 	return got
 }
 
-func TestClaimJoinsTheLiveRun(t *testing.T) {
-	r, db, _ := room(t)
+func testClaimJoinsTheLiveRun(t *testing.T, db *store.DB) {
+	r, _, _ := room(t, db)
 	first := claim(t, r, db, aClaim(`["ws-12"]`))
 	if !first.New || first.Generation != 1 || !strings.HasPrefix(first.ID, "p/") || !strings.HasSuffix(first.ID, "/1") {
 		t.Fatalf("first: %+v", first)
@@ -110,7 +121,8 @@ func TestQuiet(t *testing.T) {
 		{"without quiet", "completed", time.Second, func(c *Claim) { c.Quiet = 0 }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r, db, clk := room(t)
+			db := storetest.Open(t, store.Options{Dir: t.TempDir()}, Schema())
+			r, _, clk := room(t, db)
 			first := claim(t, r, db, aClaim(`["ws-12"]`))
 			if err := r.MarkEnded(t.Context(), first.ID, tt.closing, "", nil); err != nil {
 				t.Fatal(err)
@@ -133,8 +145,8 @@ func TestQuiet(t *testing.T) {
 }
 
 // What joined a run counts as known to it: its severity and its targets.
-func TestJoinRaisesTheRun(t *testing.T) {
-	r, db, clk := room(t)
+func testJoinRaisesTheRun(t *testing.T, db *store.DB) {
+	r, _, clk := room(t, db)
 	first := claim(t, r, db, aClaim(`["ws-12"]`))
 	joining := aClaim(`["ws-12"]`)
 	joining.Severity, joining.Targets = "critical", []string{"hash=ab", "hostname=ws-12"}
@@ -154,8 +166,8 @@ func TestJoinRaisesTheRun(t *testing.T) {
 	}
 }
 
-func TestParallelClaims(t *testing.T) {
-	r, db, _ := room(t)
+func testParallelClaims(t *testing.T, db *store.DB) {
+	r, _, _ := room(t, db)
 	const n = 200
 	var mu sync.Mutex
 	ids, fresh := map[string]int{}, 0
@@ -185,8 +197,8 @@ func TestParallelClaims(t *testing.T) {
 	}
 }
 
-func TestByHand(t *testing.T) {
-	r, db, _ := room(t)
+func testByHand(t *testing.T, db *store.DB) {
+	r, _, _ := room(t, db)
 	c := aClaim("")
 	c.OnceValue, c.Severity, c.Trigger = nil, "", run.Trigger{Kind: "manual", Actor: "user:alice"}
 	a, b := claim(t, r, db, c), claim(t, r, db, c)
@@ -210,8 +222,42 @@ func TestByHand(t *testing.T) {
 	}
 }
 
-func TestUnstartedByTurns(t *testing.T) {
-	r, db, _ := room(t)
+// A key that comes many times at once is one run.
+func testParallelByHand(t *testing.T, db *store.DB) {
+	r, _, _ := room(t, db)
+	c := aClaim("")
+	c.OnceValue, c.Key, c.Trigger = nil, "k", run.Trigger{Kind: "manual", Actor: "user:alice"}
+	var mu sync.Mutex
+	fresh, repeated := 0, 0
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			var got Claimed
+			err := db.Update(context.Background(), func(tx *store.Tx) error {
+				var err error
+				got, err = r.Claim(tx, c)
+				return err
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				t.Error(err)
+			case got.New:
+				fresh++
+			case got.Repeated:
+				repeated++
+			}
+		})
+	}
+	wg.Wait()
+	if fresh != 1 || repeated != 99 {
+		t.Errorf("%d new, %d repeated", fresh, repeated)
+	}
+}
+
+func testUnstartedByTurns(t *testing.T, db *store.DB) {
+	r, _, _ := room(t, db)
 	put := func(source, severity, value string) string {
 		c := aClaim(value)
 		c.Trigger.Source, c.Severity = source, severity
@@ -248,8 +294,8 @@ func TestUnstartedByTurns(t *testing.T) {
 	}
 }
 
-func TestStartAndEndAreIdempotent(t *testing.T) {
-	r, db, clk := room(t)
+func testStartAndEndAreIdempotent(t *testing.T, db *store.DB) {
+	r, _, clk := room(t, db)
 	id := claim(t, r, db, aClaim(`["ws-12"]`)).ID
 	for range 2 {
 		if err := r.MarkStarted(t.Context(), id); err != nil {
@@ -281,8 +327,8 @@ func TestStartAndEndAreIdempotent(t *testing.T) {
 	}
 }
 
-func TestInputFor(t *testing.T) {
-	r, db, _ := room(t)
+func testInputFor(t *testing.T, db *store.DB) {
+	r, _, _ := room(t, db)
 	c := aClaim(`["ws-12"]`)
 	c.Settings, c.Bindings = []byte(`{"a":1}`), []run.Binding{{Action: "edr.find_host", Instance: "cs"}}
 	id := claim(t, r, db, c).ID
@@ -306,8 +352,8 @@ func TestInputFor(t *testing.T) {
 	}
 }
 
-func TestList(t *testing.T) {
-	r, db, _ := room(t)
+func testList(t *testing.T, db *store.DB) {
+	r, _, _ := room(t, db)
 	var ids []string
 	for i := range 7 {
 		ids = append(ids, claim(t, r, db, aClaim(fmt.Sprintf("[%d]", i))).ID)
@@ -345,8 +391,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-func TestAlerts(t *testing.T) {
-	r, db, clk := room(t)
+func testAlerts(t *testing.T, db *store.DB) {
+	r, _, clk := room(t, db)
 	put := func(id string) (string, bool) {
 		var got string
 		var first bool
