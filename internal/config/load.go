@@ -176,3 +176,16 @@ func besideUs(name string) string {
 	}
 	return filepath.Join(filepath.Dir(self), name)
 }
+
+// Bare is the configuration of an installation that has only a data directory:
+// the defaults, in observe mode, without sources and connectors.
+func Bare(dataDir string) (*Config, error) {
+	abs, err := filepath.Abs(dataDir)
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", dataDir, err)
+	}
+	c := Default()
+	c.DataDir = abs
+	c.complete(abs)
+	return c, c.Validate()
+}

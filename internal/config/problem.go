@@ -23,6 +23,9 @@ type Problem struct {
 // String writes file:line:col: message; help.
 func (p Problem) String() string {
 	var b strings.Builder
+	if p.File == "" {
+		p.File = "command line"
+	}
 	b.WriteString(p.File)
 	if p.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
