@@ -14,6 +14,9 @@ import (
 // steps drafts a list of steps in order. A guard, a step that ends the run
 // where something is absent, proves the thing present for the steps behind it.
 func (u *unit) steps(list []*ast.Step, p *place) []plan.Step {
+	if len(list) == 0 {
+		return nil
+	}
 	here := p.in(p.at, nil)
 	out := make([]plan.Step, 0, len(list))
 	for _, st := range list {

@@ -51,10 +51,11 @@ func (u *unit) listValue(v *ast.Value, to target, env expr.Env) plan.Value {
 	for i, e := range v.List {
 		x := u.value(e, elem, env)
 		out.List = append(out.List, x)
-		if i == 0 {
+		switch {
+		case i == 0 || inferred.Kind == "":
 			inferred = x.Type
-		} else if !inferred.Equal(x.Type) {
-			inferred = kind.Type{}
+		case to.typ.Kind == "" && x.Type.Kind != "" && !inferred.Equal(x.Type):
+			u.report("wrong-type", e.Span, "write all of them as one type", "the entries of a list have one type; this is a %s among %s", x.Type, inferred)
 		}
 	}
 	if to.typ.Kind == "" {
@@ -64,7 +65,7 @@ func (u *unit) listValue(v *ast.Value, to target, env expr.Env) plan.Value {
 }
 
 func (u *unit) mapValue(v *ast.Value, to target, env expr.Env) plan.Value {
-	out := plan.Value{Type: to.typ, Map: []plan.NamedValue{}}
+	out := plan.Value{Type: to.typ}
 	switch to.typ.Kind {
 	case kind.Record, kind.Map, "":
 	default:
@@ -101,7 +102,20 @@ func (u *unit) mapValue(v *ast.Value, to target, env expr.Env) plan.Value {
 		sortFields(fields)
 		out.Type = kind.RecordOf(fields...)
 	}
-	return out
+	return constantMap(out)
+}
+
+// constantMap makes one literal of a map of literals.
+func constantMap(v plan.Value) plan.Value {
+	parts := make([]string, len(v.Map))
+	for i, e := range v.Map {
+		key, err := kind.Canonical(e.Name)
+		if err != nil || e.Value.Literal == nil {
+			return v
+		}
+		parts[i] = string(key) + ":" + string(e.Value.Literal)
+	}
+	return plan.Value{Type: v.Type, Literal: json.RawMessage("{" + strings.Join(parts, ",") + "}")}
 }
 
 // constant makes one literal of a list of literals.

@@ -11,8 +11,6 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 
 	"cel.dev/cel-go/interpreter"
-
-	"github.com/quell-soar/quell/connectors/spec/kind"
 )
 
 // orderedMap is the only map that expressions see. Its keys stand sorted, so
@@ -36,7 +34,7 @@ func newOrderedMap(m map[ref.Val]ref.Val) *orderedMap {
 }
 
 // newTextMap orders a canonical map.
-func newTextMap(r *registry, elem kind.Type, m map[string]any) *orderedMap {
+func newTextMap(r *registry, elem *shape, m map[string]any) *orderedMap {
 	names := make([]string, 0, len(m))
 	for k := range m {
 		names = append(names, k)

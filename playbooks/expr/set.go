@@ -21,7 +21,8 @@ type Set struct {
 	exprs    []plan.Expr
 	programs []program
 	reg      *registry
-	locals   map[string]kind.Type
+	roots    map[string]*recordType
+	locals   map[string]*shape
 }
 
 type program struct {
@@ -48,11 +49,16 @@ func (e *EvalError) Error() string { return fmt.Sprintf("%d:%d: %s", e.Line, e.C
 // Load makes the programs of a plan. It fails where the plan does not fit its
 // own types, which a plan of this compiler never does.
 func Load(p *plan.Plan) (*Set, error) {
-	s := &Set{exprs: p.Exprs, reg: newRegistry(), locals: localsOf(p)}
+	s := &Set{exprs: p.Exprs, reg: newRegistry(), roots: map[string]*recordType{}, locals: map[string]*shape{}}
 	s.reg.scope = scopeOf(p)
+	for _, root := range sortedNames(s.reg.scope) {
+		s.roots[root] = s.reg.newRecordType(recordPrefix+"root."+root, s.reg.scope[root], root)
+	}
 	var locals []kind.Field
-	for _, n := range sortedNames(s.locals) {
-		locals = append(locals, kind.Field{Name: n, Type: s.locals[n]})
+	vars := localsOf(p)
+	for _, n := range sortedNames(vars) {
+		locals = append(locals, kind.Field{Name: n, Type: vars[n]})
+		s.locals[n] = s.reg.shape(vars[n])
 	}
 	env, err := newCELEnv(s.reg, locals)
 	if err != nil {
@@ -240,5 +246,5 @@ func (a activation) ResolveName(name string) (any, bool) {
 func (a activation) Parent() cel.Activation { return nil }
 
 func (a activation) root(name string, values map[string]any) ref.Val {
-	return &object{reg: a.s.reg, typ: rootType(name), field: a.s.reg.scope[name].Field, label: name, values: values}
+	return &object{reg: a.s.reg, rec: a.s.roots[name], values: values}
 }

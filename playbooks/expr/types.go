@@ -40,9 +40,34 @@ type recordType struct {
 	name   string
 	cel    *cel.Type
 	fields map[string]kind.Field
+	// shapes say how the fields' values are wrapped at run time.
+	shapes map[string]*shape
 	order  []string
 	// label is how messages call a value of the type.
 	label string
+}
+
+// shape is a type made ready for wrapping values: nothing is looked up by
+// structure any more, and nothing is written, so that evaluations may run at
+// once. nil is a type that is not known.
+type shape struct {
+	typ  kind.Type
+	elem *shape
+	rec  *recordType
+}
+
+// shape makes the shape of a type, registering the records in it.
+func (r *registry) shape(t kind.Type) *shape {
+	s := &shape{typ: t}
+	switch t.Kind {
+	case "":
+		return nil
+	case kind.List, kind.Map:
+		s.elem = r.shape(elemOf(t))
+	case kind.Record:
+		s.rec = r.record(t)
+	}
+	return s
 }
 
 func newRegistry() *registry {
@@ -111,15 +136,19 @@ func (r *registry) record(t kind.Type) *recordType {
 	if !ok {
 		name = fmt.Sprintf("%s%d", recordPrefix, len(r.names)+1)
 		r.names[string(raw)] = name
-		r.records[name] = newRecordType(name, t, "the record")
+		r.records[name] = r.newRecordType(name, t, "the record")
 	}
 	return r.records[name]
 }
 
-func newRecordType(name string, t kind.Type, label string) *recordType {
-	rt := &recordType{name: name, cel: cel.ObjectType(name), fields: make(map[string]kind.Field, len(t.Fields)), label: label}
+func (r *registry) newRecordType(name string, t kind.Type, label string) *recordType {
+	rt := &recordType{
+		name: name, cel: cel.ObjectType(name), label: label,
+		fields: make(map[string]kind.Field, len(t.Fields)), shapes: make(map[string]*shape, len(t.Fields)),
+	}
 	for _, f := range t.Fields {
 		rt.fields[f.Name] = f
+		rt.shapes[f.Name] = r.shape(f.Type)
 		rt.order = append(rt.order, f.Name)
 	}
 	return rt

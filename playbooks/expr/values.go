@@ -16,9 +16,7 @@ import (
 // CEL values only when they are read.
 type object struct {
 	reg    *registry
-	typ    *types.Type
-	field  func(string) (kind.Field, bool)
-	label  string
+	rec    *recordType
 	values map[string]any
 }
 
@@ -44,7 +42,7 @@ func (o *object) Equal(other ref.Val) ref.Val {
 }
 
 // Type implements ref.Val.
-func (o *object) Type() ref.Type { return o.typ }
+func (o *object) Type() ref.Type { return o.rec.cel }
 
 // Value implements ref.Val.
 func (o *object) Value() any { return o.values }
@@ -55,15 +53,14 @@ func (o *object) Get(index ref.Val) ref.Val {
 	if !ok {
 		return types.NewErr("a field's name must be a text")
 	}
-	f, ok := o.field(string(name))
-	if !ok {
-		return types.NewErr("%s has no field %s", o.label, name)
+	if _, ok := o.rec.fields[string(name)]; !ok {
+		return types.NewErr("%s has no field %s", o.rec.label, name)
 	}
 	v, ok := o.values[string(name)]
 	if !ok || v == nil {
-		return types.NewErr("%s.%s is absent", o.label, name)
+		return types.NewErr("%s.%s is absent", o.rec.label, name)
 	}
-	return o.reg.toVal(f.Type, v)
+	return o.reg.toVal(o.rec.shapes[string(name)], v)
 }
 
 // IsSet implements traits.FieldTester.
@@ -179,16 +176,16 @@ func (secretVal) Type() ref.Type { return secretType }
 // Value implements ref.Val.
 func (secretVal) Value() any { return "" }
 
-// toVal wraps a canonical value of type t; where t is not known the value's own
+// toVal wraps a canonical value; where its shape is not known the value's own
 // Go type decides.
-func (r *registry) toVal(t kind.Type, v any) ref.Val {
+func (r *registry) toVal(sh *shape, v any) ref.Val {
 	switch x := v.(type) {
 	case nil:
 		return types.NullValue
 	case bool:
 		return types.Bool(x)
 	case int64:
-		if t.Kind == kind.Double {
+		if sh != nil && sh.typ.Kind == kind.Double {
 			return types.Double(x)
 		}
 		return types.Int(x)
@@ -197,7 +194,7 @@ func (r *registry) toVal(t kind.Type, v any) ref.Val {
 	case float64:
 		return types.Double(x)
 	case string:
-		return textVal(t, x)
+		return textVal(sh, x)
 	case time.Time:
 		return types.Timestamp{Time: x.UTC()}
 	case time.Duration:
@@ -205,35 +202,38 @@ func (r *registry) toVal(t kind.Type, v any) ref.Val {
 	case kind.Handle:
 		return handleVal{typ: types.NewOpaqueType(x.Name), h: x}
 	case []any:
-		elem := elemOf(t)
+		elem := sh.of()
 		vals := make([]ref.Val, len(x))
 		for i, e := range x {
 			vals[i] = r.toVal(elem, e)
 		}
 		return types.NewRefValList(r, vals)
 	case map[string]any:
-		return r.mapVal(t, x)
+		if sh != nil && sh.rec != nil {
+			return &object{reg: r, rec: sh.rec, values: x}
+		}
+		return newTextMap(r, sh.of(), x)
 	}
 	return types.NewErr("%T is not a value of a playbook", v)
 }
 
-func (r *registry) mapVal(t kind.Type, m map[string]any) ref.Val {
-	if t.Kind == kind.Record {
-		rt := r.record(t)
-		return &object{
-			reg: r, typ: rt.cel, label: rt.label, values: m,
-			field: func(n string) (kind.Field, bool) { f, ok := rt.fields[n]; return f, ok },
-		}
+// of is the shape of the elements.
+func (s *shape) of() *shape {
+	if s == nil {
+		return nil
 	}
-	return newTextMap(r, elemOf(t), m)
+	return s.elem
 }
 
-func textVal(t kind.Type, s string) ref.Val {
-	switch t.Kind {
+func textVal(sh *shape, s string) ref.Val {
+	if sh == nil {
+		return types.String(s)
+	}
+	switch sh.typ.Kind {
 	case kind.Severity:
-		return enum{typ: severityType, name: s, rank: t.Rank(s)}
+		return enum{typ: severityType, name: s, rank: sh.typ.Rank(s)}
 	case kind.Criticality:
-		return enum{typ: criticalityType, name: s, rank: t.Rank(s)}
+		return enum{typ: criticalityType, name: s, rank: sh.typ.Rank(s)}
 	case kind.Secret:
 		return secretVal{s}
 	}
@@ -248,7 +248,7 @@ func (r *registry) NativeToValue(v any) ref.Val {
 	case map[ref.Val]ref.Val:
 		return newOrderedMap(x)
 	case kind.Handle, []any, map[string]any, time.Time:
-		return r.toVal(kind.Type{}, x)
+		return r.toVal(nil, x)
 	}
 	return types.DefaultTypeAdapter.NativeToValue(v)
 }
