@@ -62,7 +62,7 @@ func (e *Effects) admit(tx *store.Tx, in Intent) (Verdict, error) {
 	switch {
 	case ef == nil:
 		return e.fresh(tx, in, now)
-	case in.Of == "" && (ef.Action != in.Action.Name || ef.Instance != in.Instance || !bytes.Equal(ef.Inputs, in.Inputs)):
+	case ef.Of != in.Of || ef.Direction == string(run.Do) && (ef.Action != in.Action.Name || ef.Instance != in.Instance || !bytes.Equal(ef.Inputs, in.Inputs)):
 		return Verdict{}, fmt.Errorf("%w: %s", ErrChanged, ef.Key)
 	case ef.State == stateSettled:
 		return Verdict{Settled: ef}, nil
@@ -89,8 +89,10 @@ func (e *Effects) fresh(tx *store.Tx, in Intent, now time.Time) (Verdict, error)
 	if in.Before == spec.Absent {
 		ef.Prior = in.BeforePrior
 	}
-	if err := insert(tx, ef); err != nil {
+	if fresh, err := insert(tx, ef); err != nil {
 		return Verdict{}, err
+	} else if !fresh {
+		return e.admit(tx, in)
 	}
 	return e.attempt(tx, ef, in, now)
 }
@@ -98,6 +100,12 @@ func (e *Effects) fresh(tx *store.Tx, in Intent, now time.Time) (Verdict, error)
 // attempt asks all guards and lets one attempt out.
 func (e *Effects) attempt(tx *store.Tx, ef *Effect, in Intent, now time.Time) (Verdict, error) {
 	if ef.Direction == string(run.Do) {
+		if in.Before != "" && !ef.Doubt { // with a doubt, what is there now may be ours
+			ef.Found, ef.Prior = string(in.Before), nil
+			if in.Before == spec.Absent {
+				ef.Prior = in.BeforePrior
+			}
+		}
 		if v, done, err := e.guarded(tx, ef, in, now); done || err != nil {
 			return v, err
 		}
@@ -174,6 +182,10 @@ func (e *Effects) overLimit(tx *store.Tx, ef *Effect, limit int) (*guard.Refusal
 	if limit <= 0 {
 		return nil, nil
 	}
+	// Two targets of one run may be admitted at once: one counts after the other.
+	if err := tx.Alone("effects.limit " + ef.Run); err != nil {
+		return nil, fmt.Errorf("effects: count targets: %w", err)
+	}
 	var n int64
 	err := tx.QueryRow(`SELECT COALESCE(SUM(target_count), 0) FROM effects WHERE run = ? AND action = ? AND direction = 'do' AND effect_key <> ?
 		AND outcome NOT IN ('failed', 'refused', 'simulated', 'skipped')`, ef.Run, ef.Action, ef.Key).Scan(&n)
@@ -197,6 +209,9 @@ func (e *Effects) uncalled(tx *store.Tx, ef *Effect, outcome, detail string) (Ve
 
 // settle stores an outcome with its ledger entry and frees the targets.
 func (e *Effects) settle(tx *store.Tx, ef *Effect, outcome string) error {
+	if ef.Doubt && (outcome == Failed || outcome == Refused || outcome == Simulated) {
+		outcome, ef.Detail = Unknown, ef.Detail+"; an earlier attempt may have happened"
+	}
 	ef.State, ef.Outcome, ef.Settled = stateSettled, outcome, e.now()
 	seq, err := e.note(tx, ef, "effect.outcome", map[string]any{
 		"action": ef.Action, "instance": ef.Instance, "direction": ef.Direction, "targets": ef.Targets, "outcome": outcome,

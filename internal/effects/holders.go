@@ -32,6 +32,9 @@ func (e *Effects) hold(tx *store.Tx, ef *Effect) error {
 		return nil
 	}
 	for _, t := range ef.Targets {
+		if _, missed := ef.failed[t.Label]; missed {
+			continue
+		}
 		if err := e.holdTarget(tx, ef, t); err != nil {
 			return fmt.Errorf("effects: hold %s: %w", t.Label, err)
 		}
@@ -50,7 +53,8 @@ func (e *Effects) holdTarget(tx *store.Tx, ef *Effect, t guard.Target) error {
 		if ef.Outcome == Already {
 			return nil
 		}
-		if _, err := tx.Exec(`INSERT INTO effect_held (tenant, instance, action, target, first_key, prior) VALUES (?, ?, ?, ?, ?, ?)`,
+		if _, err := tx.Exec(`INSERT INTO effect_held (tenant, instance, action, target, first_key, prior) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (tenant, instance, action, target) DO NOTHING`,
 			ef.Tenant, ef.Instance, ef.Action, t.ID, ef.Key, null(ef.Prior)); err != nil {
 			return err
 		}
@@ -89,6 +93,9 @@ func (e *Effects) freshUndo(tx *store.Tx, in Intent, now time.Time) (Verdict, er
 	if err != nil {
 		return Verdict{}, err
 	}
+	if of != nil && of.Tenant != in.Key.Tenant {
+		of = nil
+	}
 	ef := &Effect{
 		Key: in.Key.String(), Tenant: in.Key.Tenant, Run: in.Key.Run, Step: in.Key.Step, Iteration: in.Key.Iteration,
 		Direction: string(run.Undo), Of: in.Of, Actor: in.Actor, Approval: in.Approval, Inputs: []byte("{}"),
@@ -96,8 +103,10 @@ func (e *Effects) freshUndo(tx *store.Tx, in Intent, now time.Time) (Verdict, er
 		Class: string(in.Action.Class), ReadBack: string(in.Action.ReadBack), Reversal: string(in.Action.Reversal), Settle: in.Action.Settle,
 	}
 	if why := notToUndo(of); why != "" {
-		if err := insert(tx, ef); err != nil {
+		if fresh, err := insert(tx, ef); err != nil {
 			return Verdict{}, err
+		} else if !fresh {
+			return e.admit(tx, in)
 		}
 		return e.nothing(tx, ef, why)
 	}
@@ -105,8 +114,10 @@ func (e *Effects) freshUndo(tx *store.Tx, in Intent, now time.Time) (Verdict, er
 	if busy, err := e.busy(tx, of, ef.Key); err != nil || busy {
 		return Verdict{Wait: now.Add(busyWait)}, err
 	}
-	if err := insert(tx, ef); err != nil {
+	if fresh, err := insert(tx, ef); err != nil {
 		return Verdict{}, err
+	} else if !fresh {
+		return e.admit(tx, in)
 	}
 	return e.release(tx, of, ef, in, now)
 }
@@ -143,6 +154,13 @@ func (e *Effects) release(tx *store.Tx, of, ef *Effect, in Intent, now time.Time
 		}
 		return e.nothing(tx, ef, "still held by "+strings.Join(others, ", "))
 	}
+	// What others hold is left to them at once: were it left only with the
+	// outcome, the last of them could go meanwhile, and nobody would release it.
+	if len(others) > 0 {
+		if err := e.leaveShared(tx, of, alone); err != nil {
+			return Verdict{}, err
+		}
+	}
 	ef.Targets = alone
 	if ef.Prior, err = e.firstPrior(tx, of, alone); err != nil {
 		return Verdict{}, err
@@ -168,6 +186,8 @@ func notToUndo(of *Effect) string {
 		return "it had no effect: " + of.Outcome
 	case of.Inverse == "":
 		return "it has no inverse"
+	case of.Outcome == Already && len(of.Targets) == 0:
+		return "it was so before Quell came"
 	}
 	return ""
 }
@@ -238,6 +258,20 @@ func texts(rows *sql.Rows) ([]string, error) {
 	return out, rows.Err()
 }
 
+// leaveShared ends an effect's hold of all targets but those that it holds alone.
+func (e *Effects) leaveShared(tx *store.Tx, of *Effect, alone []guard.Target) error {
+	for _, t := range of.Targets {
+		if slices.Contains(alone, t) {
+			continue
+		}
+		if _, err := tx.Exec(`DELETE FROM effect_holders WHERE tenant = ? AND instance = ? AND action = ? AND target = ? AND effect_key = ?`,
+			of.Tenant, of.Instance, of.Action, t.ID, of.Key); err != nil {
+			return fmt.Errorf("effects: leave: %w", err)
+		}
+	}
+	return nil
+}
+
 // firstPrior is the state that the first holder found.
 func (e *Effects) firstPrior(tx *store.Tx, of *Effect, alone []guard.Target) ([]byte, error) {
 	if len(alone) == 0 {
@@ -275,7 +309,7 @@ func (e *Effects) List(ctx context.Context, f Filter) ([]*Effect, error) {
 // given, are the step paths to look at.
 func (e *Effects) Stack(ctx context.Context, tenant, runID string, steps []string) ([]*Effect, error) {
 	all, err := e.query(ctx, `SELECT `+columns+` FROM effects WHERE tenant = ? AND run = ? AND direction = 'do' AND undone = '' AND
-		(outcome IN ('done', 'partial', 'unknown') OR (outcome = 'already' AND EXISTS (SELECT 1 FROM effect_holders h WHERE h.effect_key = effects.effect_key)))
+		(outcome IN ('done', 'partial') OR (outcome = 'unknown' AND resolved = '') OR (outcome = 'already' AND EXISTS (SELECT 1 FROM effect_holders h WHERE h.effect_key = effects.effect_key)))
 		ORDER BY seq DESC`, tenant, runID)
 	if err != nil || len(steps) == 0 {
 		return all, err

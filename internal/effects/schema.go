@@ -22,7 +22,7 @@ func Schema() store.Schema {
 			inputs BLOB NOT NULL, targets BLOB NOT NULL, target_count BIGINT NOT NULL, actor TEXT NOT NULL, approval TEXT NOT NULL,
 			state TEXT NOT NULL, fence BIGINT NOT NULL, deadline BIGINT NOT NULL,
 			outcome TEXT NOT NULL, output BLOB, prior BLOB, detail TEXT NOT NULL, error_kind TEXT NOT NULL, vendor_code TEXT NOT NULL,
-			verified BIGINT NOT NULL, found TEXT NOT NULL, undone TEXT NOT NULL, resolved TEXT NOT NULL,
+			verified BIGINT NOT NULL, found TEXT NOT NULL, doubt BIGINT NOT NULL, undone TEXT NOT NULL, resolved TEXT NOT NULL,
 			created BIGINT NOT NULL, settled BIGINT NOT NULL, seq BIGINT NOT NULL)`,
 		`CREATE INDEX effects_run ON effects (run, seq)`,
 		`CREATE INDEX effects_open ON effects (state, deadline)`,
@@ -42,7 +42,7 @@ func Schema() store.Schema {
 
 const columns = `effect_key, tenant, run, playbook, step, iteration, direction, of_key, action, instance,
 	class, read_back, reversal, inverse, settle, inputs, targets, actor, approval, state, fence, deadline,
-	outcome, output, prior, detail, error_kind, vendor_code, verified, found, undone, resolved, created, settled, seq`
+	outcome, output, prior, detail, error_kind, vendor_code, verified, found, doubt, undone, resolved, created, settled, seq`
 
 type scanner interface{ Scan(...any) error }
 
@@ -51,17 +51,17 @@ func scan(s scanner) (*Effect, error) {
 	var targets []byte
 	var inputs, output, prior []byte
 	var settle, deadline, created, settled int64
-	var verified int64
+	var verified, doubt int64
 	err := s.Scan(&e.Key, &e.Tenant, &e.Run, &e.Playbook, &e.Step, &e.Iteration, &e.Direction, &e.Of, &e.Action, &e.Instance,
 		&e.Class, &e.ReadBack, &e.Reversal, &e.Inverse, &settle, &inputs, &targets, &e.Actor, &e.Approval, &e.State, &e.Fence, &deadline,
-		&e.Outcome, &output, &prior, &e.Detail, &e.ErrorKind, &e.VendorCode, &verified, &e.Found, &e.Undone, &e.Resolved, &created, &settled, &e.Seq)
+		&e.Outcome, &output, &prior, &e.Detail, &e.ErrorKind, &e.VendorCode, &verified, &e.Found, &doubt, &e.Undone, &e.Resolved, &created, &settled, &e.Seq)
 	if err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(targets, &e.Targets); err != nil {
 		return nil, fmt.Errorf("effect %s: targets: %w", e.Key, err)
 	}
-	e.Inputs, e.Output, e.Prior, e.Verified = inputs, output, prior, verified != 0
+	e.Inputs, e.Output, e.Prior, e.Verified, e.Doubt = inputs, output, prior, verified != 0, doubt != 0
 	e.Settle, e.Deadline, e.Created, e.Settled = time.Duration(settle), nanos(deadline), nanos(created), nanos(settled)
 	return &e, nil
 }
@@ -85,33 +85,32 @@ func get(tx *store.Tx, key string) (*Effect, error) {
 	return e, nil
 }
 
-// insert stores a new effect.
-func insert(tx *store.Tx, e *Effect) error {
-	targets, err := json.Marshal(e.Targets)
+// insert stores a new effect; fresh is false where another transaction has stored
+// it meanwhile.
+func insert(tx *store.Tx, e *Effect) (fresh bool, err error) {
+	targets, err := json.Marshal(append([]guard.Target{}, e.Targets...))
 	if err != nil {
-		return fmt.Errorf("effects: %w", err)
+		return false, fmt.Errorf("effects: %w", err)
 	}
-	if e.Targets == nil {
-		targets = []byte("[]")
-	}
-	_, err = tx.Exec(`INSERT INTO effects (`+columns+`, target_count) VALUES
-		(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	res, err := tx.Exec(`INSERT INTO effects (`+columns+`, target_count) VALUES
+		(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (effect_key) DO NOTHING`,
 		e.Key, e.Tenant, e.Run, e.Playbook, e.Step, e.Iteration, e.Direction, e.Of, e.Action, e.Instance,
 		e.Class, e.ReadBack, e.Reversal, e.Inverse, int64(e.Settle), []byte(e.Inputs), targets, e.Actor, e.Approval, e.State, e.Fence, unix(e.Deadline),
-		e.Outcome, null(e.Output), null(e.Prior), e.Detail, e.ErrorKind, e.VendorCode, flag(e.Verified), e.Found, e.Undone, e.Resolved, unix(e.Created), unix(e.Settled), e.Seq,
+		e.Outcome, null(e.Output), null(e.Prior), e.Detail, e.ErrorKind, e.VendorCode, flag(e.Verified), e.Found, flag(e.Doubt), e.Undone, e.Resolved, unix(e.Created), unix(e.Settled), e.Seq,
 		len(e.Targets))
 	if err != nil {
-		return fmt.Errorf("effects: store %s: %w", e.Key, err)
+		return false, fmt.Errorf("effects: store %s: %w", e.Key, err)
 	}
-	return nil
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // save writes what changes in an effect's life.
 func save(tx *store.Tx, e *Effect) error {
 	_, err := tx.Exec(`UPDATE effects SET state = ?, fence = ?, deadline = ?, outcome = ?, output = ?, prior = ?, detail = ?,
-		error_kind = ?, vendor_code = ?, verified = ?, undone = ?, resolved = ?, settled = ?, seq = ? WHERE effect_key = ?`,
+		error_kind = ?, vendor_code = ?, verified = ?, found = ?, doubt = ?, undone = ?, resolved = ?, settled = ?, seq = ? WHERE effect_key = ?`,
 		e.State, e.Fence, unix(e.Deadline), e.Outcome, null(e.Output), null(e.Prior), e.Detail,
-		e.ErrorKind, e.VendorCode, flag(e.Verified), e.Undone, e.Resolved, unix(e.Settled), e.Seq, e.Key)
+		e.ErrorKind, e.VendorCode, flag(e.Verified), e.Found, flag(e.Doubt), e.Undone, e.Resolved, unix(e.Settled), e.Seq, e.Key)
 	if err != nil {
 		return fmt.Errorf("effects: store %s: %w", e.Key, err)
 	}
@@ -155,13 +154,8 @@ func flag(b bool) int64 {
 // has one of them.
 func lock(tx *store.Tx, e *Effect, targets []guard.Target) (busy string, err error) {
 	for _, t := range targets {
-		if _, err := tx.Exec(`INSERT INTO effect_locks (tenant, instance, target, effect_key) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, instance, target) DO NOTHING`,
-			e.Tenant, e.Instance, t.ID, e.Key); err != nil {
-			return "", fmt.Errorf("effects: lock %s: %w", t.Label, err)
-		}
-		var owner string
-		if err := tx.QueryRow(`SELECT effect_key FROM effect_locks WHERE tenant = ? AND instance = ? AND target = ?`+tx.ForUpdate(),
-			e.Tenant, e.Instance, t.ID).Scan(&owner); err != nil {
+		owner, err := lockTarget(tx, e, t.ID)
+		if err != nil {
 			return "", fmt.Errorf("effects: lock %s: %w", t.Label, err)
 		}
 		if owner != e.Key {
@@ -169,6 +163,26 @@ func lock(tx *store.Tx, e *Effect, targets []guard.Target) (busy string, err err
 		}
 	}
 	return "", nil
+}
+
+// lockTarget takes one target, or tells who has it. On PostgreSQL the owner that
+// stood in the way of the insert may be gone by the time of the look.
+func lockTarget(tx *store.Tx, e *Effect, target string) (owner string, err error) {
+	for {
+		res, err := tx.Exec(`INSERT INTO effect_locks (tenant, instance, target, effect_key) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, instance, target) DO NOTHING`,
+			e.Tenant, e.Instance, target, e.Key)
+		if err != nil {
+			return "", err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 1 {
+			return e.Key, err
+		}
+		err = tx.QueryRow(`SELECT effect_key FROM effect_locks WHERE tenant = ? AND instance = ? AND target = ?`+tx.ForUpdate(),
+			e.Tenant, e.Instance, target).Scan(&owner)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return owner, err
+		}
+	}
 }
 
 func unlock(tx *store.Tx, key string) error {

@@ -19,7 +19,7 @@ import (
 func (e *Effects) Settle(ctx context.Context, key string, fence int64, r Result) (*Effect, error) {
 	var ef *Effect
 	err := e.db.Update(ctx, func(tx *store.Tx) (err error) {
-		if ef, err = e.owned(tx, key, fence); err != nil || ef.State == stateSettled {
+		if ef, err = e.owned(tx, key, fence); err != nil || ef.State != stateOpen {
 			return err
 		}
 		return e.conclude(tx, ef, r)
@@ -48,17 +48,20 @@ func (e *Effects) conclude(tx *store.Tx, ef *Effect, r Result) error {
 	if r.Err != nil {
 		return e.failed(tx, ef, r.Err)
 	}
-	if len(r.Prior) > 0 {
+	// After a doubtful attempt the vendor may tell of our own work: then the state
+	// before the first attempt is the one to go back to.
+	if len(r.Prior) > 0 && (!ef.Doubt || len(ef.Prior) == 0) {
 		ef.Prior = r.Prior
 	}
 	ef.Output = r.Output
-	switch r.Outcome {
-	case spec.Done:
+	switch {
+	case r.Outcome == spec.Done, r.Outcome == spec.Already && ef.Doubt && ef.Found != string(spec.Present):
 		ef.Verified = true
 		return e.settle(tx, ef, Done)
-	case spec.Already:
+	case r.Outcome == spec.Already:
 		return e.settle(tx, ef, Already)
-	case spec.Partial:
+	case r.Outcome == spec.Partial:
+		ef.failed = r.Failed
 		return e.settle(tx, ef, Partial)
 	}
 	return e.uncertain(tx, ef, string(r.Outcome), "the vendor had not finished by the deadline")
@@ -118,7 +121,7 @@ func (e *Effects) Abandon(ctx context.Context, key string, why *spec.Error) (*Ef
 func (e *Effects) Conclude(ctx context.Context, key string, fence int64, found spec.Outcome, output, prior json.RawMessage) (*Effect, error) {
 	var ef *Effect
 	err := e.db.Update(ctx, func(tx *store.Tx) (err error) {
-		if ef, err = e.owned(tx, key, fence); err != nil || ef.State == stateSettled {
+		if ef, err = e.owned(tx, key, fence); err != nil || ef.State != stateOpen {
 			return err
 		}
 		if found == spec.Present {
@@ -134,6 +137,7 @@ func (e *Effects) Conclude(ctx context.Context, key string, fence int64, found s
 		harmless := ef.Class == string(spec.Idempotent) || ef.Class == string(spec.Keyed)
 		if harmless || (found == spec.Absent && ef.ReadBack == string(spec.Strong)) {
 			ef.State = stateIdle
+			ef.Doubt = ef.Doubt || found != spec.Absent || ef.ReadBack != string(spec.Strong)
 			if _, err := e.note(tx, ef, "effect.read_back", map[string]any{"found": found, "attempt": ef.Fence}); err != nil {
 				return err
 			}
@@ -177,6 +181,9 @@ func (e *Effects) Resolve(ctx context.Context, key, as, actor, reason string) er
 		switch as {
 		case "done":
 			ef.Outcome = Done
+			if ef.Found == string(spec.Present) { // it was so before Quell came
+				ef.Outcome = Already
+			}
 		case "not_done":
 			ef.Outcome = Failed
 		case "by_hand", "skipped":
@@ -189,7 +196,7 @@ func (e *Effects) Resolve(ctx context.Context, key, as, actor, reason string) er
 		if _, err := e.note(tx, &by, "effect.resolved", map[string]any{"as": as, "reason": reason}); err != nil {
 			return err
 		}
-		if ef.Outcome == Done {
+		if ef.Outcome == Done || ef.Outcome == Already {
 			if err := e.hold(tx, ef); err != nil {
 				return err
 			}

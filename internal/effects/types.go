@@ -54,7 +54,9 @@ type Intent struct {
 	// Mode is the lowest of the modes that apply.
 	Mode guard.Mode
 	// Before is what a read found just before: present or absent, and the state.
-	// It is kept in case the answer to the call is lost.
+	// It is kept in case the answer to the call is lost. While other effects on
+	// the target may run, an older read is worth nothing: read anew after a Wait.
+	// Empty keeps what an earlier Admit brought.
 	Before      spec.Outcome
 	BeforePrior json.RawMessage
 }
@@ -94,7 +96,10 @@ type Result struct {
 	Outcome spec.Outcome
 	Output  json.RawMessage
 	Prior   json.RawMessage
-	Err     *spec.Error
+	// Failed has the labels of those targets of a partial effect that it did not
+	// reach: they are not held.
+	Failed map[string]string
+	Err    *spec.Error
 	// Binary and Version say which program answered.
 	Binary, Version string
 	VendorRequestID string
@@ -114,6 +119,9 @@ type Effect struct {
 	// Found is what a read found before the first attempt: present, absent or
 	// nothing.
 	Found string
+	// Doubt says that an earlier attempt may have happened though a later one is
+	// allowed: whatever that one brings, it is not the proof that nothing happened.
+	Doubt bool
 	// Undone is the key of the undo that took it back.
 	Undone   string
 	Resolved string
@@ -124,6 +132,8 @@ type Effect struct {
 	Settled  time.Time
 	// Seq is the ledger entry of its outcome.
 	Seq int64
+
+	failed map[string]string
 }
 
 // Happened reports whether the effect is there because of Quell, as far as is

@@ -75,26 +75,54 @@ type Target struct {
 
 // Guard checks effects against rules and switches.
 type Guard struct {
-	names    map[string]bool
+	names map[string]bool
+	// hosts are the first labels of names with a domain.
+	hosts    map[string]bool
 	prefixes []netip.Prefix
 	freezes  []Freeze
 }
 
 // New makes a guard from rules.
 func New(r Rules) (*Guard, error) {
-	g := &Guard{names: map[string]bool{}, freezes: r.Freezes}
+	g := &Guard{names: map[string]bool{}, hosts: map[string]bool{}, freezes: r.Freezes}
 	for _, p := range r.Protected {
 		if strings.Contains(p, "/") {
-			prefix, err := netip.ParsePrefix(p)
+			prefix, err := netip.ParsePrefix(strings.TrimSpace(p))
 			if err != nil {
 				return nil, fmt.Errorf("guard: protected %q is neither a name nor a CIDR block", p)
 			}
-			g.prefixes = append(g.prefixes, prefix.Masked())
+			g.prefixes = append(g.prefixes, plain(prefix))
 			continue
 		}
-		g.names[fold(p)] = true
+		n := fold(p)
+		if n == "" {
+			return nil, errors.New("guard: a protected name is empty")
+		}
+		if a, err := address(n); err == nil {
+			g.prefixes = append(g.prefixes, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		g.names[n] = true
+		if host, _, dotted := strings.Cut(n, "."); dotted && !strings.Contains(n, "@") {
+			g.hosts[host] = true
+		}
 	}
 	return g, nil
+}
+
+// address parses an address in any of its spellings to the one that is compared.
+func address(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	return a.Unmap().WithZone(""), err
+}
+
+// plain writes a block of IPv4-mapped addresses as the IPv4 block that it is.
+func plain(p netip.Prefix) netip.Prefix {
+	const mapped = 96
+	if p.Addr().Is4In6() && p.Bits() >= mapped {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
+	}
+	return p.Masked()
 }
 
 // fold writes a name as it is compared: without case, without the dot of a fully
@@ -112,7 +140,9 @@ func Schema() store.Schema {
 // Check returns why an effect on targets may not happen now, or nil. It is
 // called in the transaction that would admit the effect.
 func (g *Guard) Check(tx *store.Tx, now time.Time, targets []Target) (*Refusal, error) {
-	on, reason, err := Killed(tx)
+	// Whoever turns the switch waits for admissions under way: once it is turned,
+	// no intent follows.
+	on, reason, err := killed(tx, tx.ForShare())
 	if err != nil {
 		return nil, err
 	}
@@ -132,24 +162,28 @@ func (g *Guard) Check(tx *store.Tx, now time.Time, targets []Target) (*Refusal, 
 	return nil, nil
 }
 
-// protected compares a target with the rules: the whole name, or its first label
-// where the rule has no domain.
+// protected compares a target with the rules. Vendors call one host by its whole
+// name or by its first label, and either matches a rule in either form: two
+// hosts of one first label are then both left alone. A block of addresses is
+// protected if it has any protected address in it.
 func (g *Guard) protected(name string) bool {
 	n := fold(name)
 	if n == "" {
 		return false
 	}
-	host, _, _ := strings.Cut(n, ".")
-	if g.names[n] || g.names[host] {
-		return true
+	if a, err := address(n); err == nil {
+		return g.within(netip.PrefixFrom(a, a.BitLen()))
 	}
-	a, err := netip.ParseAddr(n)
-	if err != nil {
-		return false
+	if p, err := netip.ParsePrefix(n); err == nil {
+		return g.within(plain(p))
 	}
-	a = a.Unmap()
+	host, _, dotted := strings.Cut(n, ".")
+	return g.names[n] || g.names[host] || !dotted && g.hosts[n]
+}
+
+func (g *Guard) within(block netip.Prefix) bool {
 	for _, p := range g.prefixes {
-		if p.Contains(a) {
+		if p.Overlaps(block) {
 			return true
 		}
 	}
@@ -157,9 +191,11 @@ func (g *Guard) protected(name string) bool {
 }
 
 // Killed tells whether the kill switch is on, and why.
-func Killed(tx *store.Tx) (on bool, reason string, err error) {
+func Killed(tx *store.Tx) (on bool, reason string, err error) { return killed(tx, "") }
+
+func killed(tx *store.Tx, lock string) (on bool, reason string, err error) {
 	var n int64
-	err = tx.QueryRow(`SELECT active, reason FROM guard_kill WHERE id = 1`).Scan(&n, &reason)
+	err = tx.QueryRow(`SELECT active, reason FROM guard_kill WHERE id = 1`+lock).Scan(&n, &reason)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, "", fmt.Errorf("guard: read the kill switch: %w", err)
 	}

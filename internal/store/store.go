@@ -140,6 +140,26 @@ func (t *Tx) ForUpdate() string {
 	return ""
 }
 
+// Alone waits until no other transaction has the name, and has it until this one
+// ends: for what is counted over rows that are not there yet. SQLite has one
+// writer.
+func (t *Tx) Alone(name string) error {
+	if t.dialect == SQLite {
+		return nil
+	}
+	_, err := t.Exec(`SELECT pg_advisory_xact_lock(hashtextextended(?, 0))`, name)
+	return err
+}
+
+// ForShare is as ForUpdate, but shared: the rows cannot change until the
+// transaction ends, and others may read them so too.
+func (t *Tx) ForShare() string {
+	if t.dialect == Postgres {
+		return " FOR SHARE"
+	}
+	return ""
+}
+
 func (t *Tx) bind(q string) string {
 	if t.dialect == SQLite {
 		return q
