@@ -1,0 +1,333 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/quell-soar/quell/activities"
+	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/host"
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/internal/approval"
+	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/effects"
+	"github.com/quell-soar/quell/internal/engine"
+	"github.com/quell-soar/quell/internal/guard"
+	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/runs"
+	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/playbooks/source"
+	"github.com/quell-soar/quell/workflows"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+const benchSteps = 10
+
+// variant is one way to run ten steps.
+type variant string
+
+const (
+	// byHand is a workflow that a Go programmer would write for the ten calls.
+	byHand variant = "by hand"
+	// bare is the interpreter over the same bare calls.
+	bare variant = "interpreter"
+	// whole is the product: interpreter, effects, ledger.
+	whole variant = "product"
+)
+
+// figures are what one variant showed on one fresh database.
+type figures struct {
+	rate    float64       // runs a second, 16 at once
+	latency time.Duration // median of quiet runs
+	events  int
+	actions int
+}
+
+// TestBench compares the variants in turns on fresh databases and prints ratios.
+// Run it with `make bench`.
+func TestBench(t *testing.T) {
+	if os.Getenv("QUELL_BENCH") == "" {
+		t.Skip("a benchmark; run it with `make bench`")
+	}
+	nop := buildNop(t)
+	const rounds = 5
+	all := map[variant][]figures{}
+	order := []variant{byHand, bare, whole}
+	for r := range rounds {
+		for i := range order {
+			v := order[(i+r)%len(order)]
+			f := measure(t, v, nop)
+			t.Logf("round %d %-12s %6.1f runs/s, quiet %5.1f ms, %d events, %d actions a run", r+1, v, f.rate, f.latency.Seconds()*1000, f.events, f.actions)
+			all[v] = append(all[v], f)
+		}
+	}
+	for _, v := range []variant{bare, whole} {
+		var rate, lat []float64
+		for r := range rounds {
+			rate = append(rate, all[v][r].rate/all[byHand][r].rate)
+			lat = append(lat, float64(all[v][r].latency)/float64(all[byHand][r].latency))
+		}
+		f := all[v][0]
+		t.Logf("%-12s runs/s %.2f of by hand, quiet latency %.2f; %.1f events and %.2f billable actions a step (by hand %.1f and %.2f)", v, middle(rate), middle(lat),
+			float64(f.events)/benchSteps, float64(f.actions)/benchSteps, float64(all[byHand][0].events)/benchSteps, float64(all[byHand][0].actions)/benchSteps)
+		wantRate, wantLat := 0.95, 1.1
+		if v == whole {
+			wantRate, wantLat = 0.7, 1.5
+		}
+		if middle(rate) < wantRate || middle(lat) > wantLat {
+			t.Errorf("%s: wanted runs/s ≥ %.2f and latency ≤ %.2f of by hand", v, wantRate, wantLat)
+		}
+	}
+}
+
+func middle[T float64 | time.Duration](in []T) T {
+	s := slices.Clone(in)
+	slices.Sort(s)
+	return s[len(s)/2]
+}
+
+func buildNop(t *testing.T) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "nop")
+	cmd := exec.Command("go", "build", "-o", out, "./testdata/nop")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build nop: %v\n%s", err, msg)
+	}
+	return out
+}
+
+// measure runs one variant on a fresh database.
+func measure(t *testing.T, v variant, nop string) figures {
+	t.Helper()
+	ctx := t.Context()
+	h, err := host.New(host.Options{Log: zerolog.Nop(), Instances: []host.Instance{{Name: "nop", Connector: "nop", Binary: nop}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close(context.WithoutCancel(ctx)) }()
+	dir := t.TempDir()
+	e, err := engine.Start(ctx, engine.Options{Dir: dir, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Stop() }()
+	w := worker.New(e.Client(), run.TaskQueue, worker.Options{})
+	name, input := register(t, v, w, h, dir)
+	if err := w.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	return load(t, e.Client(), name, input)
+}
+
+// load warms up, measures quiet runs one by one and then many at once.
+func load(t *testing.T, c client.Client, name string, input func(id string) any) figures {
+	t.Helper()
+	ctx := t.Context()
+	one := func(id string) {
+		r, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: run.TaskQueue, EnableEagerStart: true}, name, input(id))
+		if err == nil {
+			err = r.Get(ctx, nil)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range 10 {
+		one(fmt.Sprintf("warm/%d/1", i))
+	}
+	var f figures
+	var quiet []time.Duration
+	for i := range 25 {
+		began := time.Now()
+		one(fmt.Sprintf("quiet/%d/1", i))
+		quiet = append(quiet, time.Since(began))
+	}
+	f.latency = middle(quiet)
+	const total, atOnce = 160, 16
+	began := time.Now()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for i := range total {
+		slots <- struct{}{}
+		wg.Go(func() { defer func() { <-slots }(); one(fmt.Sprintf("load/%d/1", i)) })
+	}
+	wg.Wait()
+	f.rate = total / time.Since(began).Seconds()
+	f.events, f.actions = history(t, c, "quiet/7/1")
+	return f
+}
+
+// history counts the events of a run and its billable actions by Temporal's
+// rules for events: start, activities with their retries, timers, markers once
+// per workflow task, updates, signals, children.
+func history(t *testing.T, c client.Client, id string) (events, actions int) {
+	t.Helper()
+	it := c.GetWorkflowHistory(t.Context(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	marked := map[int64]bool{}
+	for it.HasNext() {
+		ev, err := it.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		events++
+		switch ev.GetEventType() {
+		case enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, enumspb.EVENT_TYPE_TIMER_STARTED,
+			enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+			enumspb.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED, enumspb.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+			actions++
+		case enumspb.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+			actions += int(ev.GetActivityTaskStartedEventAttributes().GetAttempt()) - 1
+		case enumspb.EVENT_TYPE_MARKER_RECORDED:
+			marked[ev.GetMarkerRecordedEventAttributes().GetWorkflowTaskCompletedEventId()] = true
+		}
+	}
+	return events, actions + len(marked)
+}
+
+// register makes a variant known to the worker and says how to start it.
+func register(t *testing.T, v variant, w worker.Worker, h *host.Host, dir string) (string, func(string) any) {
+	t.Helper()
+	call := func(ctx context.Context, step string) error {
+		_, err := h.Call(ctx, "nop", spec.Request{Action: "nop.do_it", Mode: spec.Act, Key: step, Inputs: map[string]any{"name": "x"}, Deadline: time.Now().Add(5 * time.Second)},
+			host.Permit{Key: step, Expires: time.Now().Add(time.Second)})
+		return err
+	}
+	if v == byHand {
+		w.RegisterActivityWithOptions(call, activity.RegisterOptions{Name: "call"})
+		w.RegisterWorkflowWithOptions(handWritten, workflow.RegisterOptions{Name: "by-hand"})
+		return "by-hand", func(id string) any { return id }
+	}
+	workflows.New().Register(w)
+	if v == bare {
+		w.RegisterActivityWithOptions(func(ctx context.Context, q task.ActRequest) (task.ActResult, error) {
+			return task.ActResult{Outcome: task.Done}, call(ctx, q.Key.String())
+		}, activity.RegisterOptions{Name: task.ActActivity})
+		w.RegisterActivityWithOptions(func(context.Context, task.EndRequest) error { return nil }, activity.RegisterOptions{Name: task.EndActivity})
+	} else {
+		wholeSet(t, h, dir).Register(w)
+	}
+	p, raw := tenSteps(t, h)
+	return run.PlaybookWorkflow, func(id string) any {
+		return run.Input{
+			ABI: run.ABI, Tenant: "default", Run: id, Playbook: p.Playbook, Digest: plan.DigestOf(raw), Plan: raw, Inputs: []byte("{}"), Mode: "act",
+			Bindings: []run.Binding{{Action: "nop.do_it", Instance: "nop", Mode: "act"}}, Trigger: run.Trigger{Kind: "manual", Actor: "bench"}, Incident: id,
+		}
+	}
+}
+
+func handWritten(ctx workflow.Context, id string) error {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 30 * time.Second})
+	for i := range benchSteps {
+		if err := workflow.ExecuteActivity(ctx, "call", fmt.Sprintf("%s-%d", id, i)).Get(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func wholeSet(t *testing.T, h *host.Host, dir string) activities.Set {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context(), ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema()); err != nil {
+		t.Fatal(err)
+	}
+	key, err := ledger.LoadKey(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := ledger.New(db, key, time.Now)
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	go l.Run(ctx, func(err error) { t.Log(err) })
+	g, err := guard.New(guard.Rules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ef, rs := effects.New(db, l, g, time.Now), runs.New(db, time.Now)
+	_, raw := tenSteps(t, h)
+	claimAll(t, db, rs, raw)
+	return activities.Set{
+		Reader:   &activities.Reader{Host: h},
+		Actor:    &activities.Actor{Host: h, Effects: ef, Modes: func(string) guard.Mode { return guard.Act }},
+		Recorder: &activities.Recorder{DB: db, Ledger: l, Effects: ef, Approvals: approval.New(db, l, time.Now), Runs: rs},
+	}
+}
+
+// claimAll stores the rows of the runs to come: a run that nobody claimed has no
+// row to end.
+func claimAll(t *testing.T, db *store.DB, rs *runs.Runs, raw []byte) {
+	t.Helper()
+	err := db.Update(t.Context(), func(tx *store.Tx) error {
+		for _, prefix := range []string{"warm", "quiet", "load"} {
+			for i := range 200 {
+				if _, err := tx.Exec(`INSERT INTO runs (id, tenant, playbook, hash, generation, digest, status, mode, severity, severity_rank, incident, source, trigger_json, inputs, settings, bindings, targets, closing, reason, created, started, ended)
+					VALUES (?, 'default', 'ten', ?, 1, ?, 'running', 'act', 'high', 3, '', '', ?, ?, ?, ?, ?, '', '', 0, 0, 0)`,
+					fmt.Sprintf("%s/%d/1", prefix, i), fmt.Sprintf("%s-%d", prefix, i), plan.DigestOf(raw), []byte("{}"), []byte("{}"), []byte("{}"), []byte("[]"), []byte("[]")); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+type served struct{ host.Catalogue }
+
+func (s served) Names() []string { return s.Actions() }
+func (s served) Action(name string) (spec.Action, bool) {
+	l := s.Serving(name)
+	if len(l) == 0 {
+		return spec.Action{}, false
+	}
+	return l[0].Action, true
+}
+
+func tenSteps(t *testing.T, h *host.Host) (*plan.Plan, []byte) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("quell: 1\nplaybook: ten\ntitle: Ten steps\non:\n  manual:\n    roles: [analyst]\ncontain:\n")
+	for i := range benchSteps {
+		fmt.Fprintf(&b, "  - id: s%d\n    uses: nop.do_it\n    with:\n      name: step %d\n", i, i)
+	}
+	p, list := compile.Compile(source.NewFile("ten.yaml", []byte(b.String())), compile.Options{Actions: served{h.Catalogue()}})
+	if p == nil {
+		var text strings.Builder
+		_ = diag.Render(&text, list)
+		t.Fatal(text.String())
+	}
+	raw, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, raw
+}
