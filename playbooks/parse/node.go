@@ -33,6 +33,9 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 	o := &object{p: p, span: p.span(n), what: what, keys: map[string]*yaml.Node{}, value: map[string]*yaml.Node{}}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
+		if p.full() {
+			break
+		}
 		if k.Kind != yaml.ScalarNode {
 			p.wrong(k, "a key", "a name")
 			continue

@@ -43,7 +43,13 @@ type parser struct {
 	list diag.List
 }
 
+// full reports whether so much is wrong that more findings help nobody.
+func (p *parser) full() bool { return len(p.list) > 5*diag.MaxShown }
+
 func (p *parser) report(code string, at source.Span, help, format string, args ...any) {
+	if p.full() {
+		return
+	}
 	p.list = append(p.list, diag.Diagnostic{
 		Code: code, Severity: diag.Error, File: p.file, Span: at,
 		Message: fmt.Sprintf(format, args...), Help: help,

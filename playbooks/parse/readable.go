@@ -39,7 +39,45 @@ func (p *parser) readable() bool {
 		}
 		at += size
 	}
-	return p.tabs()
+	return p.shallow() && p.tabs()
+}
+
+// What may stand at most before YAML sees the text: its library takes a time
+// that grows with the square of open brackets and of dashes in a row.
+const (
+	maxBrackets = 500
+	maxDashes   = 64
+)
+
+// shallow refuses nesting without end before YAML sees it. It counts brackets
+// and commas in quotes and comments too, where nobody writes so many.
+func (p *parser) shallow() bool {
+	depth, entries := 0, 0
+	for at, b := range p.file.Bytes {
+		switch b {
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth = max(0, depth-1)
+		case ',':
+			if depth > 0 {
+				entries++
+			}
+		}
+		if depth > maxBrackets {
+			p.report("too-deep", p.file.Span(at, at+1), "", "more than %d brackets are open here", maxBrackets)
+			return false
+		}
+		if entries > MaxNodes {
+			p.report("too-large", p.file.Span(at, at+1), "split the playbook", "the file has more than %d values", MaxNodes)
+			return false
+		}
+	}
+	if at := bytes.Index(p.file.Bytes, bytes.Repeat([]byte("- "), maxDashes)); at >= 0 {
+		p.report("too-deep", p.file.Span(at, at+1), "", "lists nest deeper than %d levels here", MaxDepth)
+		return false
+	}
+	return true
 }
 
 func control(r rune) bool {
