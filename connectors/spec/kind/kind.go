@@ -172,11 +172,19 @@ func (t Type) Equal(o Type) bool {
 // ParseType reads a type as a playbook writes it: string, list<hash>,
 // map<int>, device. Records and choices have a form of their own and are not
 // read here.
-func ParseType(s string) (Type, error) {
+func ParseType(s string) (Type, error) { return parseType(s, 0) }
+
+// maxNesting is how deep list<…> and map<…> may nest.
+const maxNesting = 8
+
+func parseType(s string, depth int) (Type, error) {
 	s = strings.TrimSpace(s)
+	if depth > maxNesting {
+		return Type{}, fmt.Errorf("the type nests deeper than %d levels", maxNesting)
+	}
 	for _, k := range []Kind{List, Map} {
 		if inner, ok := strings.CutPrefix(s, string(k)+"<"); ok && strings.HasSuffix(inner, ">") {
-			elem, err := ParseType(inner[:len(inner)-1])
+			elem, err := parseType(inner[:len(inner)-1], depth+1)
 			if err != nil {
 				return Type{}, err
 			}
