@@ -180,7 +180,7 @@ func ParseDuration(s string) (time.Duration, error) {
 		sum += f * float64(unit)
 	}
 	// float64 rounds the largest int64 up, so that equal is too long as well.
-	if sum >= float64(math.MaxInt64-whole) {
+	if sum > 0 && sum >= float64(math.MaxInt64-whole) {
 		return 0, fmt.Errorf("%s is longer than 292 years", quote(s))
 	}
 	whole += time.Duration(sum)
