@@ -1,6 +1,16 @@
 package main
 
-import "github.com/quell-soar/quell/internal/app"
+import (
+	"context"
+
+	"github.com/quell-soar/quell/internal/app"
+	"github.com/quell-soar/quell/internal/config"
+	"github.com/quell-soar/quell/internal/serve"
+)
 
 // program is the command line with the server that this build has.
-func program() app.Program { return app.Program{Version: version} }
+func program() app.Program {
+	return app.Program{Version: version, Serve: func(ctx context.Context, c *config.Config, o app.ServeOptions) error {
+		return serve.Run(ctx, c, serve.Options{Version: o.Version, Stdout: o.Stdout, Stderr: o.Stderr})
+	}}
+}
