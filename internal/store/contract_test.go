@@ -270,3 +270,22 @@ func TestBytes(t *testing.T) {
 		}
 	})
 }
+
+// TestOver keeps a Tx from being used after its function.
+func TestOver(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		var kept *store.Tx
+		if err := db.Update(t.Context(), func(tx *store.Tx) error { kept = tx; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if err := put(kept, "late"); err == nil {
+			t.Error("read through a Tx that is over")
+		}
+		if _, err := kept.Exec(`INSERT INTO things (name, n) VALUES ('late', 1)`); err == nil {
+			t.Error("wrote through a Tx that is over")
+		}
+		if rows, _ := totals(t, db); rows != 0 {
+			t.Fatal(rows)
+		}
+	})
+}

@@ -48,7 +48,7 @@ func oncePostgres(ctx context.Context, db *sql.DB, f func(*Tx) error) error {
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	if err := guarded(f, &Tx{ctx: ctx, tx: tx, dialect: Postgres}); err != nil {
+	if err := guarded(f, &Tx{ctx: ctx, on: tx, dialect: Postgres}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -32,12 +31,12 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 		unlock()
 		return nil, fmt.Errorf("store: open %s: %w", file, err)
 	}
-	wdb, err := openFile(ctx, file, 1, "_txlock=immediate")
+	wdb, err := openFile(ctx, file, 1, "")
 	if err != nil {
 		unlock()
 		return nil, err
 	}
-	rdb, err := openFile(ctx, file, 4, "_pragma=query_only(1)")
+	rdb, err := openFile(ctx, file, 4, "&_pragma=query_only(1)")
 	if err != nil {
 		_ = wdb.Close()
 		unlock()
@@ -60,7 +59,7 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 
 func openFile(ctx context.Context, file string, conns int, more string) (*sql.DB, error) {
 	u := url.URL{Scheme: "file", Path: file}
-	dsn := u.String() + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&" + more
+	dsn := u.String() + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)" + more
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", file, err)
@@ -103,121 +102,4 @@ func lockDir(dir string) (unlock func(), err error) {
 		_, _ = f.WriteAt([]byte(fmt.Sprintln(os.Getpid())), 0)
 	}
 	return func() { _ = f.Close() }, nil
-}
-
-// job is one update that waits.
-type job struct {
-	ctx context.Context
-	f   func(*Tx) error
-	err error
-	end chan struct{}
-}
-
-// writer commits the updates that wait in batches.
-type writer struct {
-	db            *sql.DB
-	jobs          chan *job
-	done, stopped chan struct{}
-	once          sync.Once
-}
-
-func (w *writer) stop() {
-	w.once.Do(func() { close(w.done) })
-	<-w.stopped
-}
-
-func (w *writer) update(ctx context.Context, f func(*Tx) error) error {
-	j := &job{ctx: ctx, f: f, end: make(chan struct{})}
-	select {
-	case <-w.done:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	case w.jobs <- j:
-	}
-	// Once queued it is waited for: the caller must know whether it happened.
-	select {
-	case <-j.end:
-		return j.err
-	case <-w.stopped:
-		select {
-		case <-j.end:
-			return j.err
-		default:
-			return ErrClosed
-		}
-	}
-}
-
-func (w *writer) run() {
-	defer close(w.stopped)
-	for {
-		select {
-		case <-w.done:
-			return
-		case j := <-w.jobs:
-			w.commit(w.gather(j))
-		}
-	}
-}
-
-// gather takes what else waits.
-func (w *writer) gather(first *job) []*job {
-	list := []*job{first}
-	for len(list) < batch {
-		select {
-		case j := <-w.jobs:
-			list = append(list, j)
-		default:
-			return list
-		}
-	}
-	return list
-}
-
-// commit runs a batch and tells every caller how it went. A fault of the
-// database, unlike one of a function, fails the whole batch: none is on disk.
-func (w *writer) commit(list []*job) {
-	ended := make(chan error, 1)
-	go func() { // runtime.Goexit in a function, as t.FailNow calls it, must not end the writer
-		err := errors.New("store: a transaction ended its goroutine")
-		defer func() { ended <- err }()
-		err = w.transact(list)
-	}()
-	err := <-ended
-	for _, j := range list {
-		if err != nil {
-			j.err = err
-		}
-		close(j.end)
-	}
-}
-
-func (w *writer) transact(list []*job) error {
-	ctx := context.Background() // one caller's cancellation is not the others'
-	tx, err := w.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("store: begin: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	for _, j := range list {
-		if j.err = j.ctx.Err(); j.err != nil {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, "SAVEPOINT j"); err != nil {
-			return fmt.Errorf("store: savepoint: %w", err)
-		}
-		if j.err = guarded(j.f, &Tx{ctx: context.WithoutCancel(j.ctx), tx: tx, dialect: SQLite}); j.err != nil {
-			if _, err := tx.ExecContext(ctx, "ROLLBACK TO j"); err != nil {
-				return fmt.Errorf("store: roll back after %w: %w", j.err, err)
-			}
-		}
-		if _, err := tx.ExecContext(ctx, "RELEASE j"); err != nil {
-			return fmt.Errorf("store: release: %w", err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("store: commit: %w", err)
-	}
-	return nil
 }

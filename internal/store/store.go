@@ -69,7 +69,7 @@ func (d *DB) View(ctx context.Context, f func(tx *Tx) error) error {
 		return fmt.Errorf("store: begin to read: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	return guarded(f, &Tx{ctx: ctx, tx: tx, dialect: d.dialect})
+	return guarded(f, &Tx{ctx: ctx, on: tx, dialect: d.dialect})
 }
 
 func (d *DB) isolation() sql.IsolationLevel {
@@ -96,6 +96,7 @@ func (d *DB) Ready(ctx context.Context) error {
 // end the process or the writer.
 func guarded(f func(*Tx) error, tx *Tx) (err error) {
 	defer func() {
+		tx.end()
 		if p := recover(); p != nil {
 			err = fmt.Errorf("store: a transaction panicked: %v", p)
 		}
@@ -106,8 +107,30 @@ func guarded(f func(*Tx) error, tx *Tx) (err error) {
 // Tx is a transaction as one function sees it.
 type Tx struct {
 	ctx     context.Context
-	tx      *sql.Tx
+	on      handle
 	dialect Dialect
+	// kept are the prepared statements of SQLite's writing connection, or nil.
+	kept *statements
+	rows []*sql.Rows
+	over bool
+}
+
+// handle is an *sql.Tx, or the *sql.Conn that SQLite's writer is on.
+type handle interface {
+	ExecContext(ctx context.Context, q string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, q string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, q string, args ...any) *sql.Row
+}
+
+var errOver = errors.New("store: a Tx was used after its function had returned")
+
+// end closes what the function left open: the next one may get the same
+// connection.
+func (t *Tx) end() {
+	t.over = true
+	for _, r := range t.rows {
+		_ = r.Close()
+	}
 }
 
 // Context is the context of the caller of Update or View.
@@ -118,17 +141,40 @@ func (t *Tx) Dialect() Dialect { return t.dialect }
 
 // Exec runs a statement; parameters are written as ?.
 func (t *Tx) Exec(q string, args ...any) (sql.Result, error) {
-	return t.tx.ExecContext(t.ctx, t.bind(q), args...)
+	if t.over {
+		return nil, errOver
+	}
+	if s := t.kept.get(t.ctx, q); s != nil {
+		return s.ExecContext(t.ctx, args...)
+	}
+	return t.on.ExecContext(t.ctx, t.bind(q), args...)
 }
 
 // Query runs a query; the rows must be closed before the next statement.
 func (t *Tx) Query(q string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(t.ctx, t.bind(q), args...)
+	if t.over {
+		return nil, errOver
+	}
+	// Not a kept statement: while rows are open, the same query may come again.
+	rows, err := t.on.QueryContext(t.ctx, t.bind(q), args...)
+	if err == nil {
+		t.rows = append(t.rows, rows)
+	}
+	return rows, err
 }
 
-// QueryRow runs a query for at most one row.
+// QueryRow runs a query for at most one row, which is scanned before the next
+// statement.
 func (t *Tx) QueryRow(q string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(t.ctx, t.bind(q), args...)
+	ctx := t.ctx
+	if t.over { // a Row carries no error of ours; a context that is over does
+		done, cancel := context.WithCancelCause(ctx)
+		cancel(errOver)
+		ctx = done
+	} else if s := t.kept.get(ctx, q); s != nil {
+		return s.QueryRowContext(ctx, args...)
+	}
+	return t.on.QueryRowContext(ctx, t.bind(q), args...)
 }
 
 // ForUpdate is the end of a SELECT whose rows shall be locked until the
