@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	celast "cel.dev/cel-go/common/ast"
@@ -77,6 +78,9 @@ func NewChecker(bounds map[string]int) *Checker {
 func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
 	if n := len([]rune(text)); n > maxExpression {
 		return Checked{}, []Problem{{Code: "too-long", To: n, Message: fmt.Sprintf("the expression is longer than %d characters", maxExpression)}}
+	}
+	if !utf8.ValidString(text) {
+		return Checked{}, []Problem{{Code: "encoding", Message: "the expression is not valid UTF-8"}}
 	}
 	if strings.TrimSpace(text) == "" {
 		return Checked{}, []Problem{{Code: "empty-expression", To: len([]rune(text)), Message: "the expression is empty"}}

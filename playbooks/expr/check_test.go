@@ -1,0 +1,77 @@
+package expr_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/expr"
+)
+
+func TestCheck(t *testing.T) {
+	e := env()
+	e.Locals = []kind.Field{{Name: "h", Type: kind.Of(kind.Hash)}}
+	c := expr.NewChecker(map[string]int{"inputs.names": 20})
+	for _, tc := range []struct {
+		text string
+		want expr.Checked
+	}{
+		{"h", expr.Checked{Type: kind.Of(kind.Hash)}},
+		{"steps.find.device", expr.Checked{
+			Type: kind.HandleOf("device"), Uses: []string{"steps.find"}, Paths: [][]string{{"steps", "find", "device"}},
+		}},
+		{"has(steps.asset) && steps.asset.criticality == criticality.high", expr.Checked{
+			Type: kind.Of(kind.Boolean), Uses: []string{"steps.asset"}, Present: []string{"steps.asset"},
+			Paths: [][]string{{"steps", "asset", "?"}, {"steps", "asset", "criticality"}},
+		}},
+		{"!has(steps.asset) || inputs.ratio > 0.5", expr.Checked{
+			Type: kind.Of(kind.Boolean), Uses: []string{"inputs.ratio", "steps.asset"}, Guarded: []string{"steps.asset"},
+			Paths: [][]string{{"steps", "asset", "?"}, {"inputs", "ratio"}},
+		}},
+		{"inputs.names.filter(n, n != '').take(50)", expr.Checked{
+			Type: kind.ListOf(kind.Of(kind.String)), Uses: []string{"inputs.names"}, Paths: [][]string{{"inputs", "names"}}, Most: 20,
+		}},
+		{"steps.find.rows.map(r, r.user).distinct().take(5)", expr.Checked{
+			Type: kind.ListOf(kind.Of(kind.Username)), Uses: []string{"steps.find"}, Paths: [][]string{{"steps", "find", "rows"}}, Most: 5,
+		}},
+		{"inputs.ratio > 0.5 ? 'a' : inputs.host", expr.Checked{
+			Type: kind.Of(kind.String), Uses: []string{"inputs.host", "inputs.ratio"}, Paths: [][]string{{"inputs", "ratio"}, {"inputs", "host"}},
+		}},
+		{"now - days(1)", expr.Checked{Type: kind.Of(kind.Timestamp), Uses: []string{"now"}, Paths: [][]string{{"now"}}}},
+	} {
+		got, problems := c.Check(tc.text, e)
+		if len(problems) > 0 {
+			t.Errorf("%s: %+v", tc.text, problems)
+			continue
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.text, diff)
+		}
+	}
+}
+
+func TestSplit(t *testing.T) {
+	text := func(s string) expr.Segment { return expr.Segment{Text: s} }
+	at := func(from, to int) expr.Segment { return expr.Segment{IsExpr: true, From: from, To: to} }
+	for in, want := range map[string][]expr.Segment{
+		"":                           nil,
+		"plain }} text":              {text("plain }} text")},
+		"${{a}}":                     {at(3, 4)},
+		"x ${{ a }} y":               {text("x "), at(5, 8), text(" y")},
+		"${{ {'a': {'b': 1}} }}":     {at(3, 20)},
+		"${{ '}}' + \"}}\" }}":       {at(3, 16)},
+		"costs $${{ a }} and ${{b}}": {text("costs ${{ a }} and "), at(23, 24)},
+		"ü${{ r'\\' }}":              {text("ü"), at(5, 11)},
+	} {
+		got, open := expr.Split(in)
+		if diff := cmp.Diff(want, got); diff != "" || open != -1 {
+			t.Errorf("%q, open %d (-want +got):\n%s", in, open, diff)
+		}
+	}
+	for in, want := range map[string]int{"a ${{ b": 2, "${{ '}}": 0, "${{ { }}": 0} {
+		if _, open := expr.Split(in); open != want {
+			t.Errorf("%q: open at %d, want %d", in, open, want)
+		}
+	}
+}
