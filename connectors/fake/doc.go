@@ -12,6 +12,7 @@
 //	      | "429" ["retry=" D]       refused, with the vendor's own header; nothing done
 //	      | "500" … "599"            refused; nothing done
 //	      | "400" … "499"            refused; nothing done
+//	      | "soft"                   a success with the vendor's error within; nothing done
 //	      | "expire-token"           every token given out so far ends now
 //	      | "slow" D                 served after D, even if the client has gone
 //	      | "drop"                   connection closed; nothing done

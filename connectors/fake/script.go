@@ -15,6 +15,7 @@ type FaultKind string
 const (
 	OK          FaultKind = "ok"
 	Refuse      FaultKind = "refuse"
+	Soft        FaultKind = "soft"
 	ExpireToken FaultKind = "expire-token"
 	Slow        FaultKind = "slow"
 	Drop        FaultKind = "drop"
@@ -158,7 +159,7 @@ func parseStep(words []string) (step, error) {
 		}
 	}
 	if len(words) == 0 {
-		return st, fmt.Errorf("a step names no fault; there are ok, 429, 500, expire-token, slow, drop, lost, late and hold")
+		return st, fmt.Errorf("a step names no fault; there are ok, 429, 500, soft, expire-token, slow, drop, lost, late and hold")
 	}
 	var err error
 	st.fault, err = parseFault(words[0], words[1:])
@@ -172,7 +173,7 @@ func parseFault(name string, args []string) (Fault, error) {
 		return f, fmt.Errorf("fault %s: %q is not understood; %s", name, arg, want)
 	}
 	switch f.Kind {
-	case OK, ExpireToken, Drop:
+	case OK, Soft, ExpireToken, Drop:
 		if arg != "" {
 			return bad("it takes nothing behind it")
 		}
@@ -197,7 +198,7 @@ func parseFault(name string, args []string) (Fault, error) {
 	}
 	status, err := strconv.Atoi(name)
 	if err != nil || status < 400 || status > 599 {
-		return f, fmt.Errorf("there is no fault %q; there are ok, 429, 500, expire-token, slow, drop, lost, late and hold", name)
+		return f, fmt.Errorf("there is no fault %q; there are ok, 429, 500, soft, expire-token, slow, drop, lost, late and hold", name)
 	}
 	f.Kind, f.Status = Refuse, status
 	if arg == "" {

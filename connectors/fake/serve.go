@@ -1,7 +1,6 @@
 package fake
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -87,8 +86,6 @@ func (w *World) serve(rw http.ResponseWriter, v *Vendor, op Operation, c *Call) 
 		_ = send(rw, *refusal) // as below
 		return nil
 	}
-	// What waits here is the vendor, who does not care whether the client left.
-	patient := context.WithoutCancel(c.Context())
 	switch fault.Kind {
 	case Drop:
 		return hangUp(rw)
@@ -96,7 +93,8 @@ func (w *World) serve(rw http.ResponseWriter, v *Vendor, op Operation, c *Call) 
 		w.Do(func() { w.late = append(w.late, lateAct{at: w.clock.Now().Add(fault.For), call: c, act: act}) })
 		return hangUp(rw)
 	case Slow:
-		if err := w.clock.Wait(patient, fault.For); err != nil {
+		// Who waits is the vendor, who does not care whether the client left.
+		if err := w.clock.Wait(w.life, fault.For); err != nil {
 			return err
 		}
 	}
@@ -142,6 +140,11 @@ func (w *World) prepare(v *Vendor, op Operation, c *Call) (Act, Fault, *Answer, 
 	case Refuse:
 		a := v.Refused(c, fault.Status, fault.For)
 		refusal = &a
+	case Soft:
+		if v.Soft != nil {
+			a := v.Soft(c)
+			refusal = &a
+		}
 	case ExpireToken:
 		v.Expire()
 	}
@@ -150,7 +153,7 @@ func (w *World) prepare(v *Vendor, op Operation, c *Call) (Act, Fault, *Answer, 
 	}
 	w.mu.Unlock()
 	if latency > 0 {
-		return act, fault, refusal, w.clock.Wait(context.WithoutCancel(c.Context()), latency)
+		return act, fault, refusal, w.clock.Wait(w.life, latency)
 	}
 	return act, fault, refusal, nil
 }

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,6 +19,8 @@ type Vendor struct {
 	Authorize func(c *Call) *Answer
 	// Refused is the vendor's way of refusing with a status; retry is for 429.
 	Refused func(c *Call, status int, retry time.Duration) Answer
+	// Soft is the vendor's success with an error within; nil where it has none.
+	Soft func(c *Call) Answer
 	// Expire ends every token given out so far.
 	Expire func()
 	// Dump returns the vendor's objects as plain data in a fixed order.
@@ -30,6 +33,8 @@ type World struct {
 	clock   Clock
 	journal *Journal
 	seed    uint64
+	life    context.Context
+	end     context.CancelFunc
 
 	mu      sync.Mutex
 	script  *Script
@@ -47,11 +52,15 @@ type lateAct struct {
 
 // NewWorld makes an empty world.
 func NewWorld(clock Clock, journal *Journal, seed uint64) *World {
+	life, end := context.WithCancel(context.Background())
 	return &World{
-		clock: clock, journal: journal, seed: seed, script: &Script{},
+		clock: clock, journal: journal, seed: seed, script: &Script{}, life: life, end: end,
 		vendors: map[string]*Vendor{}, lags: map[string]time.Duration{},
 	}
 }
+
+// Close ends every wait of a slow vendor, so that its server can stop.
+func (w *World) Close() { w.end() }
 
 // Add makes a vendor part of the world.
 func (w *World) Add(v *Vendor) {

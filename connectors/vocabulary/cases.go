@@ -12,7 +12,7 @@ func ticket() []spec.Action {
 	return []spec.Action{
 		{
 			Name: "ticket.create_ticket", Title: "Open a ticket",
-			Doc: "Opens a ticket for a key, or finds the one that is open for it: the same key gives the same ticket.",
+			Doc: "Opens a ticket for a key, or finds the one that was opened for it: the same key gives the same ticket.",
 			Inputs: []kind.Field{
 				text("key", "what the ticket is about, such as run.incident"),
 				text("title", "one line"),

@@ -57,7 +57,7 @@ func (c *Client) judge(r Request, rep *Reply) error {
 		}
 	}
 	e := &spec.Error{
-		Kind: kindOf(rep.Status, r.reads()), VendorCode: fmt.Sprintf("HTTP %d", rep.Status), VendorRequestID: c.clean(rep.RequestID),
+		Kind: KindOf(rep.Status, r.reads()), VendorCode: fmt.Sprintf("HTTP %d", rep.Status), VendorRequestID: c.clean(rep.RequestID),
 	}
 	said := ""
 	if c.opt.Fault != nil {
@@ -77,9 +77,9 @@ func (c *Client) judge(r Request, rep *Reply) error {
 	return e
 }
 
-// kindOf says what a status means for a read or a write. Where a server failed
+// KindOf says what a status means for a read or a write. Where a server failed
 // after it had the request, a write may have happened.
-func kindOf(status int, read bool) spec.ErrorKind {
+func KindOf(status int, read bool) spec.ErrorKind {
 	unclear := spec.Uncertain
 	if read {
 		unclear = spec.Transient
