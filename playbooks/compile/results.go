@@ -174,7 +174,7 @@ func (u *unit) lower() {
 	})
 	for _, n := range sortedKeys(actions) {
 		a := actions[n]
-		u.draft.Actions = append(u.draft.Actions, plan.Action{Name: n, Schema: a.SchemaDigest(), Spec: a})
+		u.draft.Actions = append(u.draft.Actions, plan.Action{Name: n, Schema: a.SchemaDigest(), Spec: undocumented(a)})
 	}
 	for _, id := range sortedKeys(u.ids) {
 		r := plan.Result{ID: id}
@@ -187,6 +187,14 @@ func (u *unit) lower() {
 	if u.draft.Phases == nil {
 		u.draft.Phases = []plan.Phase{}
 	}
+}
+
+// undocumented leaves the documentation out of an action: a plan must not
+// change because a sentence did.
+func undocumented(a spec.Action) spec.Action {
+	a.Doc = ""
+	a.Inputs, a.Outputs = bare(a.InputType()).Fields, bare(a.OutputType()).Fields
+	return a
 }
 
 // bare leaves the documentation out of a type.
