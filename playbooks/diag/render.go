@@ -86,12 +86,12 @@ func JSON(w io.Writer, l List) error {
 }
 
 // Near proposes the name that was probably meant: the closest of the known ones
-// within a third of its length, or "".
+// within a third of its length (at least one letter), or "".
 func Near(name string, known []string) string {
-	best, dist := "", len([]rune(name))/3+1
+	best, least := "", max(1, len([]rune(name))/3)+1
 	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k), dist); d < dist || (d == dist && best == "") {
-			best, dist = k, d
+		if d := distance(strings.ToLower(name), strings.ToLower(k), least); d < least {
+			best, least = k, d
 		}
 	}
 	return best

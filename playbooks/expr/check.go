@@ -214,6 +214,7 @@ func (t *checking) visit(e celast.Expr, k *kinds, below []string) {
 		}
 	case celast.MapKind:
 		for _, en := range e.AsMap().Entries() {
+			t.mapKey(en.AsMapEntry().Key())
 			t.visit(en.AsMapEntry().Key(), k, nil)
 			t.visit(en.AsMapEntry().Value(), k, nil)
 		}
@@ -227,6 +228,17 @@ func (t *checking) visit(e celast.Expr, k *kinds, below []string) {
 		inner := k.bind(c)
 		inner.vars[c.AccuVar()] = kind.Type{}
 		t.visit(c.LoopStep(), inner, nil)
+	}
+}
+
+// mapKey refuses keys that are no text: a map of a playbook is JSON at last.
+func (t *checking) mapKey(key celast.Expr) {
+	if key.Kind() != celast.LiteralKind {
+		return
+	}
+	if _, ok := key.AsLiteral().(types.String); !ok {
+		from, to := t.spans.of(key)
+		t.problem("wrong-type", from, to, "put it in quotes", "the keys of a map are texts")
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 // Parse reads one playbook. The tree is nil only where the text is no YAML map
 // at all or breaks a bound; otherwise it is as complete as the text allows.
 func Parse(f *source.File) (*ast.Playbook, diag.List) {
-	p := &parser{file: f}
+	p := &parser{file: f, scalars: map[*yaml.Node]*source.Scalar{}, ends: map[*yaml.Node]int{}}
 	if !p.readable() {
 		return nil, p.list
 	}
@@ -41,6 +41,10 @@ func Parse(f *source.File) (*ast.Playbook, diag.List) {
 type parser struct {
 	file *source.File
 	list diag.List
+	// scalars and ends keep what was mapped: a node's span is asked for again
+	// by everything around it.
+	scalars map[*yaml.Node]*source.Scalar
+	ends    map[*yaml.Node]int
 }
 
 // full reports whether so much is wrong that more findings help nobody.
@@ -156,25 +160,41 @@ func (p *parser) span(n *yaml.Node) source.Span {
 	if n.Kind == yaml.ScalarNode {
 		return p.scalar(n).Span()
 	}
+	return p.file.Span(p.file.Offset(n.Line, n.Column), p.end(n))
+}
+
+// end is the offset behind a node.
+func (p *parser) end(n *yaml.Node) int {
+	if n.Kind == yaml.ScalarNode {
+		return p.scalar(n).End()
+	}
+	if end, ok := p.ends[n]; ok {
+		return end
+	}
 	start := p.file.Offset(n.Line, n.Column)
 	end := start
-	for _, c := range n.Content {
-		end = max(end, p.span(c).End.Offset)
+	if len(n.Content) > 0 {
+		end = max(end, p.end(n.Content[len(n.Content)-1]))
 	}
 	if n.Style&yaml.FlowStyle != 0 {
-		for end < len(p.file.Bytes) && bytes.IndexByte([]byte(" \t\r\n,"), p.file.Bytes[end]) >= 0 {
-			end++
-		}
-		if end < len(p.file.Bytes) && bytes.IndexByte([]byte("]}[{"), p.file.Bytes[end]) >= 0 {
-			end++
-		}
-		if len(n.Content) == 0 { // [] and {}
-			for end < len(p.file.Bytes) && end < start+2 {
-				end++
-			}
-		}
+		end = p.closed(n, start, end)
 	}
-	return p.file.Span(start, end)
+	p.ends[n] = end
+	return end
+}
+
+// closed is the offset behind the bracket that ends a flow list or map.
+func (p *parser) closed(n *yaml.Node, start, end int) int {
+	if len(n.Content) == 0 { // [] and {}
+		return min(start+2, len(p.file.Bytes))
+	}
+	for end < len(p.file.Bytes) && bytes.IndexByte([]byte(" \t\r\n,"), p.file.Bytes[end]) >= 0 {
+		end++
+	}
+	if end < len(p.file.Bytes) && bytes.IndexByte([]byte("]}"), p.file.Bytes[end]) >= 0 {
+		end++
+	}
+	return end
 }
 
 // word is the run of characters that begins at a node.
@@ -188,6 +208,9 @@ func (p *parser) word(n *yaml.Node) source.Span {
 }
 
 func (p *parser) scalar(n *yaml.Node) *source.Scalar {
+	if s, ok := p.scalars[n]; ok {
+		return s
+	}
 	style := source.Plain
 	switch {
 	case n.Style&yaml.DoubleQuotedStyle != 0:
@@ -199,5 +222,7 @@ func (p *parser) scalar(n *yaml.Node) *source.Scalar {
 	case n.Style&yaml.FoldedStyle != 0:
 		style = source.Folded
 	}
-	return source.NewScalar(p.file, p.file.Offset(n.Line, n.Column), style, n.Value)
+	s := source.NewScalar(p.file, p.file.Offset(n.Line, n.Column), style, n.Value)
+	p.scalars[n] = s
+	return s
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quell-soar/quell/playbooks/diag"
 	"github.com/quell-soar/quell/playbooks/parse"
 	"github.com/quell-soar/quell/playbooks/source"
 )
@@ -40,20 +41,27 @@ func TestBombs(t *testing.T) {
 		"open quote":   "a: \"" + strings.Repeat("x\n", 200_000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			began := time.Now()
-			_, list := parse.Parse(source.NewFile("f", []byte(text)))
-			took := time.Since(began)
+			// The best of five: the machine may be busy with something else.
+			took := time.Hour
+			var list diag.List
+			for range 5 {
+				began := time.Now()
+				_, list = parse.Parse(source.NewFile("f", []byte(text)))
+				took = min(took, time.Since(began))
+			}
 			if !list.HasErrors() && name != "long scalar" && name != "long plain" {
 				t.Error("accepted")
 			}
-			// The bound is 100 ms; a loaded machine and the race detector get more.
-			if took > 400*time.Millisecond {
+			if took > limit {
 				t.Errorf("took %v", took)
 			}
 			t.Logf("%v", took)
 		})
 	}
 }
+
+// limit is what a bomb may take; the race detector makes everything slower.
+const limit = 200 * time.Millisecond
 
 func keys(n int) string {
 	var b strings.Builder

@@ -63,6 +63,9 @@ func (s *Scalar) Exact() bool { return s.at != nil }
 // Span is the whole scalar in the file.
 func (s *Scalar) Span() Span { return s.File.Span(s.start, s.end) }
 
+// End is the offset behind the scalar.
+func (s *Scalar) End() int { return s.end }
+
 // Part is the span of Value[from:to] in the file.
 func (s *Scalar) Part(from, to int) Span {
 	if s.at == nil {
