@@ -87,8 +87,8 @@ func (j *jsonWatch) close() {}
 
 // lineWatch appends one line for each change; it is for logs and dumb terminals.
 type lineWatch struct {
-	w    io.Writer
-	now  func() time.Time
+	w   io.Writer
+	now func() time.Time
 	// seen is the last status that was written, per step and iteration.
 	seen map[string]string
 }
