@@ -1,0 +1,67 @@
+# Targets that a person would guess. The product is built without cgo; only the
+# race detector needs a C compiler.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 30s
+
+WORKFLOWCHECK := go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
+GOLANGCI      := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The programs that there are: each directory in cmd with a main.
+PROGRAMS := $(patsubst %/main.go,./%,$(wildcard cmd/*/main.go))
+
+# Packages that link the Temporal server. With the race detector that takes
+# minutes and gigabytes, so `make race` leaves them out.
+HEAVY := /internal/(engine|serve|e2e)$$|/cmd/quell$$
+
+.PHONY: all build test race check lint fuzz bench soak integration docs update clean
+
+all: build
+
+build: ## build the programs into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
+
+test: ## all tests, in their short form
+	$(GO) test ./...
+
+race: ## the tests with the race detector, without those that link the Temporal server
+	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -Ev '$(HEAVY)')
+
+check: ## format, vet, import directions, determinism of workflow code
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt -w these:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) test -count=1 ./internal/archtest
+	$(GO) run $(WORKFLOWCHECK) -config .ci/workflowcheck.yaml -show-pos ./workflows/...
+
+lint: ## golangci-lint, pinned; its first build takes some minutes
+	$(GO) run $(GOLANGCI) run ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for f in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
+		for t in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/p' $$f); do \
+			echo "$$(dirname $$f) $$t"; \
+			$(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) $$(dirname $$f); \
+		done; \
+	done
+
+bench: ## playbooks against a hand-written workflow, in pairs
+	QUELL_BENCH=1 $(GO) test -count=1 -timeout 2h -v -run Bench ./internal/e2e
+
+soak: ## the end-to-end tests with their full figures
+	QUELL_SOAK=1 $(GO) test -count=1 -timeout 4h -v ./internal/e2e
+
+integration: ## the built programs in their own processes, and both databases
+	$(GO) test -count=1 -v ./internal/e2e ./internal/store/...
+
+docs: ## write the generated part of docs/cli.md
+	$(GO) test -count=1 ./internal/app -run TestReference -update
+
+update: ## rewrite the expectations of golden tests; look at the difference before you commit
+	@for d in $$(grep -rlE 'flag\.Bool\("update"' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
+		$(GO) test -count=1 $$d -update || exit 1; \
+	done
+
+clean:
+	rm -rf bin
