@@ -22,6 +22,10 @@
 //	keyed                            → idle: trying again cannot double it
 //	else                             → settled, unknown: a person finds out
 //
+// Who tries again without knowing that nothing happened is in doubt: the targets
+// stay locked until the outcome, "already" is then our own doing, and no refusal
+// or error settles it as without effect.
+//
 // Attempts carry a fence. Whoever was taken for dead and comes back late with a
 // result is refused, and looks again.
 //

@@ -111,7 +111,7 @@ func (e *Effects) freshUndo(tx *store.Tx, in Intent, now time.Time) (Verdict, er
 		return e.nothing(tx, ef, why)
 	}
 	ef.Playbook, ef.Inputs, ef.Instance = of.Playbook, of.Inputs, of.Instance
-	if busy, err := e.busy(tx, of, ef.Key); err != nil || busy {
+	if busy, err := e.busy(tx, of, ef); err != nil || busy {
 		return Verdict{Wait: now.Add(busyWait)}, err
 	}
 	if fresh, err := insert(tx, ef); err != nil {
@@ -132,7 +132,7 @@ func (e *Effects) undoAgain(tx *store.Tx, ef *Effect, in Intent, now time.Time) 
 	if why := notToUndo(of); why != "" {
 		return e.nothing(tx, ef, why)
 	}
-	if busy, err := e.busy(tx, of, ef.Key); err != nil || busy {
+	if busy, err := e.busy(tx, of, ef); err != nil || busy {
 		return Verdict{Wait: now.Add(busyWait)}, err
 	}
 	return e.release(tx, of, ef, in, now)
@@ -201,18 +201,25 @@ func (e *Effects) nothing(tx *store.Tx, ef *Effect, why string) (Verdict, error)
 		return Verdict{}, err
 	}
 	ef.Seq = seq
-	return Verdict{Settled: ef}, save(tx, ef)
+	if err := save(tx, ef); err != nil {
+		return Verdict{}, err
+	}
+	return Verdict{Settled: ef}, unlock(tx, ef.Key)
 }
 
 // busy reports whether another effect is under way on a target of of; holders
 // may change until it ends.
-func (e *Effects) busy(tx *store.Tx, of *Effect, key string) (bool, error) {
-	probe := &Effect{Tenant: of.Tenant, Instance: of.Instance, Key: key}
+func (e *Effects) busy(tx *store.Tx, of, ef *Effect) (bool, error) {
+	probe := &Effect{Tenant: of.Tenant, Instance: of.Instance, Key: ef.Key}
 	owner, err := lock(tx, probe, of.Targets)
 	if err != nil {
 		return false, err
 	}
-	return owner != "", unlock(tx, key)
+	if err := unlock(tx, ef.Key); err != nil || !ef.Doubt {
+		return owner != "", err
+	}
+	_, err = lock(tx, ef, ef.Targets) // in doubt it keeps what it was called for
+	return owner != "", err
 }
 
 // alone returns the targets of an effect that nobody else holds, who holds the

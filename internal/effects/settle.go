@@ -79,7 +79,13 @@ func (e *Effects) failed(tx *store.Tx, ef *Effect, why *spec.Error) error {
 	if _, err := e.note(tx, ef, "effect.attempt_failed", map[string]any{"error": ef.ErrorKind, "detail": ef.Detail, "attempt": ef.Fence}); err != nil {
 		return err
 	}
-	if err := save(tx, ef); err != nil {
+	return rest(tx, ef)
+}
+
+// rest stores an idle effect. It frees the targets, but not while there is a
+// doubt: whoever came to them would find our own work and take it for another's.
+func rest(tx *store.Tx, ef *Effect) error {
+	if err := save(tx, ef); err != nil || ef.Doubt {
 		return err
 	}
 	return unlock(tx, ef.Key)
@@ -141,10 +147,7 @@ func (e *Effects) Conclude(ctx context.Context, key string, fence int64, found s
 			if _, err := e.note(tx, ef, "effect.read_back", map[string]any{"found": found, "attempt": ef.Fence}); err != nil {
 				return err
 			}
-			if err := save(tx, ef); err != nil {
-				return err
-			}
-			return unlock(tx, ef.Key)
+			return rest(tx, ef)
 		}
 		ef.Detail = "the answer was lost, and a read-back cannot tell whether it happened"
 		return e.settle(tx, ef, Unknown)
