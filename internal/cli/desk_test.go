@@ -87,7 +87,13 @@ func (d *desk) mux() http.Handler {
 		"POST /v1/approvals/{id}/{v}": d.decide,
 		"POST /v1/alerts/{source}":    receive,
 		"GET /v1/alerts":              listAlerts,
-		"GET /v1/connectors":          connectors,
+		"GET /v1/alerts/{id}": func(w http.ResponseWriter, r *http.Request) {
+			reply(w, api.AlertDetail{Alert: api.Alert{ID: r.PathValue("id"), Source: "falcon", Title: evil}, Value: json.RawMessage(`{"severity":"high"}`)})
+		},
+		"GET /v1/ledger/entries": func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, api.Entries{Entries: []api.Entry{voteEntry()}, Next: 4})
+		},
+		"GET /v1/connectors": connectors,
 		"POST /v1/connectors/{i}/check": func(w http.ResponseWriter, r *http.Request) {
 			state := map[string]string{"falcon": "ready", "jira": "broken"}[r.PathValue("i")]
 			if state == "" {
@@ -110,6 +116,11 @@ func (d *desk) mux() http.Handler {
 	} {
 		m.HandleFunc(route, h)
 	}
+	return d.guarded(m)
+}
+
+// guarded lets only the good token in, and signed alerts.
+func (d *desk) guarded(m http.Handler) http.Handler {
 	health := func(w http.ResponseWriter, _ *http.Request) { reply(w, api.Health{Status: "ok", Version: "v1"}) }
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.mu.Lock()

@@ -224,10 +224,27 @@ func (l *liveWatch) draw() {
 	}
 	b.WriteString("\r\x1b[J")
 	for _, s := range list {
-		b.WriteString(cut(s, l.width-1) + "\n")
+		b.WriteString(fit(s, l.width-1) + "\n")
 	}
 	l.drawn = len(list)
 	_, _ = io.WriteString(l.w, b.String())
+}
+
+// fit cuts a line to the cells of a terminal. From U+1100 on a character is taken
+// for a wide one: a line that is too short is fine, one that wraps puts the next
+// drawing out of place.
+func fit(s string, cells int) string {
+	used := 0
+	for i, r := range s {
+		if used++; r >= 0x1100 && (r < 0x2000 || r >= 0x2e80) {
+			used++
+		}
+		if used > cells {
+			r := []rune(s[:i])
+			return string(r[:max(len(r)-1, 0)]) + "…"
+		}
+	}
+	return s
 }
 
 func (l *liveWatch) close() {
