@@ -307,9 +307,14 @@ func (e *Effects) List(ctx context.Context, f Filter) ([]*Effect, error) {
 	if f.Limit <= 0 || f.Limit > 10000 {
 		f.Limit = 10000
 	}
-	return e.query(ctx, `SELECT `+columns+` FROM effects WHERE (? = '' OR run = ?) AND (? = '' OR direction = ?) AND (? = '' OR state = ?)
-		AND (? = '' OR outcome = ?) ORDER BY created, effect_key LIMIT ?`,
-		f.Run, f.Run, f.Direction, f.Direction, f.State, f.State, f.Outcome, f.Outcome, f.Limit)
+	where, args := "1 = 1", []any{}
+	for _, c := range []struct{ column, value string }{{"run", f.Run}, {"direction", f.Direction}, {"state", f.State}, {"outcome", f.Outcome}} {
+		if c.value != "" { // only then: an index serves no "? = '' OR"
+			where += " AND " + c.column + " = ?"
+			args = append(args, c.value)
+		}
+	}
+	return e.query(ctx, `SELECT `+columns+` FROM effects WHERE `+where+` ORDER BY created, effect_key LIMIT ?`, append(args, f.Limit)...)
 }
 
 // Stack returns what a run did and has not taken back, newest first. Steps, where

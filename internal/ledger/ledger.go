@@ -192,6 +192,19 @@ type Filter struct {
 	Limit int
 }
 
+// where names only the columns that narrow: with "? = '' OR" beside them SQLite
+// reads the whole ledger.
+func (f Filter) where() (string, []any) {
+	where, args := "r.seq > ?", []any{f.After}
+	for _, c := range []struct{ column, value string }{{"run", f.Run}, {"kind", f.Kind}, {"entry_key", f.Key}} {
+		if c.value != "" {
+			where += " AND r." + c.column + " = ?"
+			args = append(args, c.value)
+		}
+	}
+	return where, args
+}
+
 // Read returns entries in their order.
 func (l *Ledger) Read(ctx context.Context, f Filter) ([]Entry, error) {
 	if f.Limit <= 0 || f.Limit > 1000 {
@@ -200,9 +213,9 @@ func (l *Ledger) Read(ctx context.Context, f Filter) ([]Entry, error) {
 	var out []Entry
 	err := l.db.View(ctx, func(tx *store.Tx) error {
 		out = nil
+		where, args := f.where()
 		rows, err := tx.Query(`SELECT r.row_bytes, p.body FROM ledger_rows r LEFT JOIN ledger_payloads p ON p.seq = r.seq
-			WHERE r.seq > ? AND (? = '' OR r.run = ?) AND (? = '' OR r.kind = ?) AND (? = '' OR r.entry_key = ?)
-			ORDER BY r.seq LIMIT ?`, f.After, f.Run, f.Run, f.Kind, f.Kind, f.Key, f.Key, f.Limit)
+			WHERE `+where+` ORDER BY r.seq LIMIT ?`, append(args, f.Limit)...)
 		if err != nil {
 			return err
 		}
