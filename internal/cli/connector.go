@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/server/api"
 )
 
@@ -42,7 +43,29 @@ func (c *cli) connectorCommand() *cobra.Command {
 			})
 		},
 	}
-	return group("connector", "Look at connectors", list, check)
+	return group("connector", "Look at connectors", list, check, c.actionsCommand())
+}
+
+// actionsCommand is where the compiler's messages send an author who named an
+// action that is not there.
+func (c *cli) actionsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "actions", Short: "List the generic actions that playbooks may use, offline", Args: exactly(),
+		RunE: func(*cobra.Command, []string) error {
+			all := vocabulary.All()
+			return c.show(all, func() error {
+				t := newTable(c.out, "ACTION", "CLASS", "INVERSE", "INPUTS", "TITLE")
+				for _, a := range all {
+					inputs := make([]string, len(a.Inputs))
+					for i, in := range a.Inputs {
+						inputs[i] = in.Name
+					}
+					t.row(a.Name, string(a.Class), a.Inverse, strings.Join(inputs, " "), a.Title)
+				}
+				return t.flush()
+			})
+		},
+	}
 }
 
 func (c *cli) connectorTable(list []api.Connector) error {
