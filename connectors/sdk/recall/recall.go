@@ -3,6 +3,7 @@ package recall
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"sync"
 )
 
@@ -42,6 +43,16 @@ func (b *Book[V]) First(key string, v V) V {
 	b.items[key] = v
 	b.order = append(b.order, key)
 	return v
+}
+
+// Forget takes away what stands under key, because it proved wrong.
+func (b *Book[V]) Forget(key string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.items[key]; ok {
+		delete(b.items, key)
+		b.order = slices.DeleteFunc(b.order, func(k string) bool { return k == key })
+	}
 }
 
 // Get returns what stands under key.

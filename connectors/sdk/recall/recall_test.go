@@ -31,4 +31,8 @@ func TestBookKeepsTheFirstAndForgetsTheOldest(t *testing.T) {
 	if v, ok := b.Get("1"); !ok || v != 1 {
 		t.Error("an entry within the size was forgotten")
 	}
+	b.Forget("1")
+	if got := b.First("1", 7); got != 7 {
+		t.Errorf("a forgotten entry came back as %d", got)
+	}
 }
