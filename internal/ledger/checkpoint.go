@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
 	"errors"
@@ -27,34 +29,50 @@ type Checkpoint struct {
 	Note string
 }
 
-// Run signs a checkpoint within a second of new rows, until ctx ends. A fault is
-// left to the next round: the chain covers the rows meanwhile.
+// pace is how often Run looks: a commit just after a round is under a signature
+// within a second.
+const pace = 500 * time.Millisecond
+
+// Run signs a checkpoint within a second of new rows, until ctx ends, and once
+// more then. It begins with what an earlier process left unsigned. A fault is
+// reported and left to the next round: the chain covers the rows meanwhile. A
+// *DamagedError comes back in every round and means that nothing is signed any
+// more.
 func (l *Ledger) Run(ctx context.Context, report func(error)) {
-	t := time.NewTicker(time.Second)
+	l.wake()
+	t := time.NewTicker(pace)
 	defer t.Stop()
 	for {
+		l.round(ctx, report)
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer cancel()
+			l.round(last, report)
 			return
 		case <-t.C:
 		}
-		select {
-		case <-l.nudge:
-		default:
-			continue
-		}
-		if _, err := l.Sign(ctx); err != nil && ctx.Err() == nil {
+	}
+}
+
+func (l *Ledger) round(ctx context.Context, report func(error)) {
+	select {
+	case <-l.nudge:
+	default:
+		return
+	}
+	if _, err := l.Sign(ctx); err != nil {
+		l.wake()
+		if ctx.Err() == nil {
 			report(err)
-			select {
-			case l.nudge <- struct{}{}:
-			default:
-			}
 		}
 	}
 }
 
 // Sign extends the tree over all rows and signs a checkpoint. It may be called
-// at any time, by several processes at once.
+// at any time, by several processes at once. It signs nothing that does not hang
+// together: rows that were cut off under the tree, a broken chain, a tree that
+// the last checkpoint does not know are a *DamagedError.
 func (l *Ledger) Sign(ctx context.Context) (Checkpoint, error) {
 	var c Checkpoint
 	for {
@@ -72,9 +90,22 @@ func (l *Ledger) Sign(ctx context.Context) (Checkpoint, error) {
 	}
 }
 
-// extend adds up to a thousand rows to the tree, and signs once it is complete.
+// DamagedError says at which row the stored ledger stopped fitting together.
+type DamagedError struct {
+	Seq     int64
+	Problem string
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("row %d: %s; nothing is signed until the ledger is restored from a backup: run quell audit verify", e.Seq, e.Problem)
+}
+
+// chunk is how many rows one transaction adds to the tree.
+const chunk = 1000
+
+// extend adds rows to the tree, and signs once it is complete.
 func (l *Ledger) extend(tx *store.Tx) (more bool, c Checkpoint, err error) {
-	head, _, err := l.lockHead(tx)
+	head, hash, err := l.lockHead(tx)
 	if err != nil {
 		return false, c, err
 	}
@@ -82,34 +113,78 @@ func (l *Ledger) extend(tx *store.Tx) (more bool, c Checkpoint, err error) {
 	if err != nil {
 		return false, c, err
 	}
-	const chunk = 1000
-	leaves, err := leavesAfter(tx, done, chunk)
+	if done > head {
+		return false, c, &DamagedError{head + 1, fmt.Sprintf("rows %d to %d are under the tree and gone from the ledger", head+1, done)}
+	}
+	hashes := reader(tx)
+	last, err := l.lastSigned(tx, done, hashes)
+	if err != nil || head == 0 || (last.Size == head && done == head) {
+		return false, last, err
+	}
+	leaves, at, err := leavesAfter(tx, done)
 	if err != nil {
 		return false, c, err
 	}
-	hashes := reader(tx)
-	for i, leaf := range leaves {
-		n := done + int64(i)
-		stored, err := tlog.StoredHashesForRecordHash(n, leaf, hashes)
-		if err != nil {
-			return false, c, err
-		}
-		at := tlog.StoredHashIndex(0, n)
-		for j, h := range stored {
-			if _, err := tx.Exec(`INSERT INTO ledger_hashes (idx, hash) VALUES (?, ?)`, at+int64(j), h[:]); err != nil {
-				return false, c, err
-			}
-		}
+	if err := grow(tx, done, leaves, hashes); err != nil {
+		return false, c, err
 	}
 	if size := done + int64(len(leaves)); size < head {
+		if len(leaves) < chunk {
+			return false, c, &DamagedError{size + 1, "it is missing"}
+		}
 		return true, c, nil
 	}
-	c, err = l.sign(head, hashes)
-	if err != nil || head == 0 {
+	if !bytes.Equal(at, hash) {
+		return false, c, &DamagedError{head, "the head does not continue from it"}
+	}
+	if c, err = l.sign(head, hashes); err != nil {
 		return false, c, err
 	}
 	_, err = tx.Exec(`INSERT INTO ledger_checkpoints (size, note, made) VALUES (?, ?, ?) ON CONFLICT (size) DO NOTHING`, c.Size, c.Note, l.now().UnixNano())
 	return false, c, err
+}
+
+// lastSigned returns the newest checkpoint, or one of size 0, and checks that the
+// tree still says the same. One that another key signed is no measure and is
+// passed over; the verifier will name it.
+func (l *Ledger) lastSigned(tx *store.Tx, done int64, hashes tlog.HashReader) (Checkpoint, error) {
+	var text string
+	err := tx.QueryRow(`SELECT note FROM ledger_checkpoints ORDER BY size DESC LIMIT 1`).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Checkpoint{}, nil
+	}
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	c, err := openCheckpoint(text, l.key.Public)
+	if err != nil {
+		return Checkpoint{}, nil //nolint:nilerr // see above
+	}
+	if c.Size > done {
+		return c, &DamagedError{done + 1, fmt.Sprintf("the last checkpoint covers %d rows and the tree has %d", c.Size, done)}
+	}
+	if root, err := tlog.TreeHash(c.Size, hashes); err != nil || root != c.Root {
+		return c, &DamagedError{c.Size, "the stored tree up to it is not the one that was signed"}
+	}
+	return c, nil
+}
+
+// grow adds leaves to a tree of done rows.
+func grow(tx *store.Tx, done int64, leaves []tlog.Hash, hashes tlog.HashReader) error {
+	for i, leaf := range leaves {
+		n := done + int64(i)
+		stored, err := tlog.StoredHashesForRecordHash(n, leaf, hashes)
+		if err != nil {
+			return err
+		}
+		at := tlog.StoredHashIndex(0, n)
+		for j, h := range stored {
+			if _, err := tx.Exec(`INSERT INTO ledger_hashes (idx, hash) VALUES (?, ?)`, at+int64(j), h[:]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (l *Ledger) sign(size int64, hashes tlog.HashReader) (Checkpoint, error) {
@@ -125,9 +200,11 @@ func checkpointText(size int64, root tlog.Hash) string {
 	return origin + "\n" + strconv.FormatInt(size, 10) + "\n" + base64.StdEncoding.EncodeToString(root[:]) + "\n"
 }
 
-// publish appends a checkpoint to the outside file.
+// publish appends a checkpoint to the outside file, unless it stands there.
 func (l *Ledger) publish(c Checkpoint) error {
-	if l.Outside == "" || c.Size == 0 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.Outside == "" || c.Size <= l.published {
 		return nil
 	}
 	f, err := os.OpenFile(l.Outside, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644) //nolint:gosec // checkpoints are public
@@ -135,7 +212,11 @@ func (l *Ledger) publish(c Checkpoint) error {
 		return fmt.Errorf("ledger: outside checkpoint: %w", err)
 	}
 	_, err = f.WriteString(c.Note + "\n")
-	return errors.Join(err, f.Close())
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("ledger: outside checkpoint: %w", err)
+	}
+	l.published = c.Size
+	return nil
 }
 
 // treeSize is the number of rows in the tree: leaf n stands at a known index.
@@ -157,21 +238,39 @@ func treeSize(tx *store.Tx) (int64, error) {
 	return lo, nil
 }
 
-func leavesAfter(tx *store.Tx, done int64, limit int) ([]tlog.Hash, error) {
-	rows, err := tx.Query(`SELECT row_bytes FROM ledger_rows WHERE seq > ? ORDER BY seq LIMIT ?`, done, limit)
+// leavesAfter reads up to a chunk of rows after done and checks their chain. It
+// returns their leaves and the chain's hash after them.
+func leavesAfter(tx *store.Tx, done int64) (leaves []tlog.Hash, at []byte, err error) {
+	at = make([]byte, sha256.Size)
+	if done > 0 {
+		err := tx.QueryRow(`SELECT hash FROM ledger_rows WHERE seq = ?`, done).Scan(&at)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, nil, &DamagedError{done, "it is missing"}
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	rows, err := tx.Query(`SELECT seq, row_bytes, hash FROM ledger_rows WHERE seq > ? ORDER BY seq LIMIT ?`, done, chunk)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var out []tlog.Hash
 	for rows.Next() {
-		var raw []byte
-		if err := rows.Scan(&raw); err != nil {
-			return nil, err
+		var seq int64
+		var raw, hash []byte
+		if err := rows.Scan(&seq, &raw, &hash); err != nil {
+			return nil, nil, err
 		}
-		out = append(out, tlog.RecordHash(raw))
+		if want := done + int64(len(leaves)) + 1; seq != want {
+			return nil, nil, &DamagedError{want, "it is missing"}
+		}
+		if at = chain(at, raw); !bytes.Equal(at, hash) {
+			return nil, nil, &DamagedError{seq, "it was changed, or the one before it"}
+		}
+		leaves = append(leaves, tlog.RecordHash(raw))
 	}
-	return out, rows.Err()
+	return leaves, at, rows.Err()
 }
 
 // reader reads stored hashes within a transaction.
@@ -215,6 +314,9 @@ func openCheckpoint(text, public string) (Checkpoint, error) {
 	n, err := note.Open([]byte(text), note.VerifierList(v))
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("the checkpoint's signature does not hold: %w", err)
+	}
+	if _, err := base64.StdEncoding.Strict().DecodeString(n.Sigs[0].Base64); err != nil {
+		return Checkpoint{}, fmt.Errorf("the checkpoint's signature is not written as it was made")
 	}
 	lines := strings.Split(n.Text, "\n")
 	if len(lines) != 4 || lines[0] != origin {

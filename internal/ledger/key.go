@@ -41,31 +41,44 @@ func LoadKey(file string) (Key, error) {
 		return Key{}, fmt.Errorf("ledger: the signing key %s is readable by others; chmod 600 it", file)
 	}
 	secret, public, _ := strings.Cut(strings.TrimSpace(string(raw)), "\n")
-	signer, err := note.NewSigner(secret)
+	public = strings.TrimSpace(public)
+	signer, err := note.NewSigner(strings.TrimSpace(secret))
 	if err != nil {
-		return Key{}, fmt.Errorf("ledger: %s does not hold a signing key", file)
+		return Key{}, fmt.Errorf("ledger: %s does not hold a signing key; restore it from where keys are kept", file)
 	}
-	return Key{signer: signer, Public: strings.TrimSpace(public)}, nil
+	if v, err := note.NewVerifier(public); err != nil || v.KeyHash() != signer.KeyHash() || v.Name() != signer.Name() {
+		return Key{}, fmt.Errorf("ledger: the second line of %s is not the public key of the first; restore it from where keys are kept", file)
+	}
+	return Key{signer: signer, Public: public}, nil
 }
 
+// makeKey makes a key where there is none. The file appears whole or not at all,
+// and of two processes that start at once both use the key of one.
 func makeKey(file string) ([]byte, error) {
 	secret, public, err := note.GenerateKey(rand.Reader, origin)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+	dir := filepath.Dir(file)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	raw := []byte(secret + "\n" + public + "\n")
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.CreateTemp(dir, ".ledger-key-*") // 0600
 	if err != nil {
 		return nil, err
 	}
-	if _, err := f.Write(raw); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.WriteString(secret + "\n" + public + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return nil, err
 	}
+	if err := os.Link(f.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	_, public, _ = strings.Cut(strings.TrimSpace(string(raw)), "\n")
 	return raw, os.WriteFile(file+".pub", []byte(public+"\n"), 0o644) //nolint:gosec // a public key
 }

@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/quell-soar/quell/internal/store"
@@ -54,6 +56,10 @@ type Ledger struct {
 	key   Key
 	now   func() time.Time
 	nudge chan struct{}
+	// published is the size of the last checkpoint in Outside, as far as this
+	// process knows.
+	mu        sync.Mutex
+	published int64
 	// Outside, where set, is a file that every checkpoint is appended to; it
 	// should lie on another disk or another machine.
 	Outside string
@@ -87,6 +93,7 @@ func (l *Ledger) Append(tx *store.Tx, r Row, payload any) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("ledger: %w", err)
 	}
+	r.clean()
 	body, err := marshal(payload)
 	if err != nil {
 		return 0, fmt.Errorf("ledger: payload of %s: %w", r.Kind, err)
@@ -113,11 +120,24 @@ func (l *Ledger) Append(tx *store.Tx, r Row, payload any) (int64, error) {
 			return 0, fmt.Errorf("ledger: append %s: %w", r.Kind, err)
 		}
 	}
+	l.wake()
+	return r.Seq, nil
+}
+
+// wake tells Run that there is something to sign.
+func (l *Ledger) wake() {
 	select {
 	case l.nudge <- struct{}{}:
 	default:
 	}
-	return r.Seq, nil
+}
+
+// clean makes texts that came from outside storable: PostgreSQL takes no NUL and
+// nothing but UTF-8, and an entry must not fail because of them.
+func (r *Row) clean() {
+	for _, p := range []*string{&r.Kind, &r.Tenant, &r.Run, &r.Step, &r.Key, &r.Actor, &r.Ref} {
+		*p = strings.ToValidUTF8(strings.ReplaceAll(*p, "\x00", "\uFFFD"), "\uFFFD")
+	}
 }
 
 // AppendOnce is Append for writers that may come again: the same mark is one
@@ -192,7 +212,7 @@ type Filter struct {
 	Limit int
 }
 
-// where names only the columns that narrow: with "? = '' OR" beside them SQLite
+// where names only the columns that narrow: with "? = ” OR" beside them SQLite
 // reads the whole ledger.
 func (f Filter) where() (string, []any) {
 	where, args := "r.seq > ?", []any{f.After}
@@ -205,7 +225,8 @@ func (f Filter) where() (string, []any) {
 	return where, args
 }
 
-// Read returns entries in their order.
+// Read returns entries in their order. Run and Key are found by an index; Kind
+// alone looks through all rows after After.
 func (l *Ledger) Read(ctx context.Context, f Filter) ([]Entry, error) {
 	if f.Limit <= 0 || f.Limit > 1000 {
 		f.Limit = 1000
@@ -237,18 +258,4 @@ func (l *Ledger) Read(ctx context.Context, f Filter) ([]Entry, error) {
 		return nil, fmt.Errorf("ledger: read: %w", err)
 	}
 	return out, nil
-}
-
-// Erase removes the payloads of entries, and writes that it did. The rows stay
-// and every proof holds.
-func (l *Ledger) Erase(ctx context.Context, seqs []int64, actor, reason string) error {
-	return l.db.Update(ctx, func(tx *store.Tx) error {
-		for _, s := range seqs {
-			if _, err := tx.Exec(`DELETE FROM ledger_payloads WHERE seq = ?`, s); err != nil {
-				return fmt.Errorf("ledger: erase: %w", err)
-			}
-		}
-		_, err := l.Append(tx, Row{Kind: "ledger.erased", Actor: actor}, map[string]any{"seqs": seqs, "reason": reason})
-		return err
-	})
 }

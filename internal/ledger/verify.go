@@ -3,74 +3,17 @@ package ledger
 import (
 	"bufio"
 	"bytes"
-	"context"
+	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
 	"golang.org/x/mod/sumdb/tlog"
-
-	"github.com/quell-soar/quell/internal/store"
 )
-
-// line is one line of an export: exactly one of the fields beside Type's is set.
-type line struct {
-	// Type is header, row or checkpoint.
-	Type   string `json:"type"`
-	Public string `json:"public,omitempty"`
-	// Row, Hash, Salt and Body are bytes in base64, as they are stored.
-	Row  []byte `json:"row,omitempty"`
-	Hash []byte `json:"hash,omitempty"`
-	Salt []byte `json:"salt,omitempty"`
-	Body []byte `json:"body,omitempty"`
-	Note string `json:"note,omitempty"`
-}
-
-// Export writes the whole ledger as JSON lines: a header with the public key,
-// the rows in order with their payloads, the checkpoints. VerifyExport reads it.
-func (l *Ledger) Export(ctx context.Context, w io.Writer) error {
-	enc := json.NewEncoder(w)
-	if err := enc.Encode(line{Type: "header", Public: l.key.Public}); err != nil {
-		return err
-	}
-	return l.db.View(ctx, func(tx *store.Tx) error {
-		rows, err := tx.Query(`SELECT r.row_bytes, r.hash, p.salt, p.body FROM ledger_rows r LEFT JOIN ledger_payloads p ON p.seq = r.seq ORDER BY r.seq`)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			l := line{Type: "row"}
-			if err := rows.Scan(&l.Row, &l.Hash, &l.Salt, &l.Body); err != nil {
-				return errors.Join(err, rows.Close())
-			}
-			if err := enc.Encode(l); err != nil {
-				return errors.Join(err, rows.Close())
-			}
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return err
-		}
-		notes, err := tx.Query(`SELECT note FROM ledger_checkpoints ORDER BY size`)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = notes.Close() }()
-		for notes.Next() {
-			l := line{Type: "checkpoint"}
-			if err := notes.Scan(&l.Note); err != nil {
-				return err
-			}
-			if err := enc.Encode(l); err != nil {
-				return err
-			}
-		}
-		return notes.Err()
-	})
-}
 
 // Finding is one thing that is wrong, and the row where it shows.
 type Finding struct {
+	// Seq is 0 where it is no row that is wrong.
 	Seq     int64  `json:"seq"`
 	Problem string `json:"problem"`
 }
@@ -80,11 +23,12 @@ type Report struct {
 	// OK says that there are no findings.
 	OK   bool  `json:"ok"`
 	Rows int64 `json:"rows"`
-	// Covered is how many rows a checkpoint covers; those after it are protected
-	// by the chain alone.
+	// Covered is how many rows a checkpoint covers; those after it, Covered+1 to
+	// Rows, are protected by the chain alone.
 	Covered int64 `json:"covered"`
-	// Erased counts payloads that were erased.
-	Erased   int64     `json:"erased"`
+	// Erased counts payloads that were erased on record.
+	Erased int64 `json:"erased"`
+	// Findings are the first hundred.
 	Findings []Finding `json:"findings,omitempty"`
 }
 
@@ -97,33 +41,29 @@ type Trust struct {
 	Outside string
 }
 
-// VerifyStore verifies the ledger in the store.
-func (l *Ledger) VerifyStore(ctx context.Context, outside string) (Report, error) {
-	r, w := io.Pipe()
-	go func() { _ = w.CloseWithError(l.Export(ctx, w)) }()
-	rep, err := VerifyExport(r, Trust{Public: l.key.Public, Outside: outside})
-	_ = r.Close()
-	return rep, err
-}
-
 // VerifyExport verifies an export without the store and without the private key.
 // An error means that it could not be read to its end; what is wrong with the
 // ledger stands in the report.
 func VerifyExport(in io.Reader, t Trust) (Report, error) {
-	v := &verifier{trust: t, prev: make([]byte, 32)}
+	v, err := examine(in, t)
+	return v.report, err
+}
+
+func examine(in io.Reader, t Trust) (*verifier, error) {
+	v := &verifier{trust: t, prev: make([]byte, sha256.Size), told: map[int64]bool{}}
 	sc := bufio.NewScanner(in)
 	sc.Buffer(nil, 64<<20)
 	for sc.Scan() {
 		if err := v.line(sc.Bytes()); err != nil {
-			return v.report, err
+			return v, err
 		}
 	}
 	if err := sc.Err(); err != nil {
-		return v.report, fmt.Errorf("ledger: read the export: %w", err)
+		return v, fmt.Errorf("ledger: read the export: %w", err)
 	}
-	v.end()
-	v.report.OK = len(v.report.Findings) == 0
-	return v.report, nil
+	v.finish()
+	v.conclude()
+	return v, nil
 }
 
 type verifier struct {
@@ -132,7 +72,12 @@ type verifier struct {
 	prev   []byte
 	next   int64
 	hashes []tlog.Hash
-	header bool
+	// bare are rows without a payload, told those that an entry calls erased.
+	bare []int64
+	told map[int64]bool
+	// broken says that a checkpoint did not match; the later ones cannot either.
+	broken      bool
+	header, end bool
 }
 
 func (v *verifier) found(seq int64, format string, args ...any) {
@@ -142,26 +87,39 @@ func (v *verifier) found(seq int64, format string, args ...any) {
 	}
 }
 
+func (v *verifier) conclude() { v.report.OK = len(v.report.Findings) == 0 }
+
 func (v *verifier) line(raw []byte) error {
 	var l line
 	if err := json.Unmarshal(raw, &l); err != nil {
-		v.found(v.report.Rows+1, "line %d of the export is not JSON", v.report.Rows+2)
+		v.found(v.report.Rows+1, "a line after row %d of the export is not one of an export", v.report.Rows)
 		return nil
+	}
+	if v.end {
+		v.found(0, "something stands after the end of the export")
 	}
 	switch l.Type {
 	case "header":
+		if v.header {
+			v.found(0, "the export has two headers")
+		}
 		v.header = true
 		if v.trust.Public == "" {
 			v.trust.Public = l.Public
-		} else if l.Public != "" && l.Public != v.trust.Public {
-			v.found(0, "the export names another public key than the trusted one")
+		} else if l.Public != v.trust.Public {
+			v.found(0, "the export does not name the trusted public key as its own")
 		}
 	case "row":
 		v.row(l)
 	case "checkpoint":
 		v.checkpoint(l.Note, "checkpoint")
+	case "end":
+		v.end = true
+		if l.Rows != v.report.Rows {
+			v.found(min(l.Rows, v.report.Rows)+1, "the export ends with %d rows and says that it had %d", v.report.Rows, l.Rows)
+		}
 	default:
-		return fmt.Errorf("ledger: a line of type %q; a newer build wrote this export", l.Type)
+		return fmt.Errorf("ledger: a line of type %q after row %d: a newer build wrote this export, or it was damaged", l.Type, v.report.Rows)
 	}
 	return nil
 }
@@ -173,7 +131,7 @@ func (v *verifier) row(l line) {
 	place := v.next + 1
 	var r Row
 	if err := json.Unmarshal(l.Row, &r); err != nil {
-		r.Seq = place
+		r = Row{Seq: place}
 		v.found(place, "row %d is not JSON", place)
 	}
 	if want := chain(v.prev, l.Row); !bytes.Equal(want, l.Hash) {
@@ -189,11 +147,7 @@ func (v *verifier) row(l line) {
 	}
 	v.next = max(v.next, r.Seq)
 	v.prev = l.Hash
-	if len(l.Salt) == 0 && len(l.Body) == 0 {
-		v.report.Erased++
-	} else if payloadDigest(l.Salt, l.Body) != r.Payload {
-		v.found(r.Seq, "the payload of row %d was changed", r.Seq)
-	}
+	v.payload(r, l)
 	stored, err := tlog.StoredHashesForRecordHash(v.report.Rows-1, tlog.RecordHash(l.Row), v.reader())
 	if err != nil {
 		v.found(r.Seq, "the tree cannot be built over row %d: %v", r.Seq, err)
@@ -202,11 +156,26 @@ func (v *verifier) row(l line) {
 	v.hashes = append(v.hashes, stored...)
 }
 
+func (v *verifier) payload(r Row, l line) {
+	switch {
+	case len(l.Salt) == 0 && len(l.Body) == 0:
+		v.bare = append(v.bare, r.Seq)
+	case payloadDigest(l.Salt, l.Body) != r.Payload:
+		v.found(r.Seq, "the payload of row %d was changed", r.Seq)
+	default:
+		for _, s := range erasures(r, l.Body) {
+			if s < r.Seq {
+				v.told[s] = true
+			}
+		}
+	}
+}
+
 func (v *verifier) reader() tlog.HashReader {
 	return tlog.HashReaderFunc(func(idx []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(idx))
 		for i, x := range idx {
-			if x >= int64(len(v.hashes)) {
+			if x < 0 || x >= int64(len(v.hashes)) {
 				return nil, fmt.Errorf("hash %d is not there", x)
 			}
 			out[i] = v.hashes[x]
@@ -218,7 +187,7 @@ func (v *verifier) reader() tlog.HashReader {
 func (v *verifier) checkpoint(text, what string) {
 	c, err := openCheckpoint(text, v.trust.Public)
 	if err != nil {
-		v.found(0, "%s: %v", what, err)
+		v.found(0, "%s after row %d: %v", what, v.report.Covered, err)
 		return
 	}
 	if c.Size > v.report.Rows {
@@ -226,18 +195,34 @@ func (v *verifier) checkpoint(text, what string) {
 		return
 	}
 	root, err := tlog.TreeHash(c.Size, v.reader())
-	if err != nil || root != c.Root {
-		v.found(c.Size, "the %s over rows 1 to %d does not match them: one of them, after row %d, was changed, removed or swapped", what, c.Size, v.report.Covered)
+	if err == nil && root == c.Root {
+		v.report.Covered = max(v.report.Covered, c.Size)
 		return
 	}
-	v.report.Covered = max(v.report.Covered, c.Size)
+	if v.broken {
+		return
+	}
+	v.broken = true
+	v.found(v.report.Covered+1, "the %s over rows 1 to %d does not match them: one of rows %d to %d was changed, removed or swapped", what, c.Size, v.report.Covered+1, c.Size)
 }
 
-func (v *verifier) end() {
+// finish looks at what only the whole shows.
+func (v *verifier) finish() {
 	if !v.header {
 		v.found(0, "the export has no header")
 	}
+	if !v.end {
+		v.found(0, "the export has no end: it was cut after row %d; fetch it again", v.report.Rows)
+	}
+	for _, s := range v.bare {
+		if v.told[s] {
+			v.report.Erased++
+			continue
+		}
+		v.found(s, "the payload of row %d is gone, and no entry says that it was erased", s)
+	}
 	if v.trust.Outside != "" {
+		v.broken = false // it has its own say
 		v.checkpoint(v.trust.Outside, "outside checkpoint")
 	}
 }

@@ -1,0 +1,113 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/quell-soar/quell/internal/store"
+)
+
+// VerifyStore verifies the ledger in the store: all that VerifyExport does, and
+// what the store keeps beside the rows, by which they are found and signed: the
+// columns that Read looks in, the stored tree and the head.
+func (l *Ledger) VerifyStore(ctx context.Context, outside string) (Report, error) {
+	r, w := io.Pipe()
+	go func() { _ = w.CloseWithError(l.Export(ctx, w)) }()
+	v, err := examine(r, Trust{Public: l.key.Public, Outside: outside})
+	_ = r.Close()
+	if err != nil {
+		return v.report, err
+	}
+	if err := l.db.View(ctx, func(tx *store.Tx) error { return v.beside(tx) }); err != nil {
+		return v.report, fmt.Errorf("ledger: verify: %w", err)
+	}
+	v.conclude()
+	return v.report, nil
+}
+
+// beside checks what stands beside the rows that v has seen. Rows that came
+// since are left out.
+func (v *verifier) beside(tx *store.Tx) error {
+	if err := v.columns(tx); err != nil {
+		return err
+	}
+	if err := v.tree(tx); err != nil {
+		return err
+	}
+	var seq int64
+	var hash []byte
+	err := tx.QueryRow(`SELECT COALESCE(MAX(seq), 0) FROM ledger_head WHERE id = 1`).Scan(&seq)
+	if err != nil || seq > v.report.Rows {
+		return err // rows came since, and the next look will see them
+	}
+	if seq == v.report.Rows && seq > 0 {
+		if err := tx.QueryRow(`SELECT hash FROM ledger_head WHERE id = 1`).Scan(&hash); err != nil {
+			return err
+		}
+	}
+	if seq < v.report.Rows || !bytes.Equal(hash, v.prev) && seq > 0 {
+		v.found(seq, "the head of the ledger is not its last row")
+	}
+	return nil
+}
+
+func (v *verifier) columns(tx *store.Tx) error {
+	rows, err := tx.Query(`SELECT seq, row_bytes, kind, run, entry_key FROM ledger_rows WHERE seq <= ? ORDER BY seq`, v.next)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var seq int64
+		var raw []byte
+		var kind, run, key string
+		if err := rows.Scan(&seq, &raw, &kind, &run, &key); err != nil {
+			return err
+		}
+		var r Row
+		if json.Unmarshal(raw, &r) != nil {
+			continue // told already
+		}
+		if r.Seq != seq || r.Kind != kind || r.Run != run || r.Key != key {
+			v.found(seq, "row %d is filed under another number, kind, run or key than it has: a search would miss it", seq)
+		}
+	}
+	return rows.Err()
+}
+
+// tree compares the stored hashes with those of the rows. A leaf names its row.
+func (v *verifier) tree(tx *store.Tx) error {
+	rows, err := tx.Query(`SELECT idx, hash FROM ledger_hashes WHERE idx < ? ORDER BY idx`, len(v.hashes))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	var next int64
+	for rows.Next() {
+		var idx int64
+		var h []byte
+		if err := rows.Scan(&idx, &h); err != nil {
+			return err
+		}
+		level, n := tlog.SplitStoredHashIndex(idx)
+		if idx != next || !bytes.Equal(h, v.hashes[idx][:]) {
+			if level == 0 || idx != next {
+				v.found(n<<level+1, "the stored tree does not know row %d as it stands", n<<level+1)
+			} else {
+				v.found(n<<level+1, "the stored tree is damaged over rows %d to %d", n<<level+1, (n+1)<<level)
+			}
+			return rows.Err()
+		}
+		next++
+	}
+	if next < min(tlog.StoredHashCount(v.report.Covered), int64(len(v.hashes))) {
+		level, n := tlog.SplitStoredHashIndex(next)
+		v.found(n<<level+1, "the stored tree ends before row %d, which a checkpoint covers", n<<level+1)
+	}
+	return rows.Err()
+}
