@@ -1,0 +1,10 @@
+package main
+
+import (
+	"github.com/quell-soar/quell/connectors/crowdstrike"
+	"github.com/quell-soar/quell/connectors/jira"
+	"github.com/quell-soar/quell/connectors/labdata"
+	"github.com/quell-soar/quell/connectors/sdk"
+)
+
+func main() { sdk.Serve(crowdstrike.New(), jira.New(), labdata.New()) }

@@ -1,0 +1,15 @@
+// Package lab puts all fakes of vendors behind one listener on the loopback
+// interface, with one world and one control API. cmd/quell-lab is its program;
+// tests start it in process.
+//
+// Paths: /falcon and /jira are the vendors' APIs, /_lab is the control API.
+//
+//	GET  /_lab/world?vendor=             every object, in a fixed order
+//	GET  /_lab/effects?vendor=&operation=&object=&key=&after=
+//	GET  /_lab/script, PUT /_lab/script  the faults, as text (see package fake)
+//	GET  /_lab/lag, PUT /_lab/lag        {"crowdstrike.containment": "2s"}
+//	POST /_lab/hosts                     {"count": 2000, "prefix": "host-"} or {"hosts": […]}
+//	POST /_lab/files                     {"files": […]}
+//
+// Hosts and files are described at fakefalcon.Host and fakefalcon.File.
+package lab

@@ -1,0 +1,136 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/quell-soar/quell/connectors/crowdstrike/fakefalcon"
+	"github.com/quell-soar/quell/connectors/fake"
+	"github.com/quell-soar/quell/connectors/jira/fakejira"
+)
+
+// What the fakes accept as credentials. They guard nothing: the lab listens on
+// the loopback interface only.
+const (
+	FalconClientID     = "quell-lab"
+	FalconClientSecret = "falcon-lab-secret" //nolint:gosec // see above
+	JiraEmail          = "quell@lab.example"
+	JiraToken          = "jira-lab-token" //nolint:gosec // see above
+	JiraProject        = "SEC"
+)
+
+// Options of a lab.
+type Options struct {
+	// Listen is a loopback address; empty is 127.0.0.1:0.
+	Listen string
+	// Data is where the journal of effects lies; empty keeps it in memory.
+	Data string
+	// Script are the faults to begin with.
+	Script string
+	// Seed decides chances.
+	Seed uint64
+}
+
+// URLs are where things are. It is what quell-lab prints when it is ready.
+type URLs struct {
+	CrowdStrike string `json:"crowdstrike"`
+	Jira        string `json:"jira"`
+	Control     string `json:"control"`
+}
+
+// Lab is a running lab.
+type Lab struct {
+	World  *fake.World
+	Falcon *fakefalcon.Falcon
+	Jira   *fakejira.Jira
+	URLs   URLs
+
+	server *http.Server
+	over   chan error
+}
+
+// Start starts a lab.
+func Start(o Options) (*Lab, error) {
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	host, _, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen address %q: %w; write it like 127.0.0.1:0", o.Listen, err)
+	}
+	if !loopback(host) {
+		return nil, fmt.Errorf("listen address %q is not on the loopback interface; the lab's control API asks for no credential", o.Listen)
+	}
+	journal, err := openJournal(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	w := fake.NewWorld(fake.Real{}, journal, o.Seed)
+	l := &Lab{World: w, over: make(chan error, 1)}
+	l.Falcon = fakefalcon.New(w, FalconClientID, FalconClientSecret)
+	l.Jira = fakejira.New(w, JiraEmail, JiraToken, JiraProject)
+	if err := w.SetScript(o.Script); err != nil {
+		return nil, errors.Join(err, journal.Close())
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(context.Background(), "tcp", o.Listen)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the lab cannot listen: %w", err), journal.Close())
+	}
+	base := "http://" + listener.Addr().String()
+	l.URLs = URLs{CrowdStrike: base + "/falcon", Jira: base + "/jira", Control: base + "/_lab"}
+	l.server = &http.Server{Handler: l.handler(), ReadHeaderTimeout: 10 * time.Second}
+	go func() { l.over <- l.server.Serve(listener) }()
+	return l, nil
+}
+
+func openJournal(data string) (*fake.Journal, error) {
+	if data == "" {
+		return fake.NewJournal(), nil
+	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory of the lab: %w", err)
+	}
+	return fake.OpenJournal(filepath.Join(data, "effects.jsonl"))
+}
+
+func (l *Lab) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/falcon/", http.StripPrefix("/falcon", l.Falcon.Handler()))
+	mux.Handle("/jira/", http.StripPrefix("/jira", l.Jira.Handler(l.URLs.Jira)))
+	l.World.Control(mux)
+	l.Falcon.Control(mux)
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		// A page in a browser on this machine must not reach the lab by a name of
+		// its own that leads here.
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if !loopback(host) {
+			http.Error(rw, "the lab answers to loopback names only", http.StatusForbidden)
+			return
+		}
+		mux.ServeHTTP(rw, r)
+	})
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Over yields the error with which serving ended by itself.
+func (l *Lab) Over() <-chan error { return l.over }
+
+// Close ends the lab: what waits is cut off, and the journal is closed.
+func (l *Lab) Close() error {
+	l.World.Close()
+	return errors.Join(l.server.Close(), l.World.Journal().Close())
+}
