@@ -87,7 +87,7 @@ func (c *cli) printApproval(a api.Approval) error {
 		who = append(who, word)
 	}
 	err := pairs(c.out, "request", a.ID, "kind", string(a.Kind), "status", a.Status, "run", a.Run, "step", a.Step,
-		"question", a.Question, "asked by", a.Requester, "who may answer", strings.Join(who, ", then "),
+		"question", a.Question, "asked by", a.Requester, "who may answer", strings.Join(who, ", then "), "if nobody does", a.Silent,
 		"opened", stamp(a.Opened), "expires", stamp(a.Expires), "decided by", strings.Join(voters(a), ", "),
 		"choices", strings.Join(a.Choices, " "), "show", string(a.Show))
 	if err != nil {

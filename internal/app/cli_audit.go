@@ -14,10 +14,11 @@ import (
 
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/server/api"
 )
 
 func (c *cli) auditCommand() *cobra.Command {
-	return group("audit", "Export the ledger and prove that it was not altered", c.auditVerify(), c.auditExport(), c.auditCheckpoint())
+	return group("audit", "Export the ledger and prove that it was not altered", c.auditVerify(), c.auditExport(), c.auditCheckpoint(), c.auditList())
 }
 
 type verifyFlags struct {
@@ -213,4 +214,38 @@ func (c *cli) auditCheckpoint() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (c *cli) auditList() *cobra.Command {
+	var f api.EntryFilter
+	cmd := &cobra.Command{
+		Use: "list", Short: "List entries of the ledger in its order", Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, err := c.client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			got, err := cl.Entries(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			return c.show(got, func() error {
+				t := newTable(c.out, "ROW", "AT", "KIND", "ACTOR", "RUN", "STEP", "ABOUT")
+				for _, e := range got.Entries {
+					t.row(fmt.Sprint(e.Seq), stamp(e.At), e.Kind, e.Actor, e.Run, e.Step, e.Key)
+				}
+				if err := t.flush(); err != nil {
+					return err
+				}
+				if got.Next > 0 {
+					c.say("more: --after %d", got.Next)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&f.Run, "run", "", "only entries of this run")
+	cmd.Flags().Uint64Var(&f.After, "after", 0, "only entries behind this row")
+	cmd.Flags().IntVar(&f.Limit, "limit", 0, "how many on one page")
+	return cmd
 }

@@ -160,6 +160,11 @@ const lateStart = time.Minute
 
 // alarms tells what waits for a person, or for what does not come.
 func (d *doctor) alarms(ctx context.Context, cl *api.Client) {
+	if k, err := cl.KillSwitch(ctx); err != nil {
+		d.bad("kill switch", "%v", err)
+	} else if k.On {
+		d.warn("kill switch", "it is on, no new effect leaves: %s", k.Reason)
+	}
 	asked, err := cl.Approvals(ctx, api.ApprovalFilter{})
 	if err != nil {
 		d.bad("requests", "%v", err)
