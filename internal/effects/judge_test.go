@@ -40,12 +40,12 @@ func (w *world) call(a *actor, faults bool) {
 	case 0:
 		w.Crashes++
 		w.say("crash before the call of %s", a.in.Key)
-		a.late = p
+		a.late, a.replaced = p, false
 	case 1:
 		w.Crashes++
 		w.say("crash after the call of %s", a.in.Key)
 		w.land(a)
-		a.late = p
+		a.late, a.replaced = p, false
 	case 2:
 		w.Lost++
 		w.land(a)
@@ -60,7 +60,7 @@ func (w *world) call(a *actor, faults bool) {
 		if fault == 4 {
 			w.settles(a, p, effects.Result{Outcome: spec.Pending})
 		} else {
-			a.late = p
+			a.late, a.replaced = p, false
 		}
 	case 6, 7:
 		w.settles(a, p, effects.Result{Err: spec.Errorf(spec.Transient, "busy")})
