@@ -1,0 +1,246 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/quell-soar/quell/server/api"
+)
+
+// sourceKey signs the alerts of the tests.
+const sourceKey = "e2e-source-key-0123456789abcdef"
+
+// house is an installation of Quell for a test: directory, configuration, and a
+// serve process that may be killed and started again.
+type house struct {
+	t      *testing.T
+	dir    string
+	env    []string
+	cmd    *exec.Cmd
+	listen string
+	log    *os.File
+	// exited is closed once the present process is gone.
+	exited chan struct{}
+}
+
+// newHouse writes a configuration against a lab. more is added to it.
+func newHouse(t *testing.T, l *lab, more string) *house {
+	t.Helper()
+	dir := t.TempDir()
+	h := &house{t: t, dir: dir, log: logFile(t, "serve.log")}
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("source.key", sourceKey+"\n")
+	write("falcon.secret", "lab-secret\n")
+	write("jira.token", "lab-token\n")
+	example, err := os.ReadFile("../../examples/contain-infected-host.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("contain-infected-host.yaml", string(example))
+	write("quell.yaml", configFor(l, bin(t, "quell-connector"))+more)
+	t.Cleanup(h.stop)
+	return h
+}
+
+func configFor(l *lab, connector string) string {
+	return fmt.Sprintf(`data_dir: data
+listen: 127.0.0.1:0
+playbooks: [contain-infected-host.yaml]
+log: {level: info, format: text}
+access: {local_roles: [analyst, ir-lead]}
+oncall: {soc: [lena]}
+sources:
+  crowdstrike: {kind: crowdstrike, secrets: ["file:source.key"], rate: 2000, burst: 5000}
+modes:
+  playbooks: {contain-infected-host: act}
+  triggers: {alert: act, manual: act}
+connectors:
+  falcon:
+    connector: crowdstrike
+    binary: %[1]s
+    mode: act
+    settings: {base_url: %[2]s, client_id: lab, allow_http: "true"}
+    secrets: {client_secret: "file:falcon.secret"}
+  jira:
+    connector: jira
+    binary: %[1]s
+    mode: act
+    settings: {base_url: %[3]s, email: quell@example.com, project: SEC, allow_http: "true"}
+    secrets: {api_token: "file:jira.token"}
+  lab:
+    connector: labdata
+    binary: %[1]s
+    mode: act
+    settings: {criticality: high}
+`, connector, l.urls["crowdstrike"], l.urls["jira"])
+}
+
+// start runs quell serve and returns when it is ready.
+func (h *house) start() {
+	h.t.Helper()
+	cmd := exec.Command(bin(h.t, "quell"), "serve", "--config", filepath.Join(h.dir, "quell.yaml"))
+	cmd.Env = append(os.Environ(), h.env...)
+	cmd.Stderr = h.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	h.cmd, h.exited = cmd, exited
+	line, err := bufio.NewReader(out).ReadString('\n')
+	go func() { _, _ = io.Copy(io.Discard, out); _ = cmd.Wait(); close(exited) }()
+	var ready struct {
+		Listen string `json:"listen"`
+	}
+	if err != nil || json.Unmarshal([]byte(line), &ready) != nil {
+		h.t.Fatalf("serve did not become ready: %q, %v", line, err)
+	}
+	h.listen = ready.Listen
+}
+
+// kill ends the process without warning.
+func (h *house) kill() {
+	h.t.Helper()
+	if err := h.cmd.Process.Kill(); err != nil {
+		h.t.Fatal(err)
+	}
+	<-h.exited
+}
+
+// stop ends the process in order, and by force if it takes too long.
+func (h *house) stop() {
+	if h.cmd == nil || h.cmd.Process == nil {
+		return
+	}
+	_ = h.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-h.exited:
+	case <-time.After(40 * time.Second):
+		_ = h.cmd.Process.Kill()
+		<-h.exited
+	}
+}
+
+// client speaks to the house over its unix socket, as the local admin.
+func (h *house) client() *api.Client {
+	h.t.Helper()
+	c, err := api.Dial(api.Options{Socket: filepath.Join(h.dir, "data", "run", "quell.sock")})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return c
+}
+
+// alert posts a Falcon detection about a host and returns the run that it means.
+func (h *house) alert(id, hostname string, files ...string) (api.AlertReceived, error) {
+	body := map[string]any{
+		"CompositeId": id, "Hostname": hostname, "SeverityName": "Critical", "Severity": 5, "Name": "Malware",
+		"EventType": "Event_ExternalApiEvent", "ExternalApiType": "Event_EppDetectionSummaryEvent", "UTCTimestamp": time.Now().UTC().Format(time.RFC3339),
+	}
+	if len(files) > 0 {
+		body["FilePath"], body["FileName"], body["SHA256String"] = files[0], "evil.exe", strings.Repeat("ab", 32)
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return api.AlertReceived{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return h.client().SendAlert(ctx, "crowdstrike", id, raw, []byte(sourceKey))
+}
+
+// runs lists all runs.
+func (h *house) runs() ([]api.Run, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var out []api.Run
+	f := api.RunFilter{Limit: 200}
+	for {
+		page, err := h.client().Runs(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, page.Runs...)
+		if page.Next == "" {
+			return out, nil
+		}
+		f.Cursor = page.Next
+	}
+}
+
+// ended waits until n runs have ended.
+func (h *house) ended(n int, within time.Duration) []api.Run {
+	h.t.Helper()
+	var list []api.Run
+	eventually(h.t, within, fmt.Sprintf("%d runs end", n), func() (bool, error) {
+		all, err := h.runs()
+		list = all
+		done := 0
+		for _, r := range all {
+			if r.Status == api.RunEnded {
+				done++
+			}
+		}
+		return done >= n, err
+	})
+	return list
+}
+
+// requests lists what waits for people.
+func (h *house) requests() ([]api.Approval, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	list, err := h.client().Approvals(ctx, api.ApprovalFilter{})
+	return list.Approvals, err
+}
+
+// approve says yes to a request, to exactly what it shows.
+func (h *house) approve(a api.Approval) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	_, err := h.client().Vote(ctx, a.ID, api.Vote{Decision: api.Approve, Seal: a.Seal, Reason: "e2e"})
+	return err
+}
+
+// labEffect is one entry of the lab's journal.
+type labEffect struct {
+	Seq       int64  `json:"seq"`
+	Vendor    string `json:"vendor"`
+	Operation string `json:"operation"`
+	Object    string `json:"object"`
+	Key       string `json:"key"`
+	Before    string `json:"before"`
+	After     string `json:"after"`
+	Answered  bool   `json:"answered"`
+}
+
+func (l *lab) effects(query string) []labEffect {
+	l.t.Helper()
+	var out []labEffect
+	l.control(http.MethodGet, "/_lab/effects?"+query, nil, &out)
+	return out
+}
+
+func (l *lab) script(text string) {
+	l.t.Helper()
+	l.control(http.MethodPut, "/_lab/script", []byte(text), nil)
+}
