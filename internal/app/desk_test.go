@@ -49,6 +49,7 @@ func newDesk(t *testing.T, work string) *desk {
 	d.mux.HandleFunc("POST /v1/runs", d.start)
 	d.mux.HandleFunc("GET /v1/runs/{p}/{h}/{g}", d.run)
 	d.mux.HandleFunc("GET /v1/runs/{p}/{h}/{g}/events", d.events)
+	d.mux.HandleFunc("POST /v1/runs/{p}/{h}/{g}/undo", d.undone)
 	d.mux.HandleFunc("GET /v1/runs/{p}/{h}/{g}/undo/{n}", d.undone)
 	d.mux.HandleFunc("GET /v1/approvals/{id}", d.approval)
 	d.mux.HandleFunc("POST /v1/approvals/{id}/vote", d.vote)
@@ -72,7 +73,6 @@ func (d *desk) answers(export string) {
 		"GET /v1/playbooks":                    api.Playbooks{Playbooks: []api.Playbook{{Name: "contain-infected-host", Mode: "observe", Title: "Contain", From: []string{"siem"}, Manual: true}}},
 		"GET /v1/runs":                         api.Runs{Runs: []api.Run{{ID: runID, Status: api.RunWaiting, Mode: "act", Trigger: run.Trigger{Actor: "source:" + hostile}, Created: time.Now().Add(-time.Hour)}}, Next: "c2"},
 		"POST /v1/runs/{p}/{h}/{g}/cancel":     nil,
-		"POST /v1/runs/{p}/{h}/{g}/undo":       api.Undo{ID: "undo/" + runID + "/7"},
 		"GET /v1/approvals":                    api.Approvals{Approvals: []api.Approval{request("r1")}},
 		"GET /v1/alerts":                       api.Alerts{Alerts: []api.Alert{{ID: "a-1", Source: "siem", Severity: "high", Title: hostile, Runs: []api.AlertRun{{Verdict: "started", Run: runID}}}}},
 		"GET /v1/alerts/{id}":                  api.AlertDetail{Alert: api.Alert{ID: "a-1", Title: hostile}, Value: json.RawMessage(`{}`), Raw: []byte(hostile)},
@@ -206,10 +206,12 @@ func (d *desk) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// undone is done at the second question.
+// undone starts an undo, which is done at the second question.
 func (d *desk) undone(w http.ResponseWriter, r *http.Request) {
-	out := api.Undo{ID: "undo/" + runID + "/7"}
-	if d.polls++; d.polls > 1 {
+	out := api.Undo{ID: "undo/" + r.PathValue("p") + "/" + r.PathValue("h") + "/" + r.PathValue("g") + "/7"}
+	if r.Method == http.MethodPost {
+		d.polls = 0
+	} else if d.polls++; d.polls > 1 {
 		outcome := "done"
 		if closing(r.PathValue("p")) != "true_positive" {
 			outcome = closing(r.PathValue("p"))
