@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -114,6 +116,20 @@ func (l *lab) count(t testing.TB, operation string) int {
 	return len(e)
 }
 
+// binary builds the program that serves the connector, for the run over the
+// wire.
+func binary(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		return ""
+	}
+	path := filepath.Join(t.TempDir(), "quell-connector")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/quell-connector").CombinedOutput(); err != nil {
+		t.Fatalf("building the connector: %v\n%s", err, out)
+	}
+	return path
+}
+
 func TestConformance(t *testing.T) {
 	device := func(name string) conformance.Found {
 		return conformance.Found{Action: "edr.find_host", Inputs: map[string]any{"hostname": name}, Output: "device"}
@@ -125,6 +141,7 @@ func TestConformance(t *testing.T) {
 		return conformance.Faults{SoftError: "crowdstrike " + op + ": always soft", Lost: "crowdstrike " + op + ": lost"}
 	}
 	conformance.Run(t, conformance.Target{
+		Binary:    binary(t),
 		Connector: crowdstrike.New(),
 		Lookup:    vocabulary.Lookup,
 		Start: func(t testing.TB) conformance.Fake {

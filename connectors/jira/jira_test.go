@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -120,6 +122,20 @@ func (l *lab) count(t testing.TB, operation string) int {
 	return len(e)
 }
 
+// binary builds the program that serves the connector, for the run over the
+// wire.
+func binary(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		return ""
+	}
+	path := filepath.Join(t.TempDir(), "quell-connector")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/quell-connector").CombinedOutput(); err != nil {
+		t.Fatalf("building the connector: %v\n%s", err, out)
+	}
+	return path
+}
+
 func TestConformance(t *testing.T) {
 	open := conformance.Found{
 		Action: "ticket.create_ticket", Output: "ticket",
@@ -128,6 +144,7 @@ func TestConformance(t *testing.T) {
 	gone := kind.Handle{Name: "ticket", Instance: conformance.Instance, ID: "99999", Label: "SEC-99999"}
 	lost := func(op string) conformance.Faults { return conformance.Faults{Lost: "jira " + op + ": lost"} }
 	conformance.Run(t, conformance.Target{
+		Binary:    binary(t),
 		Connector: jira.New(),
 		Lookup:    vocabulary.Lookup,
 		Start: func(t testing.TB) conformance.Fake {

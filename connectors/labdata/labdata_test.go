@@ -1,6 +1,8 @@
 package labdata_test
 
 import (
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -21,8 +23,23 @@ var settings = map[string]string{
 	"only_known": "true",
 }
 
+// binary builds the program that serves the connector, for the run over the
+// wire.
+func binary(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		return ""
+	}
+	path := filepath.Join(t.TempDir(), "quell-connector")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/quell-connector").CombinedOutput(); err != nil {
+		t.Fatalf("building the connector: %v\n%s", err, out)
+	}
+	return path
+}
+
 func TestConformance(t *testing.T) {
 	conformance.Run(t, conformance.Target{
+		Binary:    binary(t),
 		Connector: labdata.New(), Lookup: vocabulary.Lookup,
 		Start: func(testing.TB) conformance.Fake {
 			return conformance.Fake{Settings: settings, World: func() string { return "" }}

@@ -31,9 +31,13 @@ const (
 	effectSettle   = 2 * time.Second
 )
 
-func edr() []spec.Action {
-	host := field("host", kind.HandleOf("device"), "the host, as edr.find_host returned it")
-	path := field("path", kind.Of(kind.Path), "where the file lies or lay on the host")
+func hostInput() kind.Field {
+	return field("host", kind.HandleOf("device"), "the host, as edr.find_host returned it")
+}
+
+// hosts are the actions on a host's containment.
+func hosts() []spec.Action {
+	host := hostInput()
 	state := field("state", HostState(), "the host's containment state")
 	return []spec.Action{
 		{
@@ -76,6 +80,14 @@ func edr() []spec.Action {
 			Reversal: spec.Exact, Inverse: "edr.isolate_host", Targets: "host",
 			Tags: []string{"react.~RA5105", "d3fend.D3-RNA", "openc2.allow.device"},
 		},
+	}
+}
+
+// files are the actions on what lies on a host.
+func files() []spec.Action {
+	host := hostInput()
+	path := field("path", kind.Of(kind.Path), "where the file lies or lay on the host")
+	return []spec.Action{
 		{
 			Name: "edr.quarantine_file", Title: "Quarantine a file",
 			Doc:    "Moves a file of a host into the EDR's quarantine, where it cannot run.",
