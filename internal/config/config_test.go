@@ -94,6 +94,9 @@ func TestFull(t *testing.T) {
 	if got := edr.Secrets["client_secret"].String(); got != "env:FALCON_SECRET" {
 		t.Errorf("secret reference: %q", got)
 	}
+	if got, want := edr.Secrets["api_token"].String(), "file:"+filepath.Join(dir, "token"); got != want {
+		t.Errorf("secret reference: %q, want %q", got, want)
+	}
 	if c.Sources["crowdstrike"].Mode != config.Ask || c.Sources["other"].Mode != config.Act {
 		t.Errorf("modes of sources: %+v", c.Sources)
 	}
@@ -129,7 +132,7 @@ connectors:
     connector: crowdstrike
     mode: act
     settings: {base_url: "http://127.0.0.1:9001", retries: 0755}
-    secrets: {client_secret: "env:FALCON_SECRET"}
+    secrets: {client_secret: "env:FALCON_SECRET", api_token: "file:token"}
   edr2: {connector: crowdstrike}
 bindings: {edr: edr, edr.isolate_host: edr2}
 oncall: {soc: [alice, "user:bob", "local:1000"]}

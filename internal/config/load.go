@@ -147,7 +147,11 @@ func (c *Config) complete(dir string) {
 	for i := range c.Playbooks {
 		abs(&c.Playbooks[i])
 	}
+	c.Store.DSN = c.Store.DSN.In(dir)
 	for name, s := range c.Sources {
+		for i := range s.Secrets {
+			s.Secrets[i] = s.Secrets[i].In(dir)
+		}
 		if s.Mode == "" {
 			s.Mode = c.Modes.Triggers.Alert
 		}
@@ -161,6 +165,9 @@ func (c *Config) complete(dir string) {
 			k.Binary = besideUs("quell-connector")
 		}
 		abs(&k.Binary)
+		for key, ref := range k.Secrets {
+			k.Secrets[key] = ref.In(dir)
+		}
 		for i := range k.Reads {
 			abs(&k.Reads[i])
 		}

@@ -1,6 +1,6 @@
 // Package secrets resolves references to secrets. A configuration names a secret
 // and never holds one: "env:NAME" is a variable of Quell's own environment,
-// "file:/PATH" a file that only Quell's user and root can read.
+// "file:PATH" a file that only Quell's user and root can read.
 //
 // A secret is resolved when it is needed and again at the next time, so that a
 // changed file takes effect at the next start of what uses it. No error quotes

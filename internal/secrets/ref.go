@@ -18,7 +18,7 @@ var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // ErrReference says that a text is no reference. It is the cause of every error
 // of Parse.
-var ErrReference = errors.New("a secret is given by reference: env:NAME or file:/absolute/path")
+var ErrReference = errors.New("a secret is given by reference: env:NAME or file:PATH")
 
 // Ref names a secret. The zero Ref names none.
 type Ref struct{ scheme, name string }
@@ -33,14 +33,22 @@ func Parse(text string) (Ref, error) {
 			return Ref{}, fmt.Errorf("%w; after env: stands the name of a variable, letters, digits and _", ErrReference)
 		}
 	case schemeFile:
-		if !filepath.IsAbs(name) || strings.ContainsRune(name, 0) {
-			return Ref{}, fmt.Errorf("%w; after file: stands an absolute path", ErrReference)
+		if name == "" || name[0] == '~' || strings.ContainsRune(name, 0) {
+			return Ref{}, fmt.Errorf("%w; after file: stands a path, and ~ is not expanded", ErrReference)
 		}
 		name = filepath.Clean(name)
 	default:
 		return Ref{}, ErrReference
 	}
 	return Ref{scheme: scheme, name: name}, nil
+}
+
+// In is the reference with a relative path taken from dir.
+func (r Ref) In(dir string) Ref {
+	if r.scheme == schemeFile && !filepath.IsAbs(r.name) {
+		r.name = filepath.Join(dir, r.name)
+	}
+	return r
 }
 
 // IsZero reports whether nothing is named.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -60,6 +61,9 @@ func (r Ref) fetch() (string, error) {
 		}
 		return text, nil
 	case schemeFile:
+		if !filepath.IsAbs(r.name) {
+			return "", &Error{Ref: r, Problem: "the path is relative and nobody said to what"}
+		}
 		return r.readFile()
 	}
 	return "", &Error{Ref: r, Problem: "no secret is named", Err: ErrReference}

@@ -16,8 +16,8 @@ func TestParse(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"env:A": "env:A", "env:_x9": "env:_x9", "file:/a/b": "file:/a/b", "file:/a/../b": "file:/b",
-		"": "", "env:": "", "env:A-B": "", "env:1": "", "file:a": "", "file:": "", "file:~/a": "", "vault:x": "",
-		"hunter2": "", "env:hunter2=x": "", "https://u:hunter2@h/": "", "File:/a": "", " env:A": "", "file:/a\x00hunter2": "",
+		"": "", "env:": "", "env:A-B": "", "env:1": "", "file:a": "file:a", "file:": "", "file:~/a": "", "vault:x": "",
+		"file:~hunter2": "", "hunter2": "", "env:hunter2=x": "", "https://u:hunter2@h/": "", "File:/a": "", " env:A": "", "file:/a\x00hunter2": "",
 	} {
 		r, err := secrets.Parse(text)
 		if r.String() != want || (err == nil) != (want != "") {
@@ -118,6 +118,16 @@ func TestResolveNothing(t *testing.T) {
 	t.Parallel()
 	if _, err := (secrets.Ref{}).Resolve(t.Context()); !errors.Is(err, secrets.ErrReference) {
 		t.Errorf("the zero reference: %v", err)
+	}
+	relative, err := secrets.Parse("file:a/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := relative.Resolve(t.Context()); err == nil {
+		t.Error("a relative path was read")
+	}
+	if got := relative.In("/etc/quell").String(); got != "file:/etc/quell/a/b" {
+		t.Errorf("in /etc/quell it is %s", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
