@@ -2,7 +2,6 @@ package crowdstrike
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/quell-soar/quell/connectors/spec"
@@ -148,20 +147,26 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // readBack asks whether the state is there. What is accepted and under way is
-// neither there nor absent.
+// neither there nor absent. Whatever it finds it tells as prior state: asked
+// before the first attempt, that is what an inverse goes back to, even if the
+// attempt's own answer is lost.
 func (s *session) readBack(ctx context.Context, r spec.Request, d direction, read reader, reply replier) (spec.Reply, error) {
 	state, err := read(ctx)
-	var e *spec.Error
-	switch {
-	case errors.As(err, &e) && e.Kind == spec.NotFound:
-		return spec.Reply{Outcome: spec.Absent}, nil
-	case err != nil:
-		return spec.Reply{}, err
-	case state == d.heading:
-		return spec.Reply{Outcome: spec.Unsure}, nil
-	case state != d.want:
+	if spec.KindOf(err) == spec.NotFound {
 		return spec.Reply{Outcome: spec.Absent}, nil
 	}
-	prior, _ := s.prior.Get(r.Key)
-	return spec.Reply{Outcome: spec.Present, Output: reply(state), Prior: prior}, nil
+	if err != nil {
+		return spec.Reply{}, err
+	}
+	prior, ok := s.prior.Get(r.Key)
+	if !ok {
+		prior = map[string]any{"state": settled(state)}
+	}
+	switch state {
+	case d.want:
+		return spec.Reply{Outcome: spec.Present, Output: reply(state), Prior: prior}, nil
+	case d.heading:
+		return spec.Reply{Outcome: spec.Unsure, Prior: prior}, nil
+	}
+	return spec.Reply{Outcome: spec.Absent, Prior: prior}, nil
 }

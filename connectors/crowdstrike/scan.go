@@ -140,7 +140,9 @@ func (s *session) scanBack(h kind.Handle, c *scanRecord) (spec.Reply, error) {
 	case c == nil:
 		return spec.Reply{Outcome: spec.Absent}, nil
 	case c.Status != "completed":
-		return spec.Reply{Outcome: spec.Unsure}, nil
+		// It is surely there, and has no result yet: an answer of Present would
+		// end the step without one. Whoever asks again gets it in the end.
+		return spec.Reply{}, spec.Errorf(spec.Transient, "the scan of %s is under way; ask again", h.Label)
 	}
 	return spec.Reply{Outcome: spec.Present, Output: s.scanOutput(h, *c, true)}, nil
 }

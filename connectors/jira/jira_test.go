@@ -376,12 +376,16 @@ func TestSetStatus(t *testing.T) {
 			s := l.open(t)
 			h := ticket(t, s)
 			must(t, l.jira.Move(h.Label, tt.from))
-			l.script(t, tt.script)
 			change := []func(*spec.Request){within(time.Second)}
+			r, err := call(t, s, "ticket.set_status", "k", map[string]any{"ticket": h, "status": tt.to}, back)
+			if err != nil || r.Prior["status"] != tt.from {
+				t.Errorf("the read-back before says %s, prior %v, %v; want %s", r.Outcome, r.Prior, err, tt.from)
+			}
 			if tt.change != nil {
 				change = append(change, tt.change)
 			}
-			r, err := call(t, s, "ticket.set_status", "k", map[string]any{"ticket": h, "status": tt.to}, change...)
+			l.script(t, tt.script)
+			r, err = call(t, s, "ticket.set_status", "k", map[string]any{"ticket": h, "status": tt.to}, change...)
 			if tt.kind != "" && spec.KindOf(err) != tt.kind || tt.kind == "" && err != nil || r.Outcome != tt.outcome {
 				t.Errorf("got %s, %v; want %s%s", r.Outcome, err, tt.outcome, tt.kind)
 			}

@@ -32,10 +32,14 @@ func (s *session) setStatus(ctx context.Context, r spec.Request) (spec.Reply, er
 		want = before
 	}
 	if r.Mode == spec.Back {
-		if !strings.EqualFold(now, want) {
-			return spec.Reply{Outcome: spec.Absent}, nil
+		// Asked before the first attempt, this is what an undo goes back to.
+		prior, ok := s.prior.Get(r.Key)
+		if !ok {
+			prior = map[string]any{"status": now}
 		}
-		prior, _ := s.prior.Get(r.Key)
+		if !strings.EqualFold(now, want) {
+			return spec.Reply{Outcome: spec.Absent, Prior: prior}, nil
+		}
 		return spec.Reply{Outcome: spec.Present, Output: statusOutput(now), Prior: prior}, nil
 	}
 	prior := s.prior.First(r.Key, map[string]any{"status": now})
