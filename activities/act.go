@@ -152,10 +152,12 @@ func targets(sp spec.Action, values map[string]any) []guard.Target {
 
 // run asks for admission until the effect is settled.
 func (e *effort) run(ctx context.Context) (task.ActResult, error) {
-	if err := e.before(ctx); err != nil {
-		return task.ActResult{Outcome: task.Failed, Failure: failure(err)}, nil
-	}
 	for n := 0; ; {
+		// Anew before each admission: another effect on the target may have run
+		// while this one waited.
+		if err := e.before(ctx); err != nil {
+			return e.unread(ctx, err)
+		}
 		if !e.until.IsZero() && e.now().After(e.until) {
 			return e.late(ctx)
 		}
@@ -196,14 +198,14 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 }
 
 // before reads the state that a reversible effect will change. If the answer to
-// the call is lost, this is what an undo goes back to. It is read once: at a
-// later try the stored intent has it.
+// the call is lost, this is what an undo goes back to. An effect that has an
+// outcome, or an attempt that may still land, is past that.
 func (e *effort) before(ctx context.Context) error {
 	sp := e.action
 	if e.q.Of != "" || sp.ReadBack != spec.Strong || (sp.Reversal != spec.Exact && sp.Reversal != spec.Lossy) || e.intent.Mode == guard.Observe {
 		return nil
 	}
-	if _, err := e.Effects.Get(ctx, e.intent.Key.String()); err == nil {
+	if ef, err := e.Effects.Get(ctx, e.intent.Key.String()); err == nil && !ef.Idle() {
 		return nil
 	}
 	for n := 1; ; n++ {
@@ -221,6 +223,19 @@ func (e *effort) before(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// unread answers when the state before an effect could not be read. Nothing was
+// called now; what an earlier try did stands in the store.
+func (e *effort) unread(ctx context.Context, why error) (task.ActResult, error) {
+	ef, err := e.Effects.Get(ctx, e.intent.Key.String())
+	switch {
+	case errors.Is(err, effects.ErrNotFound):
+		return task.ActResult{Outcome: task.Failed, Failure: failure(why)}, nil
+	case err != nil:
+		return task.ActResult{}, err
+	}
+	return e.giveUp(ctx, ef)
 }
 
 func (e *effort) request(mode spec.Mode, inputs, prior []byte, deadline time.Time) spec.Request {
@@ -258,7 +273,7 @@ func (e *effort) call(ctx context.Context, p *effects.Permit, n int) (*effects.E
 	req := e.request(spec.Act, p.Inputs, p.Prior, p.Deadline)
 	e.narrow(&req, p.Targets)
 	reply, err := e.Host.Call(out, e.intent.Instance, req, host.Permit{Expires: p.Expires, Key: p.Key})
-	r := effects.Result{Outcome: reply.Outcome, VendorRequestID: reply.VendorRequestID}
+	r := effects.Result{Outcome: reply.Outcome, Failed: reply.Failed, VendorRequestID: reply.VendorRequestID}
 	r.Binary, r.Version = e.Host.Binary(e.intent.Instance)
 	if err != nil {
 		r.Outcome, r.Err = "", asSpec(err)

@@ -18,7 +18,7 @@ import (
 // hostsOf makes n hosts in the lab, host-00001 and on.
 func (l *lab) hostsOf(n int) {
 	l.t.Helper()
-	l.control("POST", "/_lab/hosts", fmt.Appendf(nil, `{"count": %d}`, n), nil)
+	l.control("POST", "/hosts", fmt.Appendf(nil, `{"count": %d}`, n), nil)
 }
 
 func hostname(i int) string { return fmt.Sprintf("host-%05d", i) }

@@ -18,8 +18,12 @@ import (
 	"github.com/quell-soar/quell/server/api"
 )
 
-// sourceKey signs the alerts of the tests.
-const sourceKey = "e2e-source-key-0123456789abcdef"
+// sourceKey signs the alerts of the tests; the others are what the lab accepts.
+const (
+	sourceKey    = "e2e-source-key-0123456789abcdef"
+	falconSecret = "falcon-lab-secret"
+	jiraToken    = "jira-lab-token"
+)
 
 // house is an installation of Quell for a test: directory, configuration, and a
 // serve process that may be killed and started again.
@@ -45,8 +49,8 @@ func newHouse(t *testing.T, l *lab, more string) *house {
 		}
 	}
 	write("source.key", sourceKey+"\n")
-	write("falcon.secret", "lab-secret\n")
-	write("jira.token", "lab-token\n")
+	write("falcon.secret", falconSecret+"\n")
+	write("jira.token", jiraToken+"\n")
 	example, err := os.ReadFile("../../examples/contain-infected-host.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +67,7 @@ listen: 127.0.0.1:0
 playbooks: [contain-infected-host.yaml]
 log: {level: info, format: text}
 access: {local_roles: [analyst, ir-lead]}
-oncall: {soc: [lena]}
+oncall: {soc: [lena, "local:0"]}
 sources:
   crowdstrike: {kind: crowdstrike, secrets: ["file:source.key"], rate: 2000, burst: 5000}
 modes:
@@ -74,13 +78,13 @@ connectors:
     connector: crowdstrike
     binary: %[1]s
     mode: act
-    settings: {base_url: %[2]s, client_id: lab, allow_http: "true"}
+    settings: {base_url: %[2]s, client_id: quell-lab, allow_http: "true"}
     secrets: {client_secret: "file:falcon.secret"}
   jira:
     connector: jira
     binary: %[1]s
     mode: act
-    settings: {base_url: %[3]s, email: quell@example.com, project: SEC, allow_http: "true"}
+    settings: {base_url: %[3]s, email: quell@lab.example, project: SEC, allow_http: "true"}
     secrets: {api_token: "file:jira.token"}
   lab:
     connector: labdata
@@ -236,11 +240,11 @@ type labEffect struct {
 func (l *lab) effects(query string) []labEffect {
 	l.t.Helper()
 	var out []labEffect
-	l.control(http.MethodGet, "/_lab/effects?"+query, nil, &out)
+	l.control(http.MethodGet, "/effects?"+query, nil, &out)
 	return out
 }
 
 func (l *lab) script(text string) {
 	l.t.Helper()
-	l.control(http.MethodPut, "/_lab/script", []byte(text), nil)
+	l.control(http.MethodPut, "/script", []byte(text), nil)
 }
