@@ -47,8 +47,9 @@ func Schema() store.Schema {
 
 const columns = `id, tenant, run, step, iteration, kind, text, seal, shown, fields, levels, quorum, requester, silent, opened, closed, decision`
 
-// Open stores a request with its ledger entry. The same ID again changes
-// nothing.
+// Open stores a request with its ledger entry. The same ID again changes nothing
+// where it asks the same; where it is of another run or kind or has another seal,
+// it is ErrChanged: votes on the one must not count for the other.
 func (a *Approvals) Open(ctx context.Context, r Request) error {
 	levels, err := json.Marshal(r.Levels)
 	if err != nil {
@@ -60,8 +61,10 @@ func (a *Approvals) Open(ctx context.Context, r Request) error {
 		if err != nil {
 			return fmt.Errorf("approval: open %s: %w", r.ID, err)
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
+		if n, err := res.RowsAffected(); err != nil {
 			return err
+		} else if n == 0 {
+			return r.again(tx)
 		}
 		_, err = a.ledger.Append(tx, r.row("request.opened", ""), map[string]any{
 			"kind": r.Kind, "text": r.Text, "seal": r.Seal, "show": r.Show, "levels": r.Levels, "quorum": r.Quorum, "requester": r.Requester, "silent": r.Silent,
@@ -70,16 +73,30 @@ func (a *Approvals) Open(ctx context.Context, r Request) error {
 	})
 }
 
+// again compares a request with the stored one of its ID.
+func (r *Request) again(tx *store.Tx) error {
+	old, err := load(tx, r.ID, "")
+	if err != nil {
+		return err
+	}
+	if old.Tenant != r.Tenant || old.Run != r.Run || old.Kind != r.Kind || old.Seal != r.Seal {
+		return fmt.Errorf("%w: %s", ErrChanged, r.ID)
+	}
+	return nil
+}
+
 func (r *Request) row(kind, actor string) ledger.Row {
 	return ledger.Row{Kind: kind, Tenant: r.Tenant, Run: r.Run, Step: r.Step, Key: r.ID, Actor: actor}
 }
 
 // Vote stores a ballot and returns the vote. A ballot that may not count is
 // refused, with an error of this package, and the refusal is in the ledger. The
-// same ballot again is the same vote.
+// same ballot again is the same vote. It is received when Vote is called; a wait
+// for the disk does not make it late, unless the request is decided meanwhile.
 func (a *Approvals) Vote(ctx context.Context, b Ballot) (Vote, error) {
 	var v Vote
 	var refused error
+	now := a.now().UTC()
 	err := a.db.Update(ctx, func(tx *store.Tx) error {
 		v, refused = Vote{}, nil
 		r, err := load(tx, b.Request, tx.ForUpdate())
@@ -89,7 +106,6 @@ func (a *Approvals) Vote(ctx context.Context, b Ballot) (Vote, error) {
 		} else if err != nil {
 			return err
 		}
-		now := a.now().UTC()
 		if refused == nil {
 			if v, refused = r.repeated(b); v.ID != "" {
 				return nil
@@ -170,40 +186,69 @@ func (a *Approvals) put(tx *store.Tx, r *Request, b Ballot, now time.Time) (Vote
 	return v, err
 }
 
-// Tally tells how a request stands at a time of the workflow's clock.
+// Tally tells how a request stands: as it was decided, or else as the votes and
+// the time make it. It decides nothing; see Decide.
 func (a *Approvals) Tally(ctx context.Context, id string, now time.Time) (Tally, error) {
 	r, err := a.Get(ctx, id)
 	if err != nil {
 		return Tally{}, err
 	}
-	if r.Decision == "withdrawn" {
-		return Tally{State: "denied", Reason: "withdrawn"}, nil
+	return r.stands(now), nil
+}
+
+// Decide tells how a request stands at a time of the run's clock, and where that
+// is its end, decides it in the same transaction: a vote is in time and counts,
+// or comes after and is refused, and nobody is told otherwise. The run that asked
+// calls it, as often as it likes; the first decision counts.
+func (a *Approvals) Decide(ctx context.Context, id string, now time.Time) (Tally, error) {
+	t, err := a.Tally(ctx, id, now)
+	if err != nil || t.State == "open" {
+		return t, err
 	}
-	return r.tally(now), nil
+	err = a.db.Update(ctx, func(tx *store.Tx) error {
+		r, err := load(tx, id, tx.ForUpdate())
+		if err != nil {
+			return err
+		}
+		if t = r.stands(now); r.Decision != "" || t.State == "open" {
+			return nil
+		}
+		return a.close(tx, r, t.State)
+	})
+	if err != nil {
+		return Tally{}, err
+	}
+	return t, nil
 }
 
 // Close ends a request with its decision and the ledger entry. The first close
-// counts.
+// counts, also where it was Decide's.
 func (a *Approvals) Close(ctx context.Context, id, decision string) error {
+	if !decisions[decision] {
+		return fmt.Errorf("approval: close %s as approved, denied, expired or withdrawn, not %q", id, decision)
+	}
 	return a.db.Update(ctx, func(tx *store.Tx) error {
-		res, err := tx.Exec(`UPDATE requests SET decision = ?, closed = ? WHERE id = ? AND decision = ''`, decision, a.now().UnixNano(), id)
-		if err != nil {
-			return fmt.Errorf("approval: close %s: %w", id, err)
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
+		r, err := load(tx, id, tx.ForUpdate())
+		if err != nil || r.Decision != "" {
 			return err
 		}
-		r, err := load(tx, id, "")
-		if err != nil {
-			return err
-		}
-		by := make([]string, len(r.Votes))
-		for i, v := range r.Votes {
-			by[i] = v.Actor
-		}
-		_, err = a.ledger.Append(tx, r.row("request.closed", ""), map[string]any{"decision": decision, "votes": by})
-		return err
+		return a.close(tx, r, decision)
 	})
+}
+
+var decisions = map[string]bool{"approved": true, "denied": true, "expired": true, "withdrawn": true}
+
+// close writes the decision on a locked request that has none.
+func (a *Approvals) close(tx *store.Tx, r *Request, decision string) error {
+	if _, err := tx.Exec(`UPDATE requests SET decision = ?, closed = ? WHERE id = ?`, decision, a.now().UnixNano(), r.ID); err != nil {
+		return fmt.Errorf("approval: close %s: %w", r.ID, err)
+	}
+	by := make([]string, len(r.Votes))
+	for i, v := range r.Votes {
+		by[i] = v.Actor
+	}
+	_, err := a.ledger.Append(tx, r.row("request.closed", ""), map[string]any{"decision": decision, "votes": by})
+	return err
 }
 
 func load(tx *store.Tx, id, lock string) (*Request, error) {

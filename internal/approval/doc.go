@@ -6,6 +6,10 @@
 // decide the request, whoever asks. So a message to the workflow that was lost,
 // doubled or forged changes nothing.
 //
+// A request ends once, in the transaction of Decide, which locks it as Vote does:
+// so there is no vote that was taken and did not count, though the clocks of the
+// run and of the API differ.
+//
 // A request goes up a chain of levels. Level i opens when the time of those
 // before it is over; who was entitled earlier stays so. The requester never
 // votes on an approval. One denial decides; approvals decide at the quorum.

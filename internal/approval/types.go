@@ -17,6 +17,10 @@ var (
 	ErrVoted       = errors.New("you have voted on this request with another word")
 )
 
+// ErrChanged says that a request came again under its ID and asks for something
+// else.
+var ErrChanged = errors.New("approval: the same request id came with another run, kind or seal")
+
 // Kinds of request.
 const (
 	Approval = "approval"
@@ -123,6 +127,19 @@ type Tally struct {
 	By     []string
 	Answer json.RawMessage
 	Reason string
+}
+
+// stands is the decision, where there is one, and else what the votes say.
+func (r *Request) stands(now time.Time) Tally {
+	t := r.tally(now)
+	switch r.Decision {
+	case "":
+		return t
+	case "withdrawn":
+		return Tally{State: "denied", Reason: "withdrawn"}
+	}
+	t.State, t.Next = r.Decision, time.Time{}
+	return t
 }
 
 // tally counts the votes. Only votes that were received in time are stored, so

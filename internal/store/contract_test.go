@@ -289,3 +289,36 @@ func TestOver(t *testing.T) {
 		}
 	})
 }
+
+// TestHostileTexts stores texts that PostgreSQL refuses, and finds them again by
+// the same text; bytes are left alone.
+func TestHostileTexts(t *testing.T) {
+	each(t, func(t *testing.T, db *store.DB) {
+		for hostile, want := range map[string]string{
+			"a\x00b": "a\uFFFDb", "\x00": "\uFFFD", "c\xffd": "c\uFFFDd", "e\xed\xa0\x80": "e\uFFFD", "plain é": "plain é", "": "",
+		} {
+			var name string
+			var body []byte
+			args := []any{hostile, 1, []byte(hostile)}
+			err := db.Update(t.Context(), func(tx *store.Tx) error {
+				if _, err := tx.Exec(`INSERT INTO things (name, n, body) VALUES (?, ?, ?)`, args...); err != nil {
+					return err
+				}
+				rows, err := tx.Query(`SELECT 1 FROM things WHERE name = ?`, hostile)
+				if err != nil {
+					return err
+				}
+				if !rows.Next() {
+					return errors.New("it is not found by Query")
+				}
+				if err := rows.Close(); err != nil {
+					return err
+				}
+				return tx.QueryRow(`SELECT name, body FROM things WHERE name = ?`, hostile).Scan(&name, &body)
+			})
+			if err != nil || name != want || string(body) != hostile || args[0] != hostile {
+				t.Errorf("%q: %q, %q, %v", hostile, name, body, err)
+			}
+		}
+	})
+}

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 )
@@ -139,34 +141,38 @@ func (t *Tx) Context() context.Context { return t.ctx }
 // Dialect tells which database it is.
 func (t *Tx) Dialect() Dialect { return t.dialect }
 
-// Exec runs a statement; parameters are written as ?.
+// Exec runs a statement; parameters are written as ?. Texts among the arguments
+// are stored as PostgreSQL takes them, on either database: what is NUL or no
+// UTF-8 in them becomes U+FFFD. Bytes stay as they are.
 func (t *Tx) Exec(q string, args ...any) (sql.Result, error) {
 	if t.over {
 		return nil, errOver
 	}
+	args = storable(args)
 	if s := t.kept.get(t.ctx, q); s != nil {
 		return s.ExecContext(t.ctx, args...)
 	}
 	return t.on.ExecContext(t.ctx, t.bind(q), args...)
 }
 
-// Query runs a query; the rows must be closed before the next statement.
+// Query runs a query, with arguments as in Exec; the rows must be closed before the next statement.
 func (t *Tx) Query(q string, args ...any) (*sql.Rows, error) {
 	if t.over {
 		return nil, errOver
 	}
 	// Not a kept statement: while rows are open, the same query may come again.
-	rows, err := t.on.QueryContext(t.ctx, t.bind(q), args...)
+	rows, err := t.on.QueryContext(t.ctx, t.bind(q), storable(args)...)
 	if err == nil {
 		t.rows = append(t.rows, rows)
 	}
 	return rows, err
 }
 
-// QueryRow runs a query for at most one row, which is scanned before the next
-// statement.
+// QueryRow runs a query for at most one row, with arguments as in Exec; it is
+// scanned before the next statement.
 func (t *Tx) QueryRow(q string, args ...any) *sql.Row {
 	ctx := t.ctx
+	args = storable(args)
 	if t.over { // a Row carries no error of ours; a context that is over does
 		done, cancel := context.WithCancelCause(ctx)
 		cancel(errOver)
@@ -211,6 +217,27 @@ func (t *Tx) bind(q string) string {
 		return q
 	}
 	return numbered(q)
+}
+
+// storable replaces texts that PostgreSQL would refuse. An attacker writes hostnames
+// and subjects; one of them must not keep an effect or a vote from being stored.
+func storable(args []any) []any {
+	const replacement = "\uFFFD"
+	var out []any
+	for i, a := range args {
+		s, is := a.(string)
+		if !is || strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
+			continue
+		}
+		if out == nil {
+			out = slices.Clone(args)
+		}
+		out[i] = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", replacement), replacement)
+	}
+	if out == nil {
+		return args
+	}
+	return out
 }
 
 // numbered turns ? outside quotes into $1, $2 …
