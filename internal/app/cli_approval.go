@@ -78,6 +78,9 @@ func (c *cli) approvalShow() *cobra.Command {
 }
 
 func (c *cli) printApproval(a api.Approval) error {
+	if len(a.Effects) > 0 {
+		a.Show = nil // the effects below say the same
+	}
 	var who []string
 	for _, l := range a.Levels {
 		word := strings.Join(l.Who, " or ")
@@ -97,7 +100,7 @@ func (c *cli) printApproval(a api.Approval) error {
 		c.say("\nEFFECTS")
 		t := newTable(c.out, "STEP", "ACTION", "INSTANCE", "INPUTS")
 		for _, e := range a.Effects {
-			t.row(e.Step+e.Iteration, e.Action, e.Instance, string(e.Inputs))
+			t.row(e.Step+round(e.Iteration), e.Action, e.Instance, string(e.Inputs))
 		}
 		if err := t.flush(); err != nil {
 			return err

@@ -160,6 +160,9 @@ func choose(g *cobra.Command) {
 // exactly demands arguments by name.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		if at := slices.Index(args, ""); at >= 0 && at < len(names) {
+			return usage("%s: %s is empty", cmd.CommandPath(), names[at])
+		}
 		if len(args) == len(names) {
 			return nil
 		}

@@ -185,7 +185,7 @@ func (c *cli) printRun(r api.RunDetail) error {
 			if e.Outcome == "" {
 				e.Outcome = "on its way"
 			}
-			t.row(e.Step+e.Iteration, what, strings.Join(e.Targets, " "), e.Instance, e.Outcome, e.Detail)
+			t.row(e.Step+round(e.Iteration), what, strings.Join(e.Targets, " "), e.Instance, e.Outcome, e.Detail)
 		}
 		if err := t.flush(); err != nil {
 			return err

@@ -77,9 +77,7 @@ func (v *view) steps() []string {
 
 func (v *view) step(out []string, s run.StepProgress, depth int) []string {
 	name := s.Path[strings.LastIndexByte(s.Path, '.')+1:]
-	if name = name[strings.LastIndexByte(name, '/')+1:]; s.Iteration != "" {
-		name += " " + s.Iteration
-	}
+	name = name[strings.LastIndexByte(name, '/')+1:] + round(s.Iteration)
 	words := []string{fmt.Sprintf("%-24s", name), fmt.Sprintf("%-20s", s.Status)}
 	if s.Status == "" {
 		words[1] = fmt.Sprintf("%-20s", "-")
@@ -99,6 +97,14 @@ func (v *view) step(out []string, s run.StepProgress, depth int) []string {
 		out = v.step(out, child, depth+1)
 	}
 	return out
+}
+
+// round writes an iteration path: [2] for the third round.
+func round(iteration string) string {
+	if iteration == "" {
+		return ""
+	}
+	return "[" + iteration + "]"
 }
 
 // mark is a step's status at a glance.

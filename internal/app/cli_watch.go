@@ -108,7 +108,7 @@ func (l *lineWatch) line(at time.Time, words ...string) {
 func (l *lineWatch) event(ev api.Event) error {
 	switch {
 	case ev.Entry != nil:
-		l.line(ev.Entry.At, ev.Entry.Kind, ev.Entry.Step, ev.Entry.Actor, decisionOf(ev.Entry))
+		l.line(ev.Entry.At, ev.Entry.Kind, ev.Entry.Step, ev.Entry.Actor, decisionOf(ev.Entry), effectOf(ev.Entry))
 	case ev.Tree != nil:
 		l.steps(ev.Tree.Steps)
 	case ev.Run != nil:
@@ -119,7 +119,7 @@ func (l *lineWatch) event(ev api.Event) error {
 
 func (l *lineWatch) steps(list []run.StepProgress) {
 	for _, s := range list {
-		key := s.Path + s.Iteration
+		key := s.Path + round(s.Iteration)
 		if l.seen[key] != s.Status {
 			l.seen[key] = s.Status
 			at, took := s.Began, ""
@@ -133,6 +133,25 @@ func (l *lineWatch) steps(list []run.StepProgress) {
 }
 
 func (l *lineWatch) close() {}
+
+// effectOf says what an entry of an effect is about; "" for others.
+func effectOf(e *api.Entry) string {
+	if !strings.HasPrefix(e.Kind, "effect.") {
+		return ""
+	}
+	var effect struct {
+		Action    string `json:"action"`
+		Direction string `json:"direction"`
+		Outcome   string `json:"outcome"`
+	}
+	if json.Unmarshal(e.Payload, &effect) != nil {
+		return ""
+	}
+	if effect.Direction == "undo" {
+		effect.Action = "undo " + effect.Action
+	}
+	return strings.TrimSpace(effect.Action + " " + effect.Outcome)
+}
 
 // decisionOf says what a vote was; "" for an entry that is no vote.
 func decisionOf(e *api.Entry) string {

@@ -163,7 +163,7 @@ func tree(id string) *run.Progress {
 	return &run.Progress{Run: id, Status: "running", Phase: "contain", Steps: []run.StepProgress{
 		{Path: "triage.host", Kind: "uses", Phase: "triage", Title: hostile, Status: "done", Began: at, Ended: at.Add(1500 * time.Millisecond)},
 		{Path: "contain.isolate", Kind: "uses", Phase: "contain", Status: "done", Began: at.Add(2 * time.Second), Ended: at.Add(80 * time.Second), Steps: []run.StepProgress{
-			{Path: "contain.isolate.each", Iteration: "[0]", Kind: "uses", Phase: "contain", Status: "unknown", Detail: "no answer", Began: at.Add(2 * time.Second), Ended: at.Add(4 * time.Second)},
+			{Path: "contain.isolate.each", Iteration: "0", Kind: "uses", Phase: "contain", Status: "unknown", Detail: "no answer", Began: at.Add(2 * time.Second), Ended: at.Add(4 * time.Second)},
 		}},
 	}}
 }
