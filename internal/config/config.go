@@ -127,8 +127,8 @@ type Source struct {
 	// Secrets are the keys under which deliveries are signed: one, or two while
 	// one is rotated.
 	Secrets []secrets.Ref `yaml:"secrets"`
-	// Mode bounds the runs that its alerts start; default the mode of alert
-	// triggers.
+	// Mode bounds the runs that its alerts start, beside the mode of alert
+	// triggers, which is the default.
 	Mode Mode `yaml:"mode"`
 	// Rate is how many alerts a second it may send for long, Burst how many at
 	// once; 0 takes intake's own bounds.

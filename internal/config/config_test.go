@@ -144,6 +144,26 @@ guards:
     - {from: 2026-12-24T00:00:00Z, to: 2026-12-27T00:00:00Z, reason: holidays}
 `
 
+// TestDocs: the configuration in the documentation is one, and so is the
+// README's.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"../../docs/configuration.md", "../../README.md"} {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, ok := strings.Cut(string(raw), "```yaml\n")
+		text, _, closed := strings.Cut(text, "```")
+		if !ok || !closed {
+			t.Fatalf("%s has no YAML", file)
+		}
+		if _, err := load(t, text); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
 // TestHostileFiles: what is no configuration is an error in bounded time, never
 // a panic.
 func TestHostileFiles(t *testing.T) {
