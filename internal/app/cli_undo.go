@@ -31,6 +31,23 @@ func (c *cli) undoCommand() *cobra.Command {
 	cmd.Flags().StringArrayVar(&in.Steps, "step", nil, "only the effects of this step's path; may be repeated")
 	cmd.Flags().StringVar(&in.Reason, "reason", "", "why, for the record")
 	cmd.Flags().DurationVar(&wait, "wait", 2*time.Minute, "how long to wait for its end; 0 returns at once")
+	cmd.AddCommand(&cobra.Command{
+		Use: "show UNDO", Short: "Show how far an undo is", Args: exactly("UNDO"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, err := c.client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			got, err := cl.UndoResult(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := c.show(got, func() error { return c.printUndo(got) }); err != nil {
+				return err
+			}
+			return undoOutcome(got)
+		},
+	})
 	return cmd
 }
 
@@ -70,7 +87,7 @@ func (c *cli) undo(ctx context.Context, run string, in api.UndoRun, wait time.Du
 func (c *cli) printUndo(u api.Undo) error {
 	c.say("%s", clean(u.ID))
 	if u.Result == nil {
-		c.say("it goes on at the server")
+		c.say("it goes on at the server; quell undo show %s tells how far it is", clean(u.ID))
 		return nil
 	}
 	if len(u.Result.Items) == 0 {

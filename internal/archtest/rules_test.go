@@ -9,11 +9,11 @@ var levels = []struct {
 }{
 	{100, []string{"cmd/quell", "cmd/quell-connector", "cmd/quell-lab"}},
 	{95, []string{"internal/e2e", "internal/archtest"}},
-	{90, []string{"internal/serve", "internal/app", "internal/cli"}},
+	{90, []string{"internal/serve", "internal/app"}},
 	{80, []string{"server", "workflows/playtest"}},
 	{70, []string{"internal/dispatch", "internal/intake", "workflows", "activities", "connectors/conformance"}},
-	{65, []string{"connectors/conformance/internal/reference", "connectors/crowdstrike", "connectors/jira"}},
-	{60, []string{"connectors/host", "connectors/sdk/rest", "internal/engine", "connectors/labintel", "connectors/lab"}},
+	{65, []string{"connectors/conformance/internal/reference", "connectors/crowdstrike", "connectors/jira", "connectors/labdata"}},
+	{60, []string{"connectors/host", "connectors/sdk/rest", "internal/engine", "connectors/fake/lab"}},
 	{55, []string{"connectors/host/launch", "connectors/crowdstrike/...", "connectors/jira/...", "internal/approval", "internal/auth", "internal/effects", "internal/runs"}},
 	{50, []string{"connectors/sdk", "playbooks/compile", "internal/guard", "internal/config", "activities/task"}},
 	{45, []string{"connectors/proto", "playbooks/parse", "playbooks/expr", "internal/ledger", "internal/secrets"}},
@@ -131,7 +131,7 @@ var bans = []struct {
 	},
 	{
 		rule: "the command line is a client: it sees neither engine nor rooms that decide",
-		who:  []string{"internal/app", "internal/cli"},
+		who:  []string{"internal/app"},
 		what: []string{
 			"./server", "./workflows", "./activities", "./internal/effects", "./internal/guard", "./internal/intake", "./internal/dispatch",
 			"./internal/approval", "./connectors/host/...", "go.temporal.io/...",
