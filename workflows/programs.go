@@ -13,6 +13,8 @@ type program struct {
 	plan *plan.Plan
 	set  *expr.Set
 	ids  map[string]string // step id to step path
+	// named lists the ids in the order of the plan.
+	named []string
 }
 
 // Programs caches the programs of plans by digest, over all runs of a worker.
@@ -65,6 +67,7 @@ func (pr *program) collect(steps []plan.Step) {
 		st := &steps[i]
 		if st.ID != "" {
 			pr.ids[st.ID] = st.Path
+			pr.named = append(pr.named, st.ID)
 		}
 		pr.collect(st.Steps)
 		if st.Choose != nil {

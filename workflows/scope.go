@@ -139,7 +139,7 @@ func (it *interp) prepare(f frame) error {
 			return err
 		}
 	}
-	for id := range it.ids { // sets one value each: no order shows
+	for _, id := range it.named {
 		f.sc.outcome[id] = string(task.Skipped)
 	}
 	return nil

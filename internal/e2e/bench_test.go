@@ -227,7 +227,8 @@ func register(t *testing.T, v variant, w worker.Worker, h *host.Host, dir string
 		}, activity.RegisterOptions{Name: task.ActActivity})
 		w.RegisterActivityWithOptions(func(context.Context, task.EndRequest) error { return nil }, activity.RegisterOptions{Name: task.EndActivity})
 	} else {
-		wholeSet(t, h, dir).Register(w)
+		_, raw := tenSteps(t, h)
+		wholeSet(t, h, dir, raw).Register(w)
 	}
 	p, raw := tenSteps(t, h)
 	return run.PlaybookWorkflow, func(id string) any {
@@ -248,7 +249,9 @@ func handWritten(ctx workflow.Context, id string) error {
 	return nil
 }
 
-func wholeSet(t *testing.T, h *host.Host, dir string) activities.Set {
+// wholeSet is what `quell serve` gives a worker, over stores in dir, with rows
+// claimed for the runs of a plan.
+func wholeSet(t *testing.T, h *host.Host, dir string, raw []byte) activities.Set {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Options{Dir: dir})
 	if err != nil {
@@ -271,7 +274,6 @@ func wholeSet(t *testing.T, h *host.Host, dir string) activities.Set {
 		t.Fatal(err)
 	}
 	ef, rs := effects.New(db, l, g, time.Now), runs.New(db, time.Now)
-	_, raw := tenSteps(t, h)
 	claimAll(t, db, rs, raw)
 	return activities.Set{
 		Reader:   &activities.Reader{Host: h},

@@ -16,7 +16,7 @@ import (
 )
 
 // hostsOf makes n hosts in the lab, host-00001 and on.
-func (l *lab) hostsOf(n int) {
+func (l *labProcess) hostsOf(n int) {
 	l.t.Helper()
 	l.control("POST", "/hosts", fmt.Appendf(nil, `{"count": %d}`, n), nil)
 }
@@ -114,7 +114,7 @@ func (h *house) token(name, roles string) *api.Client {
 
 // check compares the lab's world with what containing and releasing each host
 // once means.
-func (l *lab) check(t *testing.T, hosts []string) {
+func (l *labProcess) check(t *testing.T, hosts []string) {
 	t.Helper()
 	changed := map[string]int{}
 	issues, comments := 0, 0

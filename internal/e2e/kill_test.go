@@ -111,7 +111,7 @@ func (p *killPlan) run(t *testing.T) (faults int) {
 }
 
 // cycle lets some runs go on into a held effect, kills, and sees them move.
-func (p *killPlan) cycle(t *testing.T, l *lab, h *house, k int) {
+func (p *killPlan) cycle(t *testing.T, l *labProcess, h *house, k int) {
 	began := time.Now()
 	if k > 0 {
 		op := []string{"crowdstrike contain", "crowdstrike lift", "jira comment", "crowdstrike create-scan"}[k%4]
@@ -143,7 +143,7 @@ func (p *killPlan) cycle(t *testing.T, l *lab, h *house, k int) {
 }
 
 // unanswered lists effects that the vendors have done and not yet answered.
-func unanswered(l *lab) []labEffect {
+func unanswered(l *labProcess) []labEffect {
 	var out []labEffect
 	for _, e := range l.effects("") {
 		if !e.Answered {
@@ -266,7 +266,7 @@ func (p *killPlan) disturb(t *testing.T, h *house, k int) {
 
 // drain lets all runs end, answering as a person would: a failed effect is tried
 // again, an unknown one is looked up at the vendor.
-func (p *killPlan) drain(t *testing.T, l *lab, h *house) {
+func (p *killPlan) drain(t *testing.T, l *labProcess, h *house) {
 	t.Helper()
 	eventually(t, 5*time.Minute, "all runs end", func() (bool, error) {
 		list, err := h.requests()
@@ -297,7 +297,7 @@ func (p *killPlan) drain(t *testing.T, l *lab, h *house) {
 }
 
 // decide answers a request about a failed or unknown effect.
-func (p *killPlan) decide(t *testing.T, h *house, l *lab, a api.Approval) {
+func (p *killPlan) decide(t *testing.T, h *house, l *labProcess, a api.Approval) {
 	t.Helper()
 	choice := "retry"
 	if strings.Contains(strings.Join(a.Choices, " "), "not_done") {
@@ -328,7 +328,7 @@ func (p *killPlan) decide(t *testing.T, h *house, l *lab, a api.Approval) {
 }
 
 // there looks for an effect of a run's step in the lab's journal by its key.
-func there(l *lab, d api.RunDetail, step string) bool {
+func there(l *labProcess, d api.RunDetail, step string) bool {
 	for _, e := range d.Effects {
 		if e.Step != step || e.Outcome != "unknown" {
 			continue
@@ -344,7 +344,7 @@ func there(l *lab, d api.RunDetail, step string) bool {
 
 // world compares the lab with the plans: every host isolated and released once,
 // one ticket and one comment a run.
-func (p *killPlan) world(t *testing.T, l *lab) int {
+func (p *killPlan) world(t *testing.T, l *labProcess) int {
 	t.Helper()
 	changed, keys := map[string]int{}, map[string]int{}
 	issues, comments, faults := 0, 0, 0

@@ -53,14 +53,14 @@ func bin(t *testing.T, name string) string {
 	return filepath.Join(dir, name)
 }
 
-// lab is a running quell-lab.
-type lab struct {
+// labProcess is a running quell-lab.
+type labProcess struct {
 	t    *testing.T
 	urls map[string]string
 }
 
 // startLab runs the fakes with n hosts. It lives until the test ends.
-func startLab(t *testing.T, args ...string) *lab {
+func startLab(t *testing.T, args ...string) *labProcess {
 	t.Helper()
 	cmd := exec.Command(bin(t, "quell-lab"), append([]string{"--listen", "127.0.0.1:0", "--data", t.TempDir()}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -78,7 +78,7 @@ func startLab(t *testing.T, args ...string) *lab {
 		t.Fatalf("the lab did not say where it listens: %v", err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
-	l := &lab{t: t}
+	l := &labProcess{t: t}
 	if err := json.Unmarshal(line, &l.urls); err != nil {
 		t.Fatalf("the lab said %q: %v", line, err)
 	}
@@ -118,7 +118,7 @@ func tail(t *testing.T, file string) {
 }
 
 // control calls the lab's own API.
-func (l *lab) control(method, path string, body []byte, out any) {
+func (l *labProcess) control(method, path string, body []byte, out any) {
 	l.t.Helper()
 	req, err := http.NewRequestWithContext(l.t.Context(), method, l.urls["control"]+path, bytes.NewReader(body))
 	if err != nil {

@@ -39,7 +39,7 @@ type house struct {
 }
 
 // newHouse writes a configuration against a lab. more is added to it.
-func newHouse(t *testing.T, l *lab, more string) *house {
+func newHouse(t *testing.T, l *labProcess, more string) *house {
 	t.Helper()
 	dir := t.TempDir()
 	h := &house{t: t, dir: dir, log: logFile(t, "serve.log")}
@@ -61,7 +61,7 @@ func newHouse(t *testing.T, l *lab, more string) *house {
 	return h
 }
 
-func configFor(l *lab, connector string) string {
+func configFor(l *labProcess, connector string) string {
 	return fmt.Sprintf(`data_dir: data
 listen: 127.0.0.1:0
 playbooks: [contain-infected-host.yaml]
@@ -237,14 +237,14 @@ type labEffect struct {
 	Answered  bool   `json:"answered"`
 }
 
-func (l *lab) effects(query string) []labEffect {
+func (l *labProcess) effects(query string) []labEffect {
 	l.t.Helper()
 	var out []labEffect
 	l.control(http.MethodGet, "/effects?"+query, nil, &out)
 	return out
 }
 
-func (l *lab) script(text string) {
+func (l *labProcess) script(text string) {
 	l.t.Helper()
 	l.control(http.MethodPut, "/script", []byte(text), nil)
 }
