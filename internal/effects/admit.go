@@ -79,8 +79,12 @@ func (e *Effects) fresh(tx *store.Tx, in Intent, now time.Time) (Verdict, error)
 	if in.Key.Direction == run.Undo {
 		return e.freshUndo(tx, in, now)
 	}
+	scope, err := scopeOf(in.Action, in.Inputs)
+	if err != nil {
+		return Verdict{}, err
+	}
 	ef := &Effect{
-		Key: in.Key.String(), Tenant: in.Key.Tenant, Run: in.Key.Run, Playbook: in.Playbook, Step: in.Key.Step, Iteration: in.Key.Iteration,
+		Key: in.Key.String(), Tenant: in.Key.Tenant, Run: in.Key.Run, Playbook: in.Playbook, Scope: scope, Step: in.Key.Step, Iteration: in.Key.Iteration,
 		Direction: string(in.Key.Direction), Action: in.Action.Name, Instance: in.Instance,
 		Class: string(in.Action.Class), ReadBack: string(in.Action.ReadBack), Reversal: string(in.Action.Reversal), Inverse: in.Action.Inverse,
 		Settle: in.Action.Settle, Inputs: in.Inputs, Targets: in.Targets, Actor: in.Actor, Approval: in.Approval,

@@ -36,5 +36,10 @@
 // only then is the vendor called, with that state. What was there without Quell
 // is not held, and so not released.
 //
+// What is held is told by instance, action, target and the action's other inputs:
+// two files quarantined on one host are two holds, each with its own prior state.
+// So an input of a reversible action that does not say what is changed, such as a
+// remark, would keep two runs from sharing a hold; the vocabulary has none.
+//
 // Effects on one target of one instance run one at a time.
 package effects

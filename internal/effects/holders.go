@@ -2,7 +2,10 @@ package effects
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,6 +20,29 @@ import (
 
 func (e *Effect) reversible() bool {
 	return e.Reversal == string(spec.Exact) || e.Reversal == string(spec.Lossy)
+}
+
+// scopeOf tells what of its targets an action changes: a digest of the inputs
+// beside the targets. Two files of one host are two holds; the same file twice is
+// one. It is empty where there are no such inputs.
+func scopeOf(a spec.Action, inputs json.RawMessage) (string, error) {
+	if a.Targets == "" {
+		return "", nil
+	}
+	var rest map[string]json.RawMessage
+	if err := json.Unmarshal(inputs, &rest); err != nil {
+		return "", fmt.Errorf("effects: inputs of %s: %w", a.Name, err)
+	}
+	delete(rest, a.Targets)
+	if len(rest) == 0 {
+		return "", nil
+	}
+	raw, err := json.Marshal(rest) // keys in order
+	if err != nil {
+		return "", fmt.Errorf("effects: inputs of %s: %w", a.Name, err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // hold does what an outcome means for holders: an effect that is there is held,
@@ -45,23 +71,23 @@ func (e *Effects) hold(tx *store.Tx, ef *Effect) error {
 // holdTarget adds a holder. What was already so is held only if Quell holds it.
 func (e *Effects) holdTarget(tx *store.Tx, ef *Effect, t guard.Target) error {
 	var n int
-	if err := tx.QueryRow(`SELECT COUNT(*) FROM effect_held WHERE tenant = ? AND instance = ? AND action = ? AND target = ?`,
-		ef.Tenant, ef.Instance, ef.Action, t.ID).Scan(&n); err != nil {
+	if err := tx.QueryRow(`SELECT COUNT(*) FROM effect_held WHERE tenant = ? AND instance = ? AND action = ? AND target = ? AND scope = ?`,
+		ef.Tenant, ef.Instance, ef.Action, t.ID, ef.Scope).Scan(&n); err != nil {
 		return err
 	}
 	if n == 0 {
 		if ef.Outcome == Already {
 			return nil
 		}
-		if _, err := tx.Exec(`INSERT INTO effect_held (tenant, instance, action, target, first_key, prior) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (tenant, instance, action, target) DO NOTHING`,
-			ef.Tenant, ef.Instance, ef.Action, t.ID, ef.Key, null(ef.Prior)); err != nil {
+		if _, err := tx.Exec(`INSERT INTO effect_held (tenant, instance, action, target, scope, first_key, prior) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (tenant, instance, action, target, scope) DO NOTHING`,
+			ef.Tenant, ef.Instance, ef.Action, t.ID, ef.Scope, ef.Key, null(ef.Prior)); err != nil {
 			return err
 		}
 	}
-	_, err := tx.Exec(`INSERT INTO effect_holders (tenant, instance, action, target, effect_key, since) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (tenant, instance, action, target, effect_key) DO NOTHING`,
-		ef.Tenant, ef.Instance, ef.Action, t.ID, ef.Key, e.now().UnixNano())
+	_, err := tx.Exec(`INSERT INTO effect_holders (tenant, instance, action, target, scope, effect_key, since) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (tenant, instance, action, target, scope, effect_key) DO NOTHING`,
+		ef.Tenant, ef.Instance, ef.Action, t.ID, ef.Scope, ef.Key, e.now().UnixNano())
 	return err
 }
 
@@ -75,10 +101,10 @@ func (e *Effects) leave(tx *store.Tx, key, by string) error {
 		return fmt.Errorf("effects: leave: %w", err)
 	}
 	for _, t := range of.Targets {
-		if _, err := tx.Exec(`DELETE FROM effect_held WHERE tenant = ? AND instance = ? AND action = ? AND target = ? AND NOT EXISTS
+		if _, err := tx.Exec(`DELETE FROM effect_held WHERE tenant = ? AND instance = ? AND action = ? AND target = ? AND scope = ? AND NOT EXISTS
 			(SELECT 1 FROM effect_holders h WHERE h.tenant = effect_held.tenant AND h.instance = effect_held.instance
-				AND h.action = effect_held.action AND h.target = effect_held.target)`,
-			of.Tenant, of.Instance, of.Action, t.ID); err != nil {
+				AND h.action = effect_held.action AND h.target = effect_held.target AND h.scope = effect_held.scope)`,
+			of.Tenant, of.Instance, of.Action, t.ID, of.Scope); err != nil {
 			return fmt.Errorf("effects: leave: %w", err)
 		}
 	}
@@ -226,8 +252,8 @@ func (e *Effects) busy(tx *store.Tx, of, ef *Effect) (bool, error) {
 // others, and whether the effect holds any at all.
 func (e *Effects) alone(tx *store.Tx, of *Effect) (alone []guard.Target, others []string, ours bool, err error) {
 	for _, t := range of.Targets {
-		rows, err := tx.Query(`SELECT effect_key FROM effect_holders WHERE tenant = ? AND instance = ? AND action = ? AND target = ? ORDER BY since, effect_key`,
-			of.Tenant, of.Instance, of.Action, t.ID)
+		rows, err := tx.Query(`SELECT effect_key FROM effect_holders WHERE tenant = ? AND instance = ? AND action = ? AND target = ? AND scope = ? ORDER BY since, effect_key`,
+			of.Tenant, of.Instance, of.Action, t.ID, of.Scope)
 		if err != nil {
 			return nil, nil, false, fmt.Errorf("effects: holders: %w", err)
 		}
@@ -285,8 +311,8 @@ func (e *Effects) firstPrior(tx *store.Tx, of *Effect, alone []guard.Target) ([]
 		return of.Prior, nil
 	}
 	var prior []byte
-	err := tx.QueryRow(`SELECT prior FROM effect_held WHERE tenant = ? AND instance = ? AND action = ? AND target = ?`,
-		of.Tenant, of.Instance, of.Action, alone[0].ID).Scan(&prior)
+	err := tx.QueryRow(`SELECT prior FROM effect_held WHERE tenant = ? AND instance = ? AND action = ? AND target = ? AND scope = ?`,
+		of.Tenant, of.Instance, of.Action, alone[0].ID, of.Scope).Scan(&prior)
 	if errors.Is(err, sql.ErrNoRows) {
 		return of.Prior, nil
 	}
@@ -374,7 +400,8 @@ func (e *Effects) Holds(ctx context.Context, key string) (bool, error) {
 	return n > 0, err
 }
 
-// Holders lists the effects that hold a target, the first first.
+// Holders lists the effects that hold a target, in whatever scope, the first
+// first.
 func (e *Effects) Holders(ctx context.Context, tenant, instance, action, target string) (keys []string, err error) {
 	err = e.db.View(ctx, func(tx *store.Tx) error {
 		rows, err := tx.Query(`SELECT effect_key FROM effect_holders WHERE tenant = ? AND instance = ? AND action = ? AND target = ? ORDER BY since, effect_key`,

@@ -19,7 +19,7 @@ func Schema() store.Schema {
 			step TEXT NOT NULL, iteration TEXT NOT NULL, direction TEXT NOT NULL, of_key TEXT NOT NULL,
 			action TEXT NOT NULL, instance TEXT NOT NULL,
 			class TEXT NOT NULL, read_back TEXT NOT NULL, reversal TEXT NOT NULL, inverse TEXT NOT NULL, settle BIGINT NOT NULL,
-			inputs BLOB NOT NULL, targets BLOB NOT NULL, target_count BIGINT NOT NULL, actor TEXT NOT NULL, approval TEXT NOT NULL,
+			inputs BLOB NOT NULL, targets BLOB NOT NULL, scope TEXT NOT NULL, target_count BIGINT NOT NULL, actor TEXT NOT NULL, approval TEXT NOT NULL,
 			state TEXT NOT NULL, fence BIGINT NOT NULL, deadline BIGINT NOT NULL,
 			outcome TEXT NOT NULL, output BLOB, prior BLOB, detail TEXT NOT NULL, error_kind TEXT NOT NULL, vendor_code TEXT NOT NULL,
 			verified BIGINT NOT NULL, found TEXT NOT NULL, doubt BIGINT NOT NULL, undone TEXT NOT NULL, resolved TEXT NOT NULL,
@@ -31,17 +31,17 @@ func Schema() store.Schema {
 			PRIMARY KEY (tenant, instance, target))`,
 		`CREATE INDEX effect_locks_key ON effect_locks (effect_key)`,
 		`CREATE TABLE effect_held (
-			tenant TEXT NOT NULL, instance TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,
-			first_key TEXT NOT NULL, prior BLOB, PRIMARY KEY (tenant, instance, action, target))`,
+			tenant TEXT NOT NULL, instance TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, scope TEXT NOT NULL,
+			first_key TEXT NOT NULL, prior BLOB, PRIMARY KEY (tenant, instance, action, target, scope))`,
 		`CREATE TABLE effect_holders (
-			tenant TEXT NOT NULL, instance TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,
-			effect_key TEXT NOT NULL, since BIGINT NOT NULL, PRIMARY KEY (tenant, instance, action, target, effect_key))`,
+			tenant TEXT NOT NULL, instance TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, scope TEXT NOT NULL,
+			effect_key TEXT NOT NULL, since BIGINT NOT NULL, PRIMARY KEY (tenant, instance, action, target, scope, effect_key))`,
 		`CREATE INDEX effect_holders_key ON effect_holders (effect_key)`,
 	}}
 }
 
 const columns = `effect_key, tenant, run, playbook, step, iteration, direction, of_key, action, instance,
-	class, read_back, reversal, inverse, settle, inputs, targets, actor, approval, state, fence, deadline,
+	class, read_back, reversal, inverse, settle, inputs, targets, scope, actor, approval, state, fence, deadline,
 	outcome, output, prior, detail, error_kind, vendor_code, verified, found, doubt, undone, resolved, created, settled, seq`
 
 type scanner interface{ Scan(...any) error }
@@ -53,7 +53,7 @@ func scan(s scanner) (*Effect, error) {
 	var settle, deadline, created, settled int64
 	var verified, doubt int64
 	err := s.Scan(&e.Key, &e.Tenant, &e.Run, &e.Playbook, &e.Step, &e.Iteration, &e.Direction, &e.Of, &e.Action, &e.Instance,
-		&e.Class, &e.ReadBack, &e.Reversal, &e.Inverse, &settle, &inputs, &targets, &e.Actor, &e.Approval, &e.State, &e.Fence, &deadline,
+		&e.Class, &e.ReadBack, &e.Reversal, &e.Inverse, &settle, &inputs, &targets, &e.Scope, &e.Actor, &e.Approval, &e.State, &e.Fence, &deadline,
 		&e.Outcome, &output, &prior, &e.Detail, &e.ErrorKind, &e.VendorCode, &verified, &e.Found, &doubt, &e.Undone, &e.Resolved, &created, &settled, &e.Seq)
 	if err != nil {
 		return nil, err
@@ -93,9 +93,9 @@ func insert(tx *store.Tx, e *Effect) (fresh bool, err error) {
 		return false, fmt.Errorf("effects: %w", err)
 	}
 	res, err := tx.Exec(`INSERT INTO effects (`+columns+`, target_count) VALUES
-		(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (effect_key) DO NOTHING`,
+		(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (effect_key) DO NOTHING`,
 		e.Key, e.Tenant, e.Run, e.Playbook, e.Step, e.Iteration, e.Direction, e.Of, e.Action, e.Instance,
-		e.Class, e.ReadBack, e.Reversal, e.Inverse, int64(e.Settle), []byte(e.Inputs), targets, e.Actor, e.Approval, e.State, e.Fence, unix(e.Deadline),
+		e.Class, e.ReadBack, e.Reversal, e.Inverse, int64(e.Settle), []byte(e.Inputs), targets, e.Scope, e.Actor, e.Approval, e.State, e.Fence, unix(e.Deadline),
 		e.Outcome, null(e.Output), null(e.Prior), e.Detail, e.ErrorKind, e.VendorCode, flag(e.Verified), e.Found, flag(e.Doubt), e.Undone, e.Resolved, unix(e.Created), unix(e.Settled), e.Seq,
 		len(e.Targets))
 	if err != nil {

@@ -107,12 +107,15 @@ type Result struct {
 
 // Effect is one effect as stored.
 type Effect struct {
-	Key                                           string
-	Tenant, Run, Playbook, Step, Iteration        string
-	Direction, Of, Action, Instance               string
-	Class, ReadBack, Reversal, Inverse            string
-	Inputs, Output, Prior                         json.RawMessage
-	Targets                                       []guard.Target
+	Key                                    string
+	Tenant, Run, Playbook, Step, Iteration string
+	Direction, Of, Action, Instance        string
+	Class, ReadBack, Reversal, Inverse     string
+	Inputs, Output, Prior                  json.RawMessage
+	Targets                                []guard.Target
+	// Scope tells apart what one action holds of one target: a digest of the
+	// inputs beside the targets, or empty.
+	Scope                                         string
 	Actor, Approval                               string
 	State, Outcome, Detail, ErrorKind, VendorCode string
 	Verified                                      bool
