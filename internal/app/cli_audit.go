@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -232,7 +233,7 @@ func (c *cli) auditList() *cobra.Command {
 			return c.show(got, func() error {
 				t := newTable(c.out, "ROW", "AT", "KIND", "ACTOR", "RUN", "STEP", "ABOUT")
 				for _, e := range got.Entries {
-					t.row(fmt.Sprint(e.Seq), stamp(e.At), e.Kind, e.Actor, e.Run, e.Step, e.Key)
+					t.row(strconv.FormatUint(e.Seq, 10), stamp(e.At), e.Kind, e.Actor, e.Run, e.Step, e.Key)
 				}
 				if err := t.flush(); err != nil {
 					return err

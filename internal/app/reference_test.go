@@ -31,7 +31,7 @@ func TestReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		if err := os.WriteFile(file, []byte(head+mark+b.String()), 0o644); err != nil { //nolint:gosec // a public document
+		if err := os.WriteFile(file, []byte(head+mark+b.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -52,7 +52,7 @@ func (r *reader) read(n *yaml.Node, v reflect.Value, path string) {
 	if !r.plain(n, path) {
 		return
 	}
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		if s, ok := r.text(n, path); ok {
 			r.unmarshal(n, u, s, path)
 		}
@@ -232,8 +232,9 @@ func (r *reader) value(n *yaml.Node, path string, depth int) any {
 		out := make(map[string]any, len(n.Content)/2)
 		r.pairs(n, path, func(k, v *yaml.Node) { out[k.Value] = r.value(v, under(path, k.Value), depth+1) })
 		return out
+	default: // plain let scalars through only
+		return n.Value
 	}
-	return n.Value
 }
 
 func shape(n *yaml.Node) string {
@@ -242,8 +243,9 @@ func shape(n *yaml.Node) string {
 		return "a map"
 	case yaml.SequenceNode:
 		return "a list"
+	default:
+		return "a text"
 	}
-	return "a text"
 }
 
 // short quotes a text of the file within bounds.
