@@ -344,13 +344,24 @@ func (e *Effects) List(ctx context.Context, f Filter) ([]*Effect, error) {
 }
 
 // Stack returns what a run did and has not taken back, newest first. Steps, where
-// given, are the step paths to look at.
+// given, are the step paths to look at. An effect without an outcome, whose call
+// may have left, comes as unknown: nobody shall believe that all was taken back.
 func (e *Effects) Stack(ctx context.Context, tenant, runID string, steps []string) ([]*Effect, error) {
 	all, err := e.query(ctx, `SELECT `+columns+` FROM effects WHERE tenant = ? AND run = ? AND direction = 'do' AND undone = '' AND
-		(outcome IN ('done', 'partial') OR (outcome = 'unknown' AND resolved = '') OR (outcome = 'already' AND EXISTS (SELECT 1 FROM effect_holders h WHERE h.effect_key = effects.effect_key)))
-		ORDER BY seq DESC`, tenant, runID)
-	if err != nil || len(steps) == 0 {
-		return all, err
+		(outcome IN ('done', 'partial') OR (outcome = 'unknown' AND resolved = '')
+			OR (outcome = 'already' AND EXISTS (SELECT 1 FROM effect_holders h WHERE h.effect_key = effects.effect_key))
+			OR state = 'open' OR (state = 'idle' AND doubt = 1))
+		ORDER BY CASE WHEN seq = 0 THEN 1 ELSE 0 END DESC, seq DESC, created DESC, effect_key`, tenant, runID)
+	if err != nil {
+		return nil, err
+	}
+	for _, ef := range all {
+		if ef.State != stateSettled {
+			ef.Outcome, ef.Detail = Unknown, "its outcome is not known yet"
+		}
+	}
+	if len(steps) == 0 {
+		return all, nil
 	}
 	return slices.DeleteFunc(all, func(ef *Effect) bool { return !slices.Contains(steps, ef.Step) }), nil
 }

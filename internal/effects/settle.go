@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/internal/store"
@@ -166,7 +167,9 @@ func (e *Effect) Idle() bool { return e.State == stateIdle }
 func (e *Effect) Open() bool { return e.State == stateOpen }
 
 // Resolve settles an unknown effect on a person's word: as done, not_done,
-// by_hand or skipped. It may be called again with the same word.
+// by_hand or skipped. It may be called again with the same word. An effect that
+// its caller left without an outcome is resolved too, once nothing of it can land
+// any more; until then it is ErrUnderWay, and may be called again.
 func (e *Effects) Resolve(ctx context.Context, key, as, actor, reason string) error {
 	return e.db.Update(ctx, func(tx *store.Tx) error {
 		ef, err := get(tx, key)
@@ -177,33 +180,56 @@ func (e *Effects) Resolve(ctx context.Context, key, as, actor, reason string) er
 			return fmt.Errorf("%w: %s", ErrNotFound, key)
 		case ef.Resolved == as:
 			return nil
-		case ef.Outcome != Unknown || ef.Resolved != "":
-			return fmt.Errorf("%w: %s is %s", ErrNotUnknown, key, ef.Outcome)
 		}
-		ef.Resolved = as
-		switch as {
-		case "done":
-			ef.Outcome = Done
-			if ef.Found == string(spec.Present) { // it was so before Quell came
-				ef.Outcome = Already
-			}
-		case "not_done":
-			ef.Outcome = Failed
-		case "by_hand", "skipped":
-			// What a person did is not Quell's to undo.
-		default:
-			return fmt.Errorf("effects: resolve as done, not_done, by_hand or skipped, not %q", as)
-		}
-		by := *ef
-		by.Actor = actor
-		if _, err := e.note(tx, &by, "effect.resolved", map[string]any{"as": as, "reason": reason}); err != nil {
+		if err := e.forsaken(tx, ef); err != nil {
 			return err
 		}
-		if ef.Outcome == Done || ef.Outcome == Already {
-			if err := e.hold(tx, ef); err != nil {
-				return err
-			}
+		if ef.Outcome != Unknown || ef.Resolved != "" {
+			return fmt.Errorf("%w: %s is %s", ErrNotUnknown, key, ef.Outcome)
 		}
-		return save(tx, ef)
+		return e.resolve(tx, ef, as, actor, reason)
 	})
+}
+
+// forsaken settles an attempt that nobody brought to its end as unknown. Its
+// fence is broken: who comes back all the same looks again.
+func (e *Effects) forsaken(tx *store.Tx, ef *Effect) error {
+	over := ef.Deadline.Add(ef.Settle)
+	switch {
+	case ef.State == stateOpen && e.now().Before(over):
+		return fmt.Errorf("%w: %s, until %s", ErrUnderWay, ef.Key, over.Format(time.RFC3339))
+	case ef.State == stateOpen, ef.State == stateIdle && ef.Doubt:
+		ef.Fence++
+		ef.Detail = "its outcome was never learned"
+		return e.settle(tx, ef, Unknown)
+	}
+	return nil
+}
+
+func (e *Effects) resolve(tx *store.Tx, ef *Effect, as, actor, reason string) error {
+	ef.Resolved = as
+	switch as {
+	case "done":
+		ef.Outcome = Done
+		if ef.Found == string(spec.Present) { // it was so before Quell came
+			ef.Outcome = Already
+		}
+	case "not_done":
+		ef.Outcome = Failed
+	case "by_hand", "skipped":
+		// What a person did is not Quell's to undo.
+	default:
+		return fmt.Errorf("effects: resolve as done, not_done, by_hand or skipped, not %q", as)
+	}
+	by := *ef
+	by.Actor = actor
+	if _, err := e.note(tx, &by, "effect.resolved", map[string]any{"as": as, "reason": reason}); err != nil {
+		return err
+	}
+	if ef.Outcome == Done || ef.Outcome == Already {
+		if err := e.hold(tx, ef); err != nil {
+			return err
+		}
+	}
+	return save(tx, ef)
 }

@@ -21,6 +21,8 @@ var (
 	ErrNotFound = errors.New("effects: there is no such effect")
 	// ErrNotUnknown says that only an unknown effect can be resolved.
 	ErrNotUnknown = errors.New("effects: only an effect whose outcome is unknown can be resolved")
+	// ErrUnderWay says that what shall be resolved may still land.
+	ErrUnderWay = errors.New("effects: an attempt of this effect may still land")
 )
 
 // The outcomes that are stored. They are those of spec and of task.
