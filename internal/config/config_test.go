@@ -206,18 +206,3 @@ func TestNoFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func FuzzLoad(f *testing.F) {
-	f.Add([]byte(full))
-	f.Add([]byte("connectors: {a: {secrets: {k: v}}}"))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		path := filepath.Join(t.TempDir(), "quell.yaml")
-		if err := os.WriteFile(path, raw, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, err := config.Load(path)
-		if (c == nil) == (err == nil) {
-			t.Errorf("a configuration and an error, or neither: %v", err)
-		}
-	})
-}
