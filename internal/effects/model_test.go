@@ -34,8 +34,13 @@ func TestModel(t *testing.T) {
 	if testing.Short() {
 		schedules = min(schedules, 200)
 	}
+	t.Run("sqlite", func(t *testing.T) { model(t, store.Options{Dir: inMemory(t)}, seed, schedules) })
+	t.Run("postgres", func(t *testing.T) { model(t, store.Options{DSN: storetest.DSN(t)}, seed, schedules/20) })
+}
+
+func model(t *testing.T, o store.Options, seed uint64, schedules int) {
 	t.Logf("seed %d, %d schedules", seed, schedules)
-	h := newHouse(t, storetest.Open(t, store.Options{Dir: inMemory(t)}, schemas()...), guard.Rules{})
+	h := newHouse(t, storetest.Open(t, o, schemas()...), guard.Rules{})
 	var seen tally
 	for i := range schedules {
 		w := newWorld(h, i, rand.New(rand.NewPCG(seed, uint64(i)))) //nolint:gosec // a schedule must be repeatable

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 )
@@ -68,6 +69,7 @@ func (w *writer) run() {
 		case <-w.done:
 			return
 		case j := <-w.jobs:
+			runtime.Gosched() // those whom the last batch woke come along
 			w.commit(w.gather(j))
 		}
 	}
@@ -117,6 +119,16 @@ func (w *writer) transact(list []*job) error {
 			_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
 		}
 	}()
+	if len(list) == 1 { // the transaction is its savepoint
+		j := list[0]
+		if j.err = j.ctx.Err(); j.err == nil {
+			j.err = guarded(j.f, w.tx(j))
+		}
+		if j.err != nil {
+			return nil
+		}
+		list = nil
+	}
 	for _, j := range list {
 		if j.err = j.ctx.Err(); j.err != nil {
 			continue
@@ -138,8 +150,7 @@ func (w *writer) one(ctx context.Context, j *job) error {
 	if err := w.exec(ctx, "SAVEPOINT j"); err != nil {
 		return fmt.Errorf("store: savepoint: %w", err)
 	}
-	tx := &Tx{ctx: context.WithoutCancel(j.ctx), on: w.conn, dialect: SQLite, kept: w.kept}
-	if j.err = guarded(j.f, tx); j.err != nil {
+	if j.err = guarded(j.f, w.tx(j)); j.err != nil {
 		if err := w.exec(ctx, "ROLLBACK TO j"); err != nil {
 			return fmt.Errorf("store: roll back after %w: %w", j.err, err)
 		}
@@ -148,6 +159,10 @@ func (w *writer) one(ctx context.Context, j *job) error {
 		return fmt.Errorf("store: release: %w", err)
 	}
 	return nil
+}
+
+func (w *writer) tx(j *job) *Tx {
+	return &Tx{ctx: context.WithoutCancel(j.ctx), on: w.conn, dialect: SQLite, kept: w.kept}
 }
 
 func (w *writer) exec(ctx context.Context, q string) error {
