@@ -24,7 +24,7 @@ build: ## build the programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
 
 test: ## all tests, in their short form
-	$(GO) test ./...
+	CGO_ENABLED=0 $(GO) test ./...
 
 race: ## the tests with the race detector, without those that link the Temporal server
 	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -Ev '$(HEAVY)')
@@ -47,13 +47,13 @@ fuzz: ## every fuzz target for FUZZTIME
 	done
 
 bench: ## playbooks against a hand-written workflow, in pairs
-	QUELL_BENCH=1 $(GO) test -count=1 -timeout 2h -v -run Bench ./internal/e2e
+	QUELL_BENCH=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 2h -v -run Bench ./internal/e2e
 
 soak: ## the end-to-end tests with their full figures
-	QUELL_SOAK=1 $(GO) test -count=1 -timeout 4h -v ./internal/e2e
+	QUELL_SOAK=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 4h -v ./internal/e2e
 
 integration: ## the built programs in their own processes, and both databases
-	$(GO) test -count=1 -v ./internal/e2e ./internal/store/...
+	CGO_ENABLED=0 $(GO) test -count=1 -v ./internal/e2e ./internal/store/...
 
 docs: ## write the generated part of docs/cli.md
 	$(GO) test -count=1 ./internal/app -run TestReference -update

@@ -66,9 +66,10 @@ func (r *Recorder) Open(ctx context.Context, q task.OpenRequest) error {
 	})
 }
 
-// Tally counts the votes on a request.
+// Tally tells how a request stands; where that is its end, it is decided with
+// that, so that no later vote is accepted.
 func (r *Recorder) Tally(ctx context.Context, q task.TallyRequest) (task.TallyResult, error) {
-	t, err := r.Approvals.Tally(ctx, q.ID, q.Now)
+	t, err := r.Approvals.Decide(ctx, q.ID, q.Now)
 	return task.TallyResult{State: t.State, Next: t.Next, By: t.By, Answer: t.Answer, Reason: t.Reason}, err
 }
 

@@ -47,9 +47,19 @@ func (it *interp) decide(f frame, req task.OpenRequest) (task.TallyResult, error
 			_, err = workflow.AwaitWithTimeout(f.ctx, until(f.ctx, t.Next), wake)
 		}
 		if err != nil {
-			return task.TallyResult{}, err
+			return task.TallyResult{}, it.withdraw(f, req, err)
 		}
 	}
+}
+
+// withdraw ends a request that nobody waits for any more: its run was cancelled,
+// or the time of a block around it is over.
+func (it *interp) withdraw(f frame, req task.OpenRequest, why error) error {
+	ctx, _ := workflow.NewDisconnectedContext(f.ctx)
+	if err := execute(ctx, task.CloseActivity, task.CloseRequest{Place: req.Place, ID: req.ID, Decision: "withdrawn"}, nil); err != nil {
+		return err
+	}
+	return why
 }
 
 func levels(from []plan.Level) []task.Level {

@@ -70,6 +70,8 @@ func (w *Workflows) Playbook(ctx workflow.Context, in run.Input) (run.Result, er
 	}
 	f := frame{ctx: ctx, sc: newScope(), node: it.root}
 	it.phases(f)
+	// A cancelled run ends on record too.
+	f.ctx, _ = workflow.NewDisconnectedContext(ctx)
 	return it.finish(f)
 }
 

@@ -35,6 +35,10 @@ type world struct {
 	read  func(q task.ReadRequest) task.ReadResult
 	tally func(q task.TallyRequest) task.TallyResult
 	stack []task.StackItem
+	// closed are the decisions with which requests were closed.
+	closed []string
+	// started is called before the run begins.
+	started func(*testsuite.TestWorkflowEnvironment)
 }
 
 func (w *world) register(env *testsuite.TestWorkflowEnvironment) {
@@ -50,7 +54,10 @@ func (w *world) register(env *testsuite.TestWorkflowEnvironment) {
 	reg(task.HeldActivity, func(context.Context, task.HeldRequest) (task.HeldResult, error) { return task.HeldResult{}, nil })
 	reg(task.OpenActivity, func(_ context.Context, q task.OpenRequest) error { w.opens = append(w.opens, q); return nil })
 	reg(task.TallyActivity, func(_ context.Context, q task.TallyRequest) (task.TallyResult, error) { return w.tally(q), nil })
-	reg(task.CloseActivity, func(context.Context, task.CloseRequest) error { return nil })
+	reg(task.CloseActivity, func(_ context.Context, q task.CloseRequest) error {
+		w.closed = append(w.closed, q.Decision)
+		return nil
+	})
 	reg(task.ResolveActivity, func(_ context.Context, q task.ResolveRequest) error {
 		w.notes = append(w.notes, "resolve:"+q.As)
 		return nil
@@ -152,6 +159,9 @@ func play(t *testing.T, w *world, mode string, exprs []plan.Expr, steps ...plan.
 	w.register(env)
 	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil).Maybe()
 	env.OnWorkflow(run.HoldWorkflow, mock.Anything, mock.Anything).Return(func(workflow.Context, run.HoldInput) (string, error) { return "", nil }).Maybe()
+	if w.started != nil {
+		w.started(env)
+	}
 	env.ExecuteWorkflow(run.PlaybookWorkflow, run.Input{
 		ABI: run.ABI, Tenant: "default", Run: "p/x/1", Playbook: "p", Digest: plan.DigestOf(raw), Plan: raw,
 		Inputs: []byte("{}"), Mode: mode, Incident: "INC-1", Trigger: run.Trigger{Kind: "manual", Actor: "ann"},
@@ -338,5 +348,20 @@ func TestUndoStep(t *testing.T) {
 	res := play(t, w, "act", nil, isolateStep(func(s *plan.Step) { s.Hold = &plan.Hold{For: time.Hour, Then: plan.HoldAsk} }), undo)
 	if res.Closing != "completed" || strings.Join(w.acts, " ") != "contain.isolate:do:1 contain.isolate:undo:1" {
 		t.Errorf("closing %s (%s), acts %v", res.Closing, res.Reason, w.acts)
+	}
+}
+
+// TestCancel cancels a run that waits for people: its request is withdrawn,
+// review runs, and its end is on record.
+func TestCancel(t *testing.T) {
+	w := &world{tally: func(q task.TallyRequest) task.TallyResult { return task.TallyResult{State: "open"} }}
+	w.started = func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute)
+	}
+	res := play(t, w, "act", nil, isolateStep(func(s *plan.Step) {
+		s.Approve = &plan.Approve{Ask: *text("?"), From: []plan.Level{{Who: []string{"x"}}}, Quorum: 1, Denied: plan.OnStop, Silent: plan.OnStop}
+	}))
+	if res.Closing != "cancelled" || len(w.acts) != 0 || strings.Join(w.closed, " ") != "withdrawn" {
+		t.Errorf("closing %s, acts %v, closed %v", res.Closing, w.acts, w.closed)
 	}
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quell-soar/quell/connectors/sdk/recall"
 	"github.com/quell-soar/quell/server/api"
 )
 
@@ -31,6 +31,8 @@ type killPlan struct {
 	moves          time.Duration
 	seed           uint64
 	dice           *rand.Rand
+	last           time.Time // the last kill
+	decided        map[string]bool
 	between, moved int
 	slowest        time.Duration
 	trueUnknowns   int
@@ -72,6 +74,7 @@ func (p *killPlan) run(t *testing.T) (faults int) {
 	if p.seed == 0 {
 		p.seed = uint64(time.Now().UnixNano())
 	}
+	p.decided = map[string]bool{}
 	p.dice = rand.New(rand.NewPCG(p.seed, 1))
 	t.Logf("seed %d; repeat: go test ./internal/e2e -run %s -seed %d", p.seed, t.Name(), p.seed)
 	l := startLab(t)
@@ -112,34 +115,29 @@ func (p *killPlan) run(t *testing.T) (faults int) {
 
 // cycle lets some runs go on into a held effect, kills, and sees them move.
 func (p *killPlan) cycle(t *testing.T, l *labProcess, h *house, k int) {
-	began := time.Now()
+	eventually(t, p.apart+time.Second, "the kills are apart", func() (bool, error) { return time.Since(p.last) >= p.apart, nil })
 	if k > 0 {
 		op := []string{"crowdstrike contain", "crowdstrike lift", "jira comment", "crowdstrike create-scan"}[k%4]
 		l.script(op + ": 2x hold 4s\ncrowdstrike contain: hold 4s\n")
 		p.approveSome(t, h, k)
 	}
 	p.disturb(t, h, k)
-	var inFlight []labEffect
-	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) {
-		if inFlight = unanswered(l); len(inFlight) > 0 && time.Since(began) > p.apart {
-			break
-		}
+	for deadline := time.Now().Add(10 * time.Second); len(unanswered(l)) == 0 && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // the moment of a kill is chance
 	}
 	open := p.openRuns(t, h)
 	if open < p.minOpen {
 		t.Errorf("kill %d: only %d runs are open", k+1, open)
 	}
-	waiting := openEffects(t, h, inFlight)
-	inFlight = unanswered(l)
-	killed := time.Now()
+	waiting := openEffects(t, h, unanswered(l))
+	between := len(unanswered(l)) > 0
 	h.kill()
-	if len(inFlight) > 0 {
+	p.last = time.Now()
+	if between {
 		p.between++
 	}
 	h.start()
-	p.seeMoves(t, h, waiting, killed)
+	p.seeMoves(t, h, waiting, p.last)
 }
 
 // unanswered lists effects that the vendors have done and not yet answered.
@@ -299,6 +297,9 @@ func (p *killPlan) drain(t *testing.T, l *labProcess, h *house) {
 // decide answers a request about a failed or unknown effect.
 func (p *killPlan) decide(t *testing.T, h *house, l *labProcess, a api.Approval) {
 	t.Helper()
+	if p.decided[a.ID] {
+		return // the run has not looked yet
+	}
 	choice := "retry"
 	if strings.Contains(strings.Join(a.Choices, " "), "not_done") {
 		if l == nil {
@@ -316,25 +317,23 @@ func (p *killPlan) decide(t *testing.T, h *house, l *labProcess, a api.Approval)
 			p.falseUnknowns++
 		}
 	}
+	p.decided[a.ID] = true
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	raw, err := json.Marshal(choice)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.client().Answer(ctx, a.ID, api.Answer{Fields: map[string]json.RawMessage{"choice": raw}}); err != nil {
-		t.Logf("answer %s: %v", a.ID, err)
+	if _, err := h.client().Resolve(ctx, a.ID, api.Resolve{Choice: choice, Reason: "e2e"}); err != nil {
+		t.Fatalf("resolve %s as %s: %v", a.ID, choice, err)
 	}
 }
 
-// there looks for an effect of a run's step in the lab's journal by its key.
+// there looks for an effect of a run's step in the lab's journal, by the mark
+// that its connector left.
 func there(l *labProcess, d api.RunDetail, step string) bool {
 	for _, e := range d.Effects {
 		if e.Step != step || e.Outcome != "unknown" {
 			continue
 		}
 		for _, j := range l.effects("") {
-			if j.Key != "" && strings.Contains(j.Key, e.Key) || e.Action == "ticket.create_ticket" && j.Operation == "create" && strings.Contains(j.Key+j.Object, d.ID) {
+			if strings.Contains(j.Key, recall.Mark(e.Key)) || (j.Operation == "create" && strings.Contains(j.Key, recall.Mark(d.Incident))) {
 				return true
 			}
 		}
