@@ -166,7 +166,7 @@ func load(t *testing.T, c client.Client, name string, input func(id string) any)
 		quiet = append(quiet, time.Since(began))
 	}
 	f.latency = middle(quiet)
-	const total, atOnce = 160, 16
+	const total, atOnce = 200, 16
 	began := time.Now()
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
@@ -239,8 +239,10 @@ func register(t *testing.T, v variant, w worker.Worker, h *host.Host, dir string
 	}
 }
 
+// handWritten has the heartbeat of ours: without one, a killed process would be
+// noticed only when StartToClose is over.
 func handWritten(ctx workflow.Context, id string) error {
-	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 30 * time.Second})
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 30 * time.Second, HeartbeatTimeout: 5 * time.Second})
 	for i := range benchSteps {
 		if err := workflow.ExecuteActivity(ctx, "call", fmt.Sprintf("%s-%d", id, i)).Get(ctx, nil); err != nil {
 			return err
@@ -288,7 +290,7 @@ func claimAll(t *testing.T, db *store.DB, rs *runs.Runs, raw []byte) {
 	t.Helper()
 	err := db.Update(t.Context(), func(tx *store.Tx) error {
 		for _, prefix := range []string{"warm", "quiet", "load"} {
-			for i := range 200 {
+			for i := range 240 {
 				if _, err := tx.Exec(`INSERT INTO runs (id, tenant, playbook, hash, generation, digest, status, mode, severity, severity_rank, incident, source, trigger_json, inputs, settings, bindings, targets, closing, reason, created, started, ended)
 					VALUES (?, 'default', 'ten', ?, 1, ?, 'running', 'act', 'high', 3, '', '', ?, ?, ?, ?, ?, '', '', 0, 0, 0)`,
 					fmt.Sprintf("%s/%d/1", prefix, i), fmt.Sprintf("%s-%d", prefix, i), plan.DigestOf(raw), []byte("{}"), []byte("{}"), []byte("{}"), []byte("[]"), []byte("[]")); err != nil {
