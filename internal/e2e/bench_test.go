@@ -79,6 +79,11 @@ func TestBench(t *testing.T) {
 			all[v] = append(all[v], f)
 		}
 	}
+	var price []float64
+	for r := range rounds {
+		price = append(price, (all[whole][r].latency - all[bare][r].latency).Seconds()*1000/benchSteps)
+	}
+	t.Logf("effects and ledger cost %.1f ms a step when quiet and take the runs/s to %.2f of the interpreter's", middle(price), ratio(all[whole], all[bare]))
 	for _, v := range []variant{bare, whole} {
 		var rate, lat []float64
 		for r := range rounds {
@@ -96,6 +101,15 @@ func TestBench(t *testing.T) {
 			t.Errorf("%s: wanted runs/s ≥ %.2f and latency ≤ %.2f of by hand", v, wantRate, wantLat)
 		}
 	}
+}
+
+// ratio is the median over the rounds of one variant's runs/s to another's.
+func ratio(a, b []figures) float64 {
+	var out []float64
+	for r := range a {
+		out = append(out, a[r].rate/b[r].rate)
+	}
+	return middle(out)
 }
 
 func middle[T float64 | time.Duration](in []T) T {

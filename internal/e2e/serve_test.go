@@ -34,6 +34,8 @@ type house struct {
 	cmd    *exec.Cmd
 	listen string
 	log    *os.File
+	// config is the text of quell.yaml.
+	config string
 	// exited is closed once the present process is gone.
 	exited chan struct{}
 }
@@ -43,22 +45,26 @@ func newHouse(t *testing.T, l *labProcess, more string) *house {
 	t.Helper()
 	dir := t.TempDir()
 	h := &house{t: t, dir: dir, log: logFile(t, "serve.log")}
-	write := func(name, text string) {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("source.key", sourceKey+"\n")
-	write("falcon.secret", falconSecret+"\n")
-	write("jira.token", jiraToken+"\n")
+	h.write("source.key", sourceKey+"\n")
+	h.write("falcon.secret", falconSecret+"\n")
+	h.write("jira.token", jiraToken+"\n")
 	example, err := os.ReadFile("../../examples/contain-infected-host.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	write("contain-infected-host.yaml", string(example))
-	write("quell.yaml", configFor(l, bin(t, "quell-connector"))+more)
+	h.write("contain-infected-host.yaml", string(example))
+	h.config = configFor(l, bin(t, "quell-connector")) + more
+	h.write("quell.yaml", h.config)
 	t.Cleanup(h.stop)
 	return h
+}
+
+// write puts a file into the house's directory.
+func (h *house) write(name, text string) {
+	h.t.Helper()
+	if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func configFor(l *labProcess, connector string) string {
