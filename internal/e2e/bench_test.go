@@ -81,7 +81,7 @@ func TestBench(t *testing.T) {
 	}
 	var price []float64
 	for r := range rounds {
-		price = append(price, (all[whole][r].latency - all[bare][r].latency).Seconds()*1000/benchSteps)
+		price = append(price, (all[whole][r].latency-all[bare][r].latency).Seconds()*1000/benchSteps)
 	}
 	t.Logf("effects and ledger cost %.1f ms a step when quiet and take the runs/s to %.2f of the interpreter's", middle(price), ratio(all[whole], all[bare]))
 	for _, v := range []variant{bare, whole} {
