@@ -1,0 +1,115 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/mocks"
+
+	"github.com/quell-soar/quell/internal/runs"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+// shelf is a store in memory: runs that wait and votes that were not told.
+type shelf struct {
+	mu      sync.Mutex
+	waiting []string
+	votes   []Delivery
+	started []string
+}
+
+func (s *shelf) Unstarted(context.Context, int) ([]runs.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []runs.Record
+	for _, id := range s.waiting {
+		out = append(out, runs.Record{ID: id, Severity: "high"})
+	}
+	return out, nil
+}
+
+func (s *shelf) InputFor(_ context.Context, id string) (run.Input, error) {
+	return run.Input{Run: id, Playbook: "p", Plan: make([]byte, run.MaxInlinePlan+1)}, nil
+}
+
+func (s *shelf) MarkStarted(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started = append(s.started, id)
+	s.waiting = slices.DeleteFunc(s.waiting, func(w string) bool { return w == id })
+	return nil
+}
+
+func (s *shelf) Undelivered(context.Context) ([]Delivery, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.votes), nil
+}
+
+func (s *shelf) Delivered(_ context.Context, vote string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.votes = slices.DeleteFunc(s.votes, func(d Delivery) bool { return d.Vote == vote })
+	return nil
+}
+
+// TestStarts starts what waits. A run that Temporal knows was started before a
+// crash; one that Temporal cannot take waits for the next scan.
+func TestStarts(t *testing.T) {
+	s := &shelf{waiting: []string{"p/new/1", "p/known/1", "p/down/1"}}
+	c := &mocks.Client{}
+	var sent []run.Input
+	var mu sync.Mutex
+	by := func(id string) any {
+		return mock.MatchedBy(func(o client.StartWorkflowOptions) bool { return o.ID == id })
+	}
+	keep := func(a mock.Arguments) { mu.Lock(); defer mu.Unlock(); sent = append(sent, a.Get(3).(run.Input)) }
+	c.On("ExecuteWorkflow", mock.Anything, by("p/new/1"), run.PlaybookWorkflow, mock.Anything).Run(keep).Return(nil, nil)
+	c.On("ExecuteWorkflow", mock.Anything, by("p/known/1"), run.PlaybookWorkflow, mock.Anything).Return(nil, serviceerror.NewWorkflowExecutionAlreadyStarted("known", "", ""))
+	c.On("ExecuteWorkflow", mock.Anything, by("p/down/1"), run.PlaybookWorkflow, mock.Anything).Return(nil, errors.New("no connection"))
+	if err := New(c, s, s, Options{}).starts(t.Context()); err == nil {
+		t.Error("a start that failed was not told")
+	}
+	slices.Sort(s.started)
+	if !slices.Equal(s.started, []string{"p/known/1", "p/new/1"}) || !slices.Equal(s.waiting, []string{"p/down/1"}) {
+		t.Errorf("started %v, waiting %v", s.started, s.waiting)
+	}
+	if len(sent) != 1 || len(sent[0].Plan) != 0 {
+		t.Error("a plan too large for the input travelled in it")
+	}
+}
+
+// TestWakes tells workflows of votes, each by the vote's own id so that twice is
+// once. A workflow that is gone needs no telling.
+func TestWakes(t *testing.T) {
+	s := &shelf{votes: []Delivery{{"v1", "p/x/1#a##1"}, {"v2", "p/gone/1#a##1"}, {"v3", "p/down/1#a##1"}}}
+	c := &mocks.Client{}
+	to := func(workflow, vote string) any {
+		return mock.MatchedBy(func(o client.UpdateWorkflowOptions) bool {
+			return o.WorkflowID == workflow && o.UpdateID == vote && o.UpdateName == run.UpdateVoted
+		})
+	}
+	c.On("UpdateWorkflow", mock.Anything, to("p/x/1", "v1")).Return(nil, nil)
+	c.On("UpdateWorkflow", mock.Anything, to("p/gone/1", "v2")).Return(nil, serviceerror.NewNotFound("gone"))
+	c.On("UpdateWorkflow", mock.Anything, to("p/down/1", "v3")).Return(nil, errors.New("no worker"))
+	if err := New(c, s, s, Options{}).wakes(t.Context()); err == nil {
+		t.Error("a delivery that failed was not told")
+	}
+	if len(s.votes) != 1 || s.votes[0].Vote != "v3" {
+		t.Errorf("undelivered %v", s.votes)
+	}
+}
+
+// TestNudge never blocks, however often it is called.
+func TestNudge(*testing.T) {
+	d := New(&mocks.Client{}, &shelf{}, &shelf{}, Options{})
+	for range 100 {
+		d.Nudge()
+	}
+}
