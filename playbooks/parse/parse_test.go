@@ -60,9 +60,6 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// limit is what a bomb may take; the race detector makes everything slower.
-const limit = 200 * time.Millisecond
-
 func keys(n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -1,0 +1,8 @@
+//go:build !race
+
+package parse_test
+
+import "time"
+
+// limit is what a bomb may take.
+const limit = 200 * time.Millisecond
