@@ -54,6 +54,8 @@ func syntaxProblems(text string, iss *cel.Issues) []Problem {
 	case word == "and" || word == "or" || word == "not":
 		msg = word + " is not an operator"
 		help = "write " + map[string]string{"and": "&&", "or": "||", "not": "!"}[word]
+	case strings.Contains(msg, "token recognition"):
+		msg = string(s.src[from:min(from+1, len(s.src))]) + " has no meaning in an expression"
 	case strings.Contains(msg, "reserved identifier"):
 		msg = word + " is a reserved word"
 	case strings.Contains(msg, "expecting") || strings.Contains(msg, "viable") || strings.Contains(msg, "extraneous") || strings.Contains(msg, "mismatched"):
