@@ -13,12 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestFullDisk fills the disk while an effect is on its way: nothing further
-// happens, ready says why, and when there is room again everything goes on by
-// itself, without a second ticket.
+// TestFullDisk fills the disk under a running server.
 func TestFullDisk(t *testing.T) {
 	l := startLab(t)
-	l.hostsOf(2)
 	h := newHouse(t, l, "")
 	data := filepath.Join(h.dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
@@ -28,10 +25,75 @@ func TestFullDisk(t *testing.T) {
 		t.Skipf("cannot mount a small disk here: %v", err)
 	}
 	t.Cleanup(func() { h.stop(); _ = unix.Unmount(data, unix.MNT_DETACH) })
+	filler := filepath.Join(data, "filler")
+	unwritable(t, l, h, func() { fill(t, filler) }, func() {
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestReadOnly makes the store's files immutable under a running server, which
+// refuses writes to files that are open already.
+func TestReadOnly(t *testing.T) {
+	l := startLab(t)
+	h := newHouse(t, l, "")
+	set := func(on bool) error {
+		for _, name := range []string{"quell.db", "quell.db-wal"} {
+			if err := immutable(filepath.Join(h.dir, "data", name), on); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	probe := filepath.Join(t.TempDir(), "probe")
+	if err := os.WriteFile(probe, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(immutable(probe, true), immutable(probe, false)); err != nil {
+		t.Skipf("this file system knows no immutable files: %v", err)
+	}
+	t.Cleanup(func() { _ = set(false) })
+	unwritable(t, l, h, func() {
+		if err := set(true); err != nil {
+			t.Fatal(err)
+		}
+	}, func() {
+		if err := set(false); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// immutableFlag is FS_IMMUTABLE_FL of linux/fs.h.
+const immutableFlag = 0x10
+
+// immutable sets or clears a file's immutable flag (ioctl_iflags(2)).
+func immutable(file string, on bool) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	flags, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
+	if err != nil {
+		return err
+	}
+	if flags &^= immutableFlag; on {
+		flags |= immutableFlag
+	}
+	return unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags)
+}
+
+// unwritable spoils the store while an effect is on its way: nothing further
+// happens, ready says why, and when it is mended everything goes on by itself,
+// without a second ticket.
+func unwritable(t *testing.T, l *labProcess, h *house, spoil, mend func()) {
+	t.Helper()
+	l.hostsOf(2)
 	h.start()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-
 	l.script("jira create: hold 3s\n")
 	if _, err := h.alert("det-1", hostname(1)); err != nil {
 		t.Fatal(err)
@@ -39,8 +101,7 @@ func TestFullDisk(t *testing.T) {
 	eventually(t, 20*time.Second, "the ticket is created", func() (bool, error) {
 		return len(l.effects("vendor=jira&operation=create")) == 1, nil
 	})
-	filler := filepath.Join(data, "filler")
-	fill(t, filler)
+	spoil()
 	eventually(t, 20*time.Second, "ready says why", func() (bool, error) {
 		r, err := h.client().Ready(ctx)
 		if err != nil && strings.Contains(err.Error(), "store") {
@@ -53,11 +114,9 @@ func TestFullDisk(t *testing.T) {
 		t.Error("an alert was acknowledged although it could not be stored")
 	}
 	if now := len(l.effects("")); now != before {
-		t.Errorf("%d effects happened on a full disk", now-before)
+		t.Errorf("%d effects happened without a record", now-before)
 	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	mend()
 	go h.approveAll(ctx)
 	eventually(t, 60*time.Second, "the second alert is taken", func() (bool, error) {
 		got, err := h.alert("det-2", hostname(2))
