@@ -38,6 +38,10 @@ type Actor struct {
 	Modes   Modes
 	// Now is the clock of permits and waits; default time.Now.
 	Now func() time.Time
+	// Lanes is how many effects may be under way at once on one instance; default
+	// 16, which is what the host lets out.
+	Lanes int
+	lanes lanes
 	// Blind switches read-back off. Only the control of the kill test sets it:
 	// it shows that the test would notice.
 	Blind bool
@@ -161,24 +165,8 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 		if !e.until.IsZero() && e.now().After(e.until) {
 			return e.late(ctx)
 		}
-		v, err := e.Effects.Admit(ctx, e.intent)
-		if err != nil {
-			return task.ActResult{}, fmt.Errorf("admit %s: %w", e.intent.Key, err)
-		}
-		var ef *effects.Effect
-		var again time.Duration
-		switch {
-		case v.Settled != nil:
-			return e.result(ctx, v.Settled)
-		case v.Go != nil:
-			n++
-			ef, again, err = e.call(ctx, v.Go, n)
-		case v.Back != nil:
-			ef, err = e.readBack(ctx, v.Back)
-			again = e.wait
-		default:
-			again = max(0, v.Wait.Sub(e.now())) + 10*time.Millisecond
-		}
+		ef, again, called, err := e.try(ctx, n)
+		n += called
 		if errors.Is(err, effects.ErrFenced) {
 			continue // another try of this activity went on; see what it did
 		}
@@ -223,6 +211,35 @@ func (e *effort) before(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// try asks for admission once and does what the verdict says: ef is what became
+// of it, nil where there is only to wait for again. called is 1 if a call left.
+func (e *effort) try(ctx context.Context, n int) (ef *effects.Effect, again time.Duration, called int, err error) {
+	// A lane is taken before the admission: an intent whose call waits in a queue
+	// would, if we were killed now, leave a question that only a person can answer.
+	leave, ok := e.lanes.enter(ctx, e.intent.Instance, or(e.Lanes, 16))
+	if !ok {
+		return nil, 0, 0, context.Cause(ctx)
+	}
+	defer func() { leave() }()
+	v, err := e.Effects.Admit(ctx, e.intent)
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("admit %s: %w", e.intent.Key, err)
+	}
+	switch {
+	case v.Settled != nil:
+		return v.Settled, 0, 0, nil
+	case v.Go != nil:
+		ef, again, err = e.call(ctx, v.Go, n+1)
+		return ef, again, 1, err
+	case v.Back != nil:
+		leave() // a read-back waits, and nothing leaves
+		leave = func() {}
+		ef, err = e.readBack(ctx, v.Back)
+		return ef, e.wait, 0, err
+	}
+	return nil, max(0, v.Wait.Sub(e.now())) + 10*time.Millisecond, 0, nil
 }
 
 // unread answers when the state before an effect could not be read. Nothing was
