@@ -112,7 +112,7 @@ func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Fa
 	}
 	e.action = sp
 	if q.Of == "" {
-		values, fail := decode(a.Host, instance, sp, schema, inputs)
+		_, values, fail := prepare(a.Host, instance, sp.Name, schema, inputs)
 		if fail != nil {
 			return nil, fail, nil
 		}
@@ -122,11 +122,6 @@ func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Fa
 	e.intent.Inputs, e.intent.Of, e.intent.Actor, e.intent.Approval, e.intent.Limit = inputs, q.Of, q.Actor, q.Approval, q.Limit
 	e.intent.Mode = guard.Lowest(guard.Mode(q.Mode), a.Modes(instance))
 	return e, nil, nil
-}
-
-func decode(h Connectors, instance string, sp spec.Action, schema string, inputs []byte) (map[string]any, *task.Failure) {
-	_, values, fail := prepare(h, instance, sp.Name, schema, inputs)
-	return values, fail
 }
 
 // targets lists what an action acts on, as guards, limits and holders count it.

@@ -33,6 +33,7 @@ type killPlan struct {
 	dice           *rand.Rand
 	last           time.Time // the last kill
 	decided        map[string]bool
+	killed, frozen int // signals that connectors got
 	between, moved int
 	slowest        time.Duration
 	trueUnknowns   int
@@ -107,6 +108,10 @@ func (p *killPlan) run(t *testing.T) (faults int) {
 	}
 	t.Logf("%d runs, %d kills of the server (%d between the vendor's commit and our stored outcome), slowest move after a kill %s over %d effects, %d true and %d false unknowns",
 		p.runs, p.kills, p.between, p.slowest.Round(time.Millisecond), p.moved, p.trueUnknowns, p.falseUnknowns)
+	t.Logf("connectors got %d SIGKILLs and %d SIGSTOPs", p.killed, p.frozen)
+	if p.killed != p.pluginKills || p.frozen != p.pluginFreezes {
+		t.Errorf("wanted %d SIGKILLs and %d SIGSTOPs of connectors", p.pluginKills, p.pluginFreezes)
+	}
 	if p.between < p.wantBetween {
 		t.Errorf("only %d kills fell between commit and stored outcome, wanted %d", p.between, p.wantBetween)
 	}
@@ -250,15 +255,19 @@ func (p *killPlan) disturb(t *testing.T, h *house, k int) {
 	share := func(total int) int { return (total*(k+1))/p.kills - (total*k)/p.kills }
 	for i := range share(p.pluginKills) + share(p.pluginFreezes) {
 		time.Sleep(time.Duration(p.dice.IntN(700)) * time.Millisecond) //nolint:forbidigo // the moment of a kill is chance
-		pids := children(h.cmd.Process.Pid)
-		if len(pids) == 0 {
-			continue
-		}
-		sig := syscall.SIGKILL
+		sig, sent := syscall.SIGKILL, &p.killed
 		if i < share(p.pluginFreezes) {
-			sig = syscall.SIGSTOP
+			sig, sent = syscall.SIGSTOP, &p.frozen
 		}
-		_ = syscall.Kill(pids[p.dice.IntN(len(pids))], sig)
+		eventually(t, 10*time.Second, "a connector process to signal", func() (bool, error) {
+			pids := children(h.cmd.Process.Pid)
+			if len(pids) == 0 {
+				return false, nil
+			}
+			err := syscall.Kill(pids[p.dice.IntN(len(pids))], sig)
+			return err == nil, err
+		})
+		*sent++
 	}
 }
 
