@@ -16,7 +16,7 @@ PROGRAMS := $(patsubst %/main.go,./%,$(wildcard cmd/*/main.go))
 # minutes and gigabytes, so `make race` leaves them out.
 HEAVY := /internal/(engine|serve|e2e)$$|/cmd/quell$$
 
-.PHONY: all build test race check lint fuzz bench soak integration docs update clean
+.PHONY: all build test race check lint fuzz bench soak integration mutants docs update clean
 
 all: build
 
@@ -54,6 +54,9 @@ soak: ## the end-to-end tests with their full figures
 
 integration: ## the built programs in their own processes, and both databases
 	CGO_ENABLED=0 $(GO) test -count=1 -v ./internal/e2e ./internal/store/...
+
+mutants: ## the conformance suite against connectors with planted faults
+	QUELL_MUTANTS=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 60m -v -run 'TestFiles|TestMutants' ./connectors/conformance/mutants
 
 docs: ## write the generated part of docs/cli.md
 	$(GO) test -count=1 ./internal/app -run TestReference -update
