@@ -17,6 +17,9 @@ type serverLogger struct{ log zerolog.Logger }
 var _ serverlog.Logger = serverLogger{}
 
 func (l serverLogger) write(e *zerolog.Event, msg string, tags []tag.Tag) {
+	if e == nil { // not logged at this level; the server says much
+		return
+	}
 	for _, t := range tags {
 		e = e.Interface(t.Key(), t.Value())
 	}
@@ -40,6 +43,9 @@ type sdkLogger struct{ log zerolog.Logger }
 var _ sdklog.Logger = sdkLogger{}
 
 func (l sdkLogger) write(e *zerolog.Event, msg string, pairs []any) {
+	if e == nil {
+		return
+	}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		e = e.Interface(fmt.Sprint(pairs[i]), pairs[i+1])
 	}
