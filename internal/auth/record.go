@@ -7,8 +7,8 @@ import (
 
 // record writes a change of a token into the ledger, within the change's own
 // transaction: a token that the ledger does not know cannot exist.
-func (t *Tokens) record(tx *store.Tx, kind string, by Actor, tok Token) error {
-	_, err := t.ledger.Append(tx, ledger.Row{Kind: kind, Tenant: t.tenant, Key: tok.ID, Actor: by.Name}, struct {
+func (t *Tokens) record(tx *store.Tx, kind, by string, tok Token) error {
+	_, err := t.ledger.Append(tx, ledger.Row{Kind: kind, Tenant: t.tenant, Key: tok.ID, Actor: by}, struct {
 		Name   string   `json:"name"`
 		User   string   `json:"user"`
 		Roles  []string `json:"roles,omitempty"`

@@ -102,6 +102,22 @@ func (t *Tokens) Create(ctx context.Context, by Actor, w Wish) (Token, string, e
 	if !by.Can(Admin) {
 		return Token{}, "", &RefusedError{Actor: by.Name, Need: Admin}
 	}
+	var tok Token
+	var secret string
+	err := t.db.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		tok, secret, err = t.insert(tx, by.Name, w)
+		return err
+	})
+	if err != nil {
+		return Token{}, "", fmt.Errorf("create token: %w", err)
+	}
+	return tok, secret, nil
+}
+
+// insert makes a checked token and its entry in one transaction. The
+// transaction may run again: each time makes another secret.
+func (t *Tokens) insert(tx *store.Tx, by string, w Wish) (Token, string, error) {
 	if w.Life == 0 {
 		w.Life = defaultLife
 	}
@@ -109,36 +125,30 @@ func (t *Tokens) Create(ctx context.Context, by Actor, w Wish) (Token, string, e
 	now := t.now().UTC()
 	tok := Token{
 		ID: "t-" + strings.ToLower(rand.Text())[:12], Name: w.Name, User: w.User, Roles: w.Roles, Scopes: w.Scopes,
-		By: by.Name, Created: now, Expires: now.Add(w.Life),
+		By: by, Created: now, Expires: now.Add(w.Life),
 	}
 	roles, err := json.Marshal(orNone(w.Roles))
 	if err != nil {
-		return Token{}, "", fmt.Errorf("token: %w", err)
+		return Token{}, "", err
 	}
 	scopes, err := json.Marshal(w.Scopes)
 	if err != nil {
-		return Token{}, "", fmt.Errorf("token: %w", err)
+		return Token{}, "", err
 	}
-	err = t.db.Update(ctx, func(tx *store.Tx) error {
-		var n int
-		if err := tx.QueryRow(`SELECT COUNT(*) FROM tokens WHERE tenant = ? AND name = ? AND revoked = 0 AND expires > ?`,
-			t.tenant, w.Name, now.UnixNano()).Scan(&n); err != nil {
-			return err
-		}
-		if n > 0 {
-			return &InvalidError{Problem: fmt.Sprintf("a live token named %s is there; revoke it or take another name", w.Name)}
-		}
-		if _, err := tx.Exec(`INSERT INTO tokens (id, tenant, hash, name, user_name, roles, scopes, made_by, created, expires, last_used, revoked)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`, tok.ID, t.tenant, digest(secret), w.Name, w.User, roles, scopes, by.Name,
-			now.UnixNano(), tok.Expires.UnixNano()); err != nil {
-			return err
-		}
-		return t.record(tx, "token.created", by, tok)
-	})
-	if err != nil {
-		return Token{}, "", fmt.Errorf("create token: %w", err)
+	var n int
+	if err := tx.QueryRow(`SELECT COUNT(*) FROM tokens WHERE tenant = ? AND name = ? AND revoked = 0 AND expires > ?`,
+		t.tenant, w.Name, now.UnixNano()).Scan(&n); err != nil {
+		return Token{}, "", err
 	}
-	return tok, secret, nil
+	if n > 0 {
+		return Token{}, "", &InvalidError{Problem: fmt.Sprintf("a live token named %s is there; revoke it or take another name", w.Name)}
+	}
+	if _, err := tx.Exec(`INSERT INTO tokens (id, tenant, hash, name, user_name, roles, scopes, made_by, created, expires, last_used, revoked)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`, tok.ID, t.tenant, digest(secret), w.Name, w.User, roles, scopes, by,
+		now.UnixNano(), tok.Expires.UnixNano()); err != nil {
+		return Token{}, "", err
+	}
+	return tok, secret, t.record(tx, "token.created", by, tok)
 }
 
 func orNone(in []string) []string {
@@ -240,6 +250,43 @@ func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 	return out, nil
 }
 
+// Rotate makes another secret for a live token's name, user, roles and scopes.
+// The old secret stays good for overlap, at most a day, so that what uses it can
+// be changed without a gap.
+func (t *Tokens) Rotate(ctx context.Context, by Actor, id string, overlap time.Duration) (Token, string, error) {
+	if !by.Can(Admin) {
+		return Token{}, "", &RefusedError{Actor: by.Name, Need: Admin}
+	}
+	if overlap < 0 || overlap > 24*time.Hour {
+		return Token{}, "", &InvalidError{Problem: "the old secret may stay good for at most 24h"}
+	}
+	var tok Token
+	var secret string
+	err := t.db.Update(ctx, func(tx *store.Tx) error {
+		now := t.now().UTC()
+		old, err := scanToken(tx.QueryRow(`SELECT `+tokenColumns+` FROM tokens WHERE tenant = ? AND id = ? AND revoked = 0 AND expires > ?`, t.tenant, id, now.UnixNano()))
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNoToken
+		}
+		if err != nil {
+			return err
+		}
+		name := old.Name
+		until := min(old.Expires.UnixNano(), now.Add(overlap).UnixNano())
+		if _, err := tx.Exec(`UPDATE tokens SET name = ?, expires = ? WHERE id = ?`, name+".old-"+id, until, id); err != nil {
+			return err
+		}
+		if tok, secret, err = t.insert(tx, by.Name, Wish{Name: name, User: old.User, Roles: old.Roles, Scopes: old.Scopes, Life: old.Expires.Sub(old.Created)}); err != nil {
+			return err
+		}
+		return t.record(tx, "token.rotated", by.Name, old)
+	})
+	if err != nil {
+		return Token{}, "", fmt.Errorf("rotate token %s: %w", id, err)
+	}
+	return tok, secret, nil
+}
+
 // Revoke ends a token at once. A second time is ErrNoToken.
 func (t *Tokens) Revoke(ctx context.Context, by Actor, id string) error {
 	if !by.Can(Admin) {
@@ -256,7 +303,7 @@ func (t *Tokens) Revoke(ctx context.Context, by Actor, id string) error {
 		if _, err := tx.Exec(`UPDATE tokens SET revoked = ? WHERE id = ?`, t.now().UnixNano(), id); err != nil {
 			return err
 		}
-		return t.record(tx, "token.revoked", by, tok)
+		return t.record(tx, "token.revoked", by.Name, tok)
 	})
 	if err != nil {
 		return fmt.Errorf("revoke token %s: %w", id, err)
