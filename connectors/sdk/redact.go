@@ -36,6 +36,10 @@ func redactValue(r *secret.Redactor, v any) any {
 		return r.Text(x)
 	case kind.Handle:
 		x.ID, x.Label = r.Text(x.ID), r.Text(x.Label)
+		if facts, err := x.ReadFacts(); err == nil && facts != nil {
+			// What does not fit after this is refused with the whole reply.
+			x, _ = x.WithFacts(redactValue(r, facts).(map[string]any))
+		}
 		return x
 	case []any:
 		out := make([]any, len(x))

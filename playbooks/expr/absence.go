@@ -92,7 +92,7 @@ func (a *absences) selection(e celast.Expr, k *kinds, known facts) {
 	if optional(s.Operand(), k) {
 		return
 	}
-	over := k.of(s.Operand())
+	over := readable(k.of(s.Operand()))
 	if over.Kind != kind.Record {
 		return
 	}

@@ -321,6 +321,7 @@ func (t *checking) member(e celast.Expr, k *kinds) {
 }
 
 func (t *checking) field(over kind.Type, operand celast.Expr, name string, from, to int) {
+	over = readable(over)
 	if over.Kind != kind.Record {
 		return // CEL's checker tells
 	}

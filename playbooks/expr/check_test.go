@@ -38,6 +38,9 @@ func TestCheck(t *testing.T) {
 		{"inputs.ratio > 0.5 ? 'a' : inputs.host", expr.Checked{
 			Type: kind.Of(kind.String), Uses: []string{"inputs.host", "inputs.ratio"}, Paths: [][]string{{"inputs", "ratio"}, {"inputs", "host"}},
 		}},
+		{"steps.find.grants.filter(c, c.granted > now)", expr.Checked{
+			Type: kind.ListOf(kind.HandleOf("consent")), Uses: []string{"now", "steps.find"}, Paths: [][]string{{"steps", "find", "grants"}, {"now"}},
+		}},
 		{"now - days(1)", expr.Checked{Type: kind.Of(kind.Timestamp), Uses: []string{"now"}, Paths: [][]string{{"now"}}}},
 	} {
 		got, problems := c.Check(tc.text, e)

@@ -68,7 +68,7 @@ func (k *kinds) ident(e celast.Expr) kind.Type {
 }
 
 func member(t kind.Type, name string) kind.Type {
-	switch t.Kind {
+	switch t = readable(t); t.Kind {
 	case kind.Record:
 		if f, ok := t.Field(name); ok {
 			return f.Type

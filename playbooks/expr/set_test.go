@@ -18,6 +18,22 @@ import (
 
 var device = kind.Handle{Name: "device", Instance: "falcon", ID: "a1", Label: "WEB-1"}
 
+// grant is a handle of which expressions may read facts.
+func grant(app string, at time.Time) kind.Handle {
+	h, err := kind.Handle{Name: "consent", Instance: "entra", ID: app, Label: app}.WithFacts(map[string]any{
+		"app": app, "scopes": []any{"Mail.Read"}, "granted": at, "dated": true,
+	})
+	if err != nil {
+		panic(err)
+	}
+	return h
+}
+
+var (
+	oldGrant = grant("calendar", time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC))
+	newGrant = grant("harvester", time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC))
+)
+
 // world is a plan whose expressions see a bit of everything.
 func world(texts ...string) *plan.Plan {
 	field := func(name string, t kind.Type) kind.Field { return kind.Field{Name: name, Type: t} }
@@ -34,7 +50,7 @@ func world(texts ...string) *plan.Plan {
 		Settings: []plan.Setting{{Name: "window", Type: kind.Of(kind.Duration)}},
 		Results: []plan.Result{
 			{ID: "asset", Type: kind.RecordOf(field("criticality", kind.Of(kind.Criticality)), opt("owner", kind.Of(kind.String)))},
-			{ID: "find", Type: kind.RecordOf(field("device", kind.HandleOf("device")), field("rows", kind.ListOf(row)))},
+			{ID: "find", Type: kind.RecordOf(field("device", kind.HandleOf("device")), field("rows", kind.ListOf(row)), field("grants", kind.ListOf(kind.HandleOf("consent"))))},
 		},
 	}
 	for _, t := range texts {
@@ -52,6 +68,7 @@ func scope() expr.Scope {
 		Settings: map[string]any{"window": 14 * 24 * time.Hour},
 		Steps: map[string]any{"find": map[string]any{
 			"device": device,
+			"grants": []any{oldGrant, newGrant},
 			"rows": []any{
 				map[string]any{"user": "eve", "risk": int64(9), "ip": "10.0.0.1"},
 				map[string]any{"user": "bob", "risk": int64(2)},
@@ -80,6 +97,10 @@ func TestEval(t *testing.T) {
 	}{
 		{"inputs.host", "web-1"},
 		{"steps.find.device", device},
+		{"steps.find.grants.filter(c, c.granted >= run.started - days(7))", []any{newGrant}},
+		{"steps.find.grants.map(c, c.app + ': ' + c.scopes.join(', '))", []any{"calendar: Mail.Read", "harvester: Mail.Read"}},
+		{"steps.find.grants[0] == steps.find.grants[1]", false},
+		{"steps.find.grants[1] in steps.find.grants", true},
 		{"steps.find.rows.filter(r, r.risk > 1).map(r, r.user)", []any{"eve", "bob"}},
 		{"steps.find.rows.distinct_by(r, r.user).map(r, r.risk)", []any{int64(9), int64(2)}},
 		{"inputs.names.distinct()", []any{"b", "a"}},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -16,6 +17,9 @@ import (
 // recordPrefix starts the CEL names of record types. The names are an inner
 // matter: no playbook can write them and no message shows them.
 const recordPrefix = "quell.record."
+
+// handlePrefix starts the CEL names of handles of which expressions read facts.
+const handlePrefix = "quell.handle."
 
 var (
 	severityType    = cel.OpaqueType("severity").WithTraits(traits.ComparerType)
@@ -66,6 +70,8 @@ func (r *registry) shape(t kind.Type) *shape {
 		s.elem = r.shape(elemOf(t))
 	case kind.Record:
 		s.rec = r.record(t)
+	case kind.Handled:
+		s.rec = r.handle(t)
 	}
 	return s
 }
@@ -112,6 +118,9 @@ func (r *registry) celType(t kind.Type) *cel.Type {
 	case kind.Record:
 		return r.record(t).cel
 	case kind.Handled:
+		if rt := r.handle(t); rt != nil {
+			return rt.cel
+		}
 		return cel.OpaqueType(t.Name)
 	}
 	return cel.DynType
@@ -139,6 +148,29 @@ func (r *registry) record(t kind.Type) *recordType {
 		r.records[name] = r.newRecordType(name, t, "the record")
 	}
 	return r.records[name]
+}
+
+// handle returns the facts of a handle as a record type, registering it at first
+// sight; nil for a handle that can only be passed on.
+func (r *registry) handle(t kind.Type) *recordType {
+	facts := kind.Facts(t.Name)
+	if facts == nil {
+		return nil
+	}
+	name := handlePrefix + t.Name
+	if r.records[name] == nil {
+		r.records[name] = r.newRecordType(name, kind.RecordOf(facts...), "the "+t.Name)
+	}
+	return r.records[name]
+}
+
+// readable is the record of what may be read of a value with a dot: a handle's
+// facts, or the type itself.
+func readable(t kind.Type) kind.Type {
+	if facts := kind.Facts(t.Name); t.Kind == kind.Handled && facts != nil {
+		return kind.RecordOf(facts...)
+	}
+	return t
 }
 
 func (r *registry) newRecordType(name string, t kind.Type, label string) *recordType {
@@ -183,6 +215,9 @@ func (r *registry) kindOf(t *cel.Type) kind.Type {
 }
 
 func (r *registry) kindOfRecord(name string) kind.Type {
+	if h, ok := strings.CutPrefix(name, handlePrefix); ok {
+		return kind.HandleOf(h)
+	}
 	rt, ok := r.records[name]
 	if !ok {
 		return kind.Type{}

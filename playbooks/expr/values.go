@@ -76,6 +76,8 @@ func (o *object) IsSet(field ref.Val) ref.Val {
 var (
 	_ traits.Indexer     = (*object)(nil)
 	_ traits.FieldTester = (*object)(nil)
+	_ traits.Indexer     = handleVal{}
+	_ traits.FieldTester = handleVal{}
 )
 
 // enum is a severity or criticality: it compares by rank and prints as its name.
@@ -128,10 +130,49 @@ func (e enum) Type() ref.Type { return e.typ }
 // Value implements ref.Val.
 func (e enum) Value() any { return e.name }
 
-// handleVal is a handle: it can be passed on and compared, nothing else.
+// handleVal is a handle: it can be passed on and compared, and its facts, where
+// it has some, can be read.
 type handleVal struct {
 	typ *types.Type
 	h   kind.Handle
+	reg *registry
+	rec *recordType // of the facts; nil where there are none
+}
+
+// newHandle wraps a handle.
+func (r *registry) newHandle(h kind.Handle) ref.Val {
+	v := handleVal{typ: types.NewOpaqueType(h.Name), h: h, reg: r, rec: r.records[handlePrefix+h.Name]}
+	if v.rec != nil {
+		v.typ = v.rec.cel
+	}
+	return v
+}
+
+// facts is the record that a selection reads.
+func (v handleVal) facts() (*object, error) {
+	if v.rec == nil {
+		return nil, fmt.Errorf("nothing is read of a %s", v.h.Name)
+	}
+	values, err := v.h.ReadFacts()
+	return &object{reg: v.reg, rec: v.rec, values: values}, err
+}
+
+// Get implements traits.Indexer.
+func (v handleVal) Get(field ref.Val) ref.Val {
+	o, err := v.facts()
+	if err != nil {
+		return types.NewErr("%v", err)
+	}
+	return o.Get(field)
+}
+
+// IsSet implements traits.FieldTester.
+func (v handleVal) IsSet(field ref.Val) ref.Val {
+	o, err := v.facts()
+	if err != nil {
+		return types.NewErr("%v", err)
+	}
+	return o.IsSet(field)
 }
 
 // ConvertToNative implements ref.Val.
@@ -200,7 +241,7 @@ func (r *registry) toVal(sh *shape, v any) ref.Val {
 	case time.Duration:
 		return types.Duration{Duration: x}
 	case kind.Handle:
-		return handleVal{typ: types.NewOpaqueType(x.Name), h: x}
+		return r.newHandle(x)
 	case []any:
 		elem := sh.of()
 		vals := make([]ref.Val, len(x))

@@ -17,7 +17,7 @@
 //	duration                                   time.Duration
 //	list<T>                                    []any
 //	map<T>, record                             map[string]any
-//	a handle (device, user, ticket …)          Handle
+//	a handle (device, user, ticket …)          Handle, with facts for some names
 //	absent                                     nil
 //
 // [Encode] writes a canonical value as JSON with sorted keys, one byte form for

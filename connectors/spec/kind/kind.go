@@ -56,6 +56,34 @@ func Handles() []string {
 	return []string{"consent", "device", "mail_rule", "message", "quarantined_file", "scan", "ticket", "user"}
 }
 
+// Facts returns what expressions may read of a handle of that name, as c.granted;
+// nil for a handle that can only be passed on. A find action that returns such a
+// handle fills them in. They say what was found at that moment, and are no part
+// of what the handle points at.
+func Facts(handle string) []Field {
+	field := func(name string, t Type, doc string) Field { return Field{Name: name, Type: t, Doc: doc} }
+	dated := field("dated", Of(Boolean), "whether the vendor tells that time; where not, it is the time of reading, so that no filter for what is recent loses it")
+	switch handle {
+	case "consent":
+		return []Field{
+			field("app", Of(String), "the application's name; its maker chose it"),
+			field("scopes", ListOf(Of(String)), "what it may do, in the vendor's words"),
+			field("granted", Of(Timestamp), "when it was granted, or later"),
+			dated,
+		}
+	case "mail_rule":
+		return []Field{
+			field("name", Of(String), "the rule's name; whoever made it chose it"),
+			field("enabled", Of(Boolean), "whether it is in force"),
+			field("changed", Of(Timestamp), "when it was last changed, or later"),
+			dated,
+			field("forwards_to", ListOf(Of(String)), "the addresses to which it sends mail on"),
+			field("deletes", Of(Boolean), "whether it deletes mail"),
+		}
+	}
+	return nil
+}
+
 // Type is the type of a value. Which fields are set follows from Kind: Elem for
 // list and map, Fields for record, Of for choice, Name for a handle.
 type Type struct {

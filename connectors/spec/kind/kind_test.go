@@ -224,3 +224,52 @@ func again(t *testing.T, typ kind.Type, v any) {
 		t.Fatalf("%s: %s, then %s (%v)", typ, raw, second, err)
 	}
 }
+
+// A handle with facts travels whole; one that lacks them, has too many, or whose
+// facts do not fit, is refused.
+func TestFacts(t *testing.T) {
+	typ := kind.HandleOf("consent")
+	facts := map[string]any{"app": "Mail Sync", "scopes": []any{"Mail.Read"}, "granted": time.Unix(1_790_000_000, 0).UTC(), "dated": true}
+	h, err := kind.Handle{Name: "consent", Instance: "entra", ID: "g1", Label: "Mail Sync"}.WithFacts(facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := kind.Encode(typ, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := kind.Decode(typ, raw)
+	if err != nil || back != any(h) {
+		t.Errorf("%s came back as %+v (%v)", raw, back, err)
+	}
+	read, err := h.ReadFacts()
+	if err != nil || !read["granted"].(time.Time).Equal(facts["granted"].(time.Time)) {
+		t.Errorf("facts are %v (%v)", read, err)
+	}
+	if _, err := (kind.Handle{Name: "consent", ID: "g1"}).WithFacts(map[string]any{"app": "x"}); err == nil {
+		t.Error("facts with holes were taken")
+	}
+	bare := kind.Handle{Name: "consent", ID: "g1"}
+	forged := bare
+	forged.Facts = `{"app":1}`
+	stray := kind.Handle{Name: "device", ID: "d", Facts: h.Facts}
+	for _, bad := range []kind.Handle{bare, forged, stray} {
+		if kind.Check(kind.HandleOf(bad.Name), bad) == nil {
+			t.Errorf("%+v passed", bad)
+		}
+	}
+	for _, text := range []string{
+		`{"handle":"consent","id":"g","instance":"e","label":"l"}`,
+		`{"handle":"consent","id":"g","instance":"e","label":"l","facts":{}}`,
+		`{"handle":"consent","id":"g","instance":"e","label":"l","more":{}}`,
+		`{"handle":"device","id":"g","instance":"e","label":"l","facts":{}}`,
+	} {
+		name := "consent"
+		if strings.Contains(text, "device") {
+			name = "device"
+		}
+		if v, err := kind.Decode(kind.HandleOf(name), []byte(text)); err == nil {
+			t.Errorf("%s was read as %+v", text, v)
+		}
+	}
+}

@@ -14,23 +14,6 @@ import (
 	"time"
 )
 
-// Handle points at one thing in one connector instance. Only a connector makes
-// handles; the host stamps Instance, so an effect goes back to where the thing
-// was found.
-type Handle struct {
-	// Name is the handle's type: device, user, ticket.
-	Name string
-	// Instance is the configured connector instance that found it.
-	Instance string
-	// ID is the vendor's own identifier, opaque to us.
-	ID string
-	// Label is what a person calls it: a hostname, an account, PROJ-12.
-	Label string
-}
-
-// handleJSON is the form of a handle in JSON; the key "handle" marks it.
-type handleJSON struct{ Handle, ID, Instance, Label string }
-
 // ValueError says which part of a value does not fit its type.
 type ValueError struct {
 	// Path is the place within the value: "", "files[3]", "user.name".
@@ -98,7 +81,7 @@ func write(b *bytes.Buffer, v any) error {
 	case time.Duration:
 		return writeText(b, FormatDuration(x))
 	case Handle:
-		return write(b, map[string]any{"handle": x.Name, "id": x.ID, "instance": x.Instance, "label": x.Label})
+		return writeHandle(b, x)
 	case []any:
 		b.WriteByte('[')
 		for i, e := range x {
@@ -263,28 +246,6 @@ func recordFromJSON(t Type, m map[string]any, path string) (any, error) {
 	return out, nil
 }
 
-func handleFromJSON(t Type, v any, path string) (any, error) {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return nil, &ValueError{Path: path, Want: t.String(), Problem: "a handle comes only from a find action; found " + jsonName(v)}
-	}
-	var h handleJSON
-	for _, part := range []struct {
-		key string
-		dst *string
-	}{{"handle", &h.Handle}, {"id", &h.ID}, {"instance", &h.Instance}, {"label", &h.Label}} {
-		text, ok := m[part.key].(string)
-		if !ok {
-			return nil, &ValueError{Path: path, Want: t.String(), Problem: "its " + part.key + " is missing"}
-		}
-		*part.dst = text
-	}
-	if h.Handle != t.Name || len(m) != 4 || h.ID == "" {
-		return nil, &ValueError{Path: path, Want: t.String(), Problem: fmt.Sprintf("it is a handle of %q", h.Handle)}
-	}
-	return Handle{Name: h.Handle, Instance: h.Instance, ID: h.ID, Label: h.Label}, nil
-}
-
 func numberFromJSON(t Type, v any, path string) (any, error) {
 	var text string
 	switch n := v.(type) {
@@ -344,9 +305,7 @@ func check(t Type, v any, path string) error {
 			return bad()
 		}
 	case Handle:
-		if t.Kind != Handled || x.Name != t.Name || x.ID == "" {
-			return bad()
-		}
+		return checkHandle(t, x, path)
 	case []any:
 		if t.Kind != List {
 			return bad()
