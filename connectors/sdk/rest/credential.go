@@ -55,12 +55,35 @@ func (b *Basic) Renew(string) bool { return false }
 // Scrub takes the password out of a text.
 func (b *Basic) Scrub(text string) string { return b.redact.Text(text) }
 
+// Key is a token that stands as it is in a header.
+type Key struct {
+	header Header
+	redact *secret.Redactor
+}
+
+var _ Credential = (*Key)(nil)
+
+// NewKey makes a credential that sends prefix and key in a header, such as
+// Authorization with "Bearer ".
+func NewKey(header, prefix string, key secret.Value) *Key {
+	return &Key{header: Header{header, prefix + key.Reveal()}, redact: secret.NewRedactor(key)}
+}
+
+// Header returns the header.
+func (k *Key) Header(context.Context, *Client) (Header, error) { return k.header, nil }
+
+// Renew reports false: there is nothing to renew.
+func (k *Key) Renew(string) bool { return false }
+
+// Scrub takes the key out of a text.
+func (k *Key) Scrub(text string) string { return k.redact.Text(text) }
+
 // ClientCredentials gets bearer tokens from the vendor by the OAuth 2.0 client
 // credentials grant, sent as a form. One token is shared; it is fetched by one
 // caller while the others wait.
 type ClientCredentials struct {
 	path   []string
-	form   url.Values
+	form   func(audience string) (url.Values, error)
 	redact *secret.Redactor
 	turn   chan struct{}
 
@@ -78,6 +101,13 @@ func NewClientCredentials(path []string, id string, key secret.Value, more url.V
 	for name, values := range more {
 		form[name] = values
 	}
+	return NewSignedCredentials(path, key, func(string) (url.Values, error) { return form, nil })
+}
+
+// NewSignedCredentials makes a token source whose form is written anew for each
+// token, such as one with a client assertion (RFC 7523) signed with key. form
+// gets the URL of the token endpoint, which is the assertion's audience.
+func NewSignedCredentials(path []string, key secret.Value, form func(audience string) (url.Values, error)) *ClientCredentials {
 	return &ClientCredentials{path: path, form: form, redact: secret.NewRedactor(key), turn: make(chan struct{}, 1)}
 }
 
@@ -113,8 +143,12 @@ func (t *ClientCredentials) fetch(ctx context.Context, c *Client) error {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int64  `json:"expires_in"`
 	}
+	form, err := t.form(c.Base().JoinPath(t.path...).String())
+	if err != nil {
+		return spec.Errorf(spec.Auth, "no token could be asked for: %v", err)
+	}
 	// Getting one token more changes nothing, so this counts as a read.
-	req := Request{Method: http.MethodPost, Path: t.path, Form: t.form, Read: true, Anonymous: true}
+	req := Request{Method: http.MethodPost, Path: t.path, Form: form, Read: true, Anonymous: true}
 	if _, err := c.DoJSON(ctx, req, &out); err != nil {
 		switch spec.KindOf(err) {
 		case spec.Invalid, spec.NotFound, spec.Permission:

@@ -305,3 +305,37 @@ func TestRegionIsFollowedOnceAndPinned(t *testing.T) {
 		t.Errorf("%d requests to the first, %d to the second base URL; want 1 and 2", first.Load(), second.Load())
 	}
 }
+
+func TestKeyAndSignedCredentials(t *testing.T) {
+	var asked, form, sent string
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/oauth2/token" {
+			asked, form = r.Host, r.FormValue("client_assertion")
+			fmt.Fprint(w, `{"access_token":"t-1","expires_in":60}`)
+			return
+		}
+		sent = r.Header.Get("Authorization")
+	}
+	audience := ""
+	signed := NewSignedCredentials([]string{"oauth2", "token"}, secret.New("private-key"), func(aud string) (url.Values, error) {
+		audience = aud
+		return url.Values{"client_assertion": {"signed"}}, nil
+	})
+	c := dial(t, serve, func(o *Options) { o.Credential = signed })
+	if _, err := c.Do(t.Context(), Request{Path: []string{"a"}}); err != nil || sent != "Bearer t-1" || form != "signed" {
+		t.Errorf("sent %q with the assertion %q: %v", sent, form, err)
+	}
+	if want := "http://" + asked + "/oauth2/token"; audience != want {
+		t.Errorf("the audience is %s, want %s", audience, want)
+	}
+	broken := NewSignedCredentials([]string{"t"}, secret.New("private-key"), func(string) (url.Values, error) { return nil, errors.New("no key") })
+	c = dial(t, serve, func(o *Options) { o.Credential = broken })
+	if _, err := c.Do(t.Context(), Request{Path: []string{"a"}}); spec.KindOf(err) != spec.Auth {
+		t.Errorf("a form that cannot be written: %v", err)
+	}
+	key := NewKey("Authorization", "SSWS ", secret.New("00token"))
+	c = dial(t, serve, func(o *Options) { o.Credential = key })
+	if _, err := c.Do(t.Context(), Request{Path: []string{"a"}}); err != nil || sent != "SSWS 00token" || strings.Contains(key.Scrub("x 00token"), "00token") {
+		t.Errorf("sent %q: %v", sent, err)
+	}
+}
