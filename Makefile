@@ -58,7 +58,8 @@ integration: ## the built programs in their own processes, and both databases
 mutants: ## the conformance suite against connectors with planted faults
 	QUELL_MUTANTS=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 60m -v -run 'TestFiles|TestMutants' ./connectors/conformance/mutants
 
-docs: ## write the generated part of docs/cli.md
+docs: ## write the generated part of docs/cli.md, and docs/diagnostics
+	$(GO) test -count=1 ./playbooks/compile -run TestPages -update
 	$(GO) test -count=1 ./internal/app -run TestReference -update
 
 update: ## rewrite the expectations of golden tests; look at the difference before you commit

@@ -63,6 +63,9 @@ type Playbook struct {
 	Limits   []Named
 	Phases   []*Phase
 	Outputs  []Named
+
+	// Silences are the comments that allow warnings, in their order.
+	Silences []*Silence
 }
 
 // Input is an entry of inputs or settings, or a field of ask.

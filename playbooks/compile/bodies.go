@@ -143,7 +143,7 @@ func (u *unit) choose(st *ast.Step, p *place, out *plan.Step) {
 	}
 	body.Default = u.steps(st.Default, p)
 	if closed && len(seen) >= len(names) && body.HasDefault {
-		u.warn("unreachable", st.DefaultKey.Span(), "remove it", "the cases cover every value; default never runs")
+		u.warn("unreachable-default", st.DefaultKey.Span(), "remove it", "the cases cover every value; default never runs")
 	}
 }
 

@@ -96,7 +96,7 @@ func Compile(f *source.File, o Options) (p *plan.Plan, list diag.List) {
 			break
 		}
 	}
-	list = u.list.Sorted()
+	list = u.silenced().Sorted()
 	if list.HasErrors() {
 		return nil, list
 	}

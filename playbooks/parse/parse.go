@@ -22,6 +22,10 @@ const (
 	MaxDepth = 48
 	// MaxNodes is how many scalars, lists and maps a file may have.
 	MaxNodes = 50_000
+	// MaxSteps is how many steps a file may have, MaxList how many one list of
+	// steps.
+	MaxSteps = 1000
+	MaxList  = 200
 )
 
 // Parse reads one playbook. The tree is nil only where the text is no YAML map
@@ -35,7 +39,11 @@ func Parse(f *source.File) (*ast.Playbook, diag.List) {
 	if !ok {
 		return nil, p.list
 	}
-	return p.playbook(root), p.list
+	tree := p.playbook(root)
+	if tree != nil {
+		tree.Silences = p.silences(root)
+	}
+	return tree, p.list
 }
 
 type parser struct {
@@ -45,6 +53,8 @@ type parser struct {
 	// by everything around it.
 	scalars map[*yaml.Node]*source.Scalar
 	ends    map[*yaml.Node]int
+	// stepCount is how many steps were read.
+	stepCount int
 }
 
 // full reports whether so much is wrong that more findings help nobody.
@@ -153,6 +163,23 @@ func (p *parser) tag(n *yaml.Node) {
 	rest := strings.TrimSpace(string([]rune(line)[min(max(n.Column-1, 0), len([]rune(line))):]))
 	p.report("tag", p.word(n), "quote the expression: '"+strings.ReplaceAll(rest, "'", "''")+"'",
 		"YAML reads a value that begins with ! as a tag and drops it")
+}
+
+// room gives the steps of a list that there is room for, and reports the first
+// one too many.
+func (p *parser) room(list []*yaml.Node) []*yaml.Node {
+	fits, what, most := min(len(list), MaxList), "a list", MaxList
+	if left := MaxSteps - p.stepCount; left < fits {
+		fits, what, most = max(left, 0), "a playbook", MaxSteps
+	}
+	p.stepCount += fits
+	if fits < len(list) && p.stepCount <= MaxSteps {
+		p.report("too-many-steps", p.word(list[fits]), "move a part into a playbook of its own, or loop with foreach", "%s has at most %d steps", what, most)
+		if what == "a playbook" {
+			p.stepCount++ // told once
+		}
+	}
+	return list[:fits]
 }
 
 // span is where a node stands.

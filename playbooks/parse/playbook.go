@@ -105,7 +105,7 @@ func (p *parser) triggers(n *yaml.Node) *ast.Triggers {
 
 func (p *parser) steps(o *object, key string) []*ast.Step {
 	var out []*ast.Step
-	for _, n := range o.list(key) {
+	for _, n := range p.room(o.list(key)) {
 		if st := p.step(n); st != nil {
 			out = append(out, st)
 		}

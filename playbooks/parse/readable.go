@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/quell-soar/quell/playbooks/source"
 )
 
 // readable checks what has to be right before YAML is asked: size, encoding,
@@ -125,95 +123,21 @@ func (p *parser) inBlock(n, spaces int) bool {
 
 var yamlLine = regexp.MustCompile(`line (\d+): (.*)$`)
 
-// mistake is one of the usual mistakes that stop YAML, with how to find its
-// place within a line.
-type mistake struct {
-	code, message, help string
-	find                *regexp.Regexp
-}
-
-// mistakes are tried in order on the line that YAML names and its neighbours.
-// The first group of each pattern is the place.
-var mistakes = []mistake{
-	{
-		"flow-braces", "inside { } or [ ] the braces of an expression end the map", "quote the value: \"${{ … }}\", or write the map on lines of its own",
-		regexp.MustCompile(`[{\[].*[^"'$](\$\{\{)`),
-	},
-	{
-		"text-after-quote", "there is text behind the closing quote", "put the whole value in quotes of the other sort, or write it in a | block",
-		regexp.MustCompile(`:\s+(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*([^\s#,}\]:].*)$`),
-	},
-	{
-		"colon-in-value", "YAML takes `: ` inside a plain value for a new key", "quote the value, or write it in a | block",
-		regexp.MustCompile(`^\s*(?:- )?[\w.-]+:\s+[^"'|>\s{\[#].*?(:)(?:\s|$)`),
-	},
-	{
-		"reserved-character", "a plain value cannot begin with this character", "quote the value",
-		regexp.MustCompile("^\\s*(?:- )?(?:[\\w.-]+:\\s+)?([@`%])"),
-	},
-	{
-		"missing-space", "a key needs a space behind its colon", "write `key: value`",
-		regexp.MustCompile(`^\s*(?:- )?[a-z_]+(:)[^\s:/]`),
-	},
-	{
-		"missing-space", "a list item needs a space behind its dash", "write `- item`",
-		regexp.MustCompile(`^\s*(-)[^\s-]`),
-	},
-	{
-		"unclosed-quote", "the quote is not closed", "close it, or write the value in a | block",
-		regexp.MustCompile(`:\s+("(?:[^"\\]|\\.)*)$`),
-	},
-	{
-		"unclosed-quote", "the quote is not closed", "close it, or write the value in a | block",
-		regexp.MustCompile(`:\s+('(?:[^']|'')*)$`),
-	},
-	{
-		"unclosed-bracket", "the bracket is not closed", "close it on the same line",
-		regexp.MustCompile(`:\s+([\[{])[^\]}]*$`),
-	},
-}
-
-// syntax places an error of the YAML library as well as it can be placed.
+// syntax places an error of the YAML library: at a usual mistake where there is
+// one, otherwise on the line that YAML names.
 func (p *parser) syntax(err error) {
+	if m := usual(p.file); m != nil {
+		p.report(m.code, p.file.Span(m.from, m.to), m.help, "%s", m.message)
+		return
+	}
 	line, text := 1, strings.TrimPrefix(err.Error(), "yaml: ")
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		text = m[2]
 	}
-	if line, m, at := p.usual(line); m != nil {
-		start := p.file.Offset(line, 1) + at[0]
-		p.report(m.code, p.file.Span(start, p.file.Offset(line, 1)+at[1]), m.help, "%s", m.message)
-		return
-	}
 	line = min(max(line, 1), p.file.Lines())
 	content := p.file.Line(line)
 	lead := len(content) - len(strings.TrimLeft(content, " "))
-	p.report("yaml", source.Span{Start: p.file.At(p.file.Offset(line, 1) + lead), End: p.file.At(p.file.Offset(line, 1<<30))},
+	p.report("yaml", p.file.Span(p.file.Offset(line, 1)+lead, p.file.Offset(line, 1<<30)),
 		"compare the indentation with the lines around it; quote values with special characters", "not valid YAML: %s", text)
-}
-
-// usual looks for a usual mistake. YAML's line is off by one now and then, and 0
-// for the first line; an unclosed quote or bracket is told at the file's end.
-func (p *parser) usual(line int) (int, *mistake, [2]int) {
-	near := []int{line, line - 1, line + 1}
-	for n := line - 2; n >= 1; n-- {
-		near = append(near, n)
-	}
-	for _, n := range near {
-		if n < 1 || n > p.file.Lines() {
-			continue
-		}
-		text := p.file.Line(n)
-		for i := range mistakes {
-			m := &mistakes[i]
-			far := n < line-1
-			if far && !strings.HasPrefix(m.code, "unclosed") {
-				continue
-			}
-			if at := m.find.FindStringSubmatchIndex(text); at != nil {
-				return n, m, [2]int{at[2], at[3]}
-			}
-		}
-	}
-	return 0, nil, [2]int{}
 }
