@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quell-soar/quell/connectors/conformance"
+	"github.com/quell-soar/quell/connectors/conformance/openapi"
 	"github.com/quell-soar/quell/connectors/crowdstrike"
 	"github.com/quell-soar/quell/connectors/crowdstrike/fakefalcon"
 	"github.com/quell-soar/quell/connectors/fake"
@@ -27,6 +28,9 @@ const (
 	malware      = `\Device\HarddiskVolume3\Users\o'brien\x.exe`
 )
 
+// described says what Falcon has and its description lacks.
+var described = openapi.Options{Beyond: []string{"GET /ods/queries/scans/v1", "GET /ods/entities/scans/v2"}}
+
 // lab is a fake tenant and what is needed to reach it.
 type lab struct {
 	world  *fake.World
@@ -34,11 +38,13 @@ type lab struct {
 	url    string
 }
 
+func TestMain(m *testing.M) { openapi.Main(m) }
+
 func start(t testing.TB) *lab {
 	t.Helper()
 	w := fake.NewWorld(fake.Real{}, fake.NewJournal(), 1)
 	l := &lab{world: w, falcon: fakefalcon.New(w, "quell", clientSecret)}
-	srv := httptest.NewServer(l.falcon.Handler())
+	srv := httptest.NewServer(openapi.Load(t, "crowdstrike-falcon.derived-openapi.json", described).Wrap(l.falcon.Handler()))
 	t.Cleanup(func() {
 		w.Close()
 		srv.CloseClientConnections()

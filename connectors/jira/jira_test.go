@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/quell-soar/quell/connectors/conformance"
+	"github.com/quell-soar/quell/connectors/conformance/openapi"
 	"github.com/quell-soar/quell/connectors/fake"
 	"github.com/quell-soar/quell/connectors/jira"
 	"github.com/quell-soar/quell/connectors/jira/fakejira"
@@ -34,13 +35,15 @@ type lab struct {
 	url   string
 }
 
+func TestMain(m *testing.M) { openapi.Main(m) }
+
 func start(t testing.TB) *lab {
 	t.Helper()
 	w := fake.NewWorld(fake.Real{}, fake.NewJournal(), 1)
 	l := &lab{world: w, jira: fakejira.New(w, email, token, "SEC")}
 	mux := http.NewServeMux()
 	srv := httptest.NewServer(mux)
-	mux.Handle("/", l.jira.Handler(srv.URL))
+	mux.Handle("/", openapi.Load(t, "jira-platform-v3.trim.json", openapi.Options{}).Wrap(l.jira.Handler(srv.URL)))
 	t.Cleanup(func() {
 		w.Close()
 		srv.CloseClientConnections()

@@ -11,7 +11,7 @@ var levels = []struct {
 	{95, []string{"internal/e2e", "internal/archtest"}},
 	{90, []string{"internal/serve", "internal/app"}},
 	{80, []string{"server", "workflows/playtest"}},
-	{70, []string{"internal/dispatch", "internal/intake", "workflows", "activities", "connectors/conformance", "connectors/conformance/mutants"}},
+	{70, []string{"internal/dispatch", "internal/intake", "workflows", "activities", "connectors/conformance", "connectors/conformance/mutants", "connectors/conformance/openapi"}},
 	{65, []string{"connectors/conformance/internal/reference", "connectors/crowdstrike", "connectors/jira", "connectors/labdata"}},
 	{60, []string{"connectors/host", "connectors/sdk/rest", "internal/engine", "connectors/fake/lab"}},
 	{55, []string{"connectors/host/launch", "connectors/crowdstrike/...", "connectors/jira/...", "internal/approval", "internal/auth", "internal/effects", "internal/runs", "internal/signin"}},

@@ -118,7 +118,7 @@ func (f *Falcon) createScan(c *fake.Call) fake.Act {
 		}
 		f.scans[s.id] = s
 		return fake.Done{
-			Answer:  envelope(c, http.StatusCreated, []any{f.scanBody(s, now)}),
+			Answer:  envelope(c, http.StatusOK, []any{f.scanBody(s, now)}),
 			Effects: []fake.Change{{Object: h.name, Key: in.Description, After: "scan " + s.id}},
 		}
 	}}

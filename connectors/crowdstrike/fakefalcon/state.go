@@ -87,7 +87,11 @@ func New(w *fake.World, clientID, clientSecret string) *Falcon {
 		Name: "crowdstrike", Authorize: f.authorize, Refused: refused, Dump: f.dump,
 		Expire: func() { clear(f.tokens) },
 		Soft: func(c *fake.Call) fake.Answer {
-			return envelope(c, http.StatusOK, nil, fault{Code: http.StatusBadRequest, Message: "the request was not carried out"})
+			status := http.StatusOK
+			if strings.Contains(c.URL.Path, "/devices-actions/") {
+				status = http.StatusAccepted
+			}
+			return envelope(c, status, nil, fault{Code: http.StatusBadRequest, Message: "the request was not carried out"})
 		},
 	}
 	for name, d := range map[string]time.Duration{
