@@ -1,14 +1,17 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/vocabulary"
+	"github.com/quell-soar/quell/internal/sarif"
 	"github.com/quell-soar/quell/playbooks/compile"
 	"github.com/quell-soar/quell/playbooks/diag"
 	"github.com/quell-soar/quell/playbooks/plan"
@@ -34,42 +37,104 @@ func (generic) Names() []string {
 	return names
 }
 
+// checkNote marks the commands that write SARIF too.
+const checkNote = "writes-sarif"
+
 func (c *cli) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	explain := ""
+	cmd := &cobra.Command{
 		Use: "check FILE…", Short: "Check playbooks, offline",
 		Long: "Check playbooks against the generic vocabulary, without a server. Prints nothing\n" +
-			"when all is well; exits with 1 where a playbook has an error. - reads standard input.",
-		Args: cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usage("check needs a playbook's FILE; see quell check --help")
+			"when all is well; exits with 1 where a playbook has an error, not for warnings.\n" +
+			"- reads standard input. -o is text, json or sarif.",
+		Annotations: map[string]string{checkNote: "yes"},
+		Args:        cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("explain") {
+				return c.explain(explain, args)
 			}
-			var all diag.List
-			bad := false
-			for _, name := range args {
-				_, list, err := c.compile(name)
-				if err != nil {
-					return err
-				}
-				all = append(all, list...)
-				bad = bad || list.HasErrors()
-			}
-			if err := c.diagnostics(all); err != nil {
-				return err
-			}
-			if bad {
-				return quiet(ExitFailed)
-			}
-			return nil
+			return c.check(args)
 		},
 	}
+	cmd.Flags().StringVar(&explain, "explain", "", "print what a diagnostic's code means, and its cure")
+	return cmd
+}
+
+// check compiles each file and prints what was found. A file that cannot be
+// read is told after the findings of the others.
+func (c *cli) check(args []string) error {
+	if len(args) == 0 {
+		return usage("check needs a playbook's FILE; see quell check --help")
+	}
+	var all diag.List
+	var unread error
+	for _, name := range args {
+		_, list, err := c.compile(name)
+		unread = errors.Join(unread, err)
+		all = append(all, list...)
+	}
+	if err := c.diagnostics(all); err != nil {
+		return err
+	}
+	switch {
+	case unread != nil:
+		return usage("%v", unread)
+	case all.HasErrors():
+		return quiet(ExitFailed)
+	}
+	return nil
 }
 
 func (c *cli) diagnostics(list diag.List) error {
-	if c.output == outputJSON {
+	switch c.output {
+	case outputJSON:
 		return diag.JSON(c.out, list)
+	case outputSARIF:
+		return sarif.Write(c.out, c.Version, list)
 	}
 	return diag.Render(c.out, list)
+}
+
+// explain prints the page of one code.
+func (c *cli) explain(name string, args []string) error {
+	if len(args) > 0 || c.output == outputSARIF {
+		return usage("--explain takes a code, no FILE, and prints text or json")
+	}
+	code, ok := diag.Lookup(name)
+	if !ok {
+		all, err := diag.Codes()
+		if err != nil {
+			return err
+		}
+		names := make([]string, len(all))
+		for i, k := range all {
+			names[i] = k.Name
+		}
+		next := "docs/diagnostics lists them"
+		if near := diag.Near(name, names); near != "" {
+			next = "did you mean " + near + "?"
+		}
+		return usage("there is no code %s; %s", clean(cut(name, 40)), next)
+	}
+	record := map[string]string{
+		"code": code.Name, "severity": string(code.Severity), "title": code.Title, "meaning": code.Meaning, "cure": code.Cure,
+		"bad": code.Bad, "good": code.Good,
+	}
+	return c.show(record, func() error {
+		c.say("%s (%s): %s\n\n%s\n\nCure: %s", code.Name, code.Severity, code.Title, code.Meaning, code.Cure)
+		if code.Bad != "" {
+			c.say("\nExample:\n\n%s\nCured:\n\n%s", margin(code.Bad), strings.TrimSuffix(margin(code.Good), "\n"))
+		}
+		return nil
+	})
+}
+
+func margin(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString("  " + line)
+	}
+	return b.String()
 }
 
 // compile reads and compiles one file.

@@ -14,6 +14,8 @@ import (
 const (
 	outputText = "text"
 	outputJSON = "json"
+	// outputSARIF is for check alone.
+	outputSARIF = "sarif"
 )
 
 // clean makes a text from elsewhere fit for one line of a terminal: control

@@ -109,8 +109,11 @@ func (c *cli) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%v; see %s --help", err, cmd.CommandPath())
 	})
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		c.began = true
+		if c.output == outputSARIF && cmd.Annotations[checkNote] != "" {
+			return nil
+		}
 		if c.output != outputText && c.output != outputJSON {
 			bad := c.output
 			c.output = outputText

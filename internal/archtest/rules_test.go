@@ -15,7 +15,7 @@ var levels = []struct {
 	{65, []string{"connectors/conformance/internal/reference", "connectors/crowdstrike", "connectors/jira", "connectors/labdata"}},
 	{60, []string{"connectors/host", "connectors/sdk/rest", "internal/engine", "connectors/fake/lab"}},
 	{55, []string{"connectors/host/launch", "connectors/crowdstrike/...", "connectors/jira/...", "internal/approval", "internal/auth", "internal/effects", "internal/runs", "internal/signin"}},
-	{50, []string{"connectors/sdk", "playbooks/compile", "internal/guard", "internal/config", "activities/task"}},
+	{50, []string{"connectors/sdk", "playbooks/compile", "internal/guard", "internal/config", "internal/sarif", "activities/task"}},
 	{45, []string{"connectors/proto", "playbooks/parse", "playbooks/expr", "internal/ledger", "internal/secrets"}},
 	{40, []string{"connectors/vocabulary", "connectors/fake", "connectors/sdk/recall", "playbooks/plan", "playbooks/ast", "internal/store/storetest", "server/api", "internal/egress"}},
 	{35, []string{"playbooks/diag", "internal/alert", "internal/store"}},

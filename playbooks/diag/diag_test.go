@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/quell-soar/quell/playbooks/diag"
@@ -53,6 +54,22 @@ func TestRender(t *testing.T) {
 	var out []map[string]any
 	if err := json.Unmarshal(b.Bytes(), &out); err != nil || fmt.Sprint(out[0]["line"], out[0]["column"], out[0]["end_column"], out[0]["file"]) != "2 1 2p.yaml" {
 		t.Errorf("%v %v", out, err)
+	}
+}
+
+// TestRenderClean holds that a playbook cannot speak to the terminal of who
+// checks it.
+func TestRenderClean(t *testing.T) {
+	f := source.NewFile("a\x1b[31m.yaml", []byte("a: \"\u202e\"\n"))
+	d := at(f, "c", 3, 5)
+	d.Message, d.Help = "found \x1b]0;x\a", "one\ntwo\u2028"
+	d.Related = []diag.Related{{Span: f.Span(0, 1), Message: "\u202ex"}}
+	var b bytes.Buffer
+	if err := diag.Render(&b, diag.List{d}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\a\u202e\u2028") || !strings.Contains(b.String(), "one\n        two·\n") {
+		t.Errorf("%q", b.String())
 	}
 }
 

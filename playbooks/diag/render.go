@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // Render writes the list for a terminal, one block per diagnostic: the line
@@ -12,7 +13,7 @@ import (
 func Render(w io.Writer, l List) error {
 	var b strings.Builder
 	for _, d := range l {
-		fmt.Fprintln(&b, d.Error())
+		fmt.Fprintln(&b, clean(d.Error()))
 		if d.File != nil {
 			b.WriteString(indent(d.File.Excerpt(d.Span)))
 		}
@@ -21,16 +22,37 @@ func Render(w io.Writer, l List) error {
 			if d.File != nil {
 				name = d.File.Name
 			}
-			fmt.Fprintf(&b, "  %s:%s: %s\n", name, r.Span.Start, r.Message)
+			fmt.Fprintf(&b, "  %s:%s: %s\n", clean(name), r.Span.Start, clean(r.Message))
 		}
 		if d.Help != "" {
-			fmt.Fprintf(&b, "  help: %s\n", strings.ReplaceAll(d.Help, "\n", "\n        "))
+			fmt.Fprintf(&b, "  help: %s\n", strings.ReplaceAll(lines(d.Help), "\n", "\n        "))
 		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("render diagnostics: %w", err)
 	}
 	return nil
+}
+
+// clean makes a text fit for one line of a terminal. Messages quote playbooks,
+// and a playbook may come from anybody: control characters and marks that turn
+// the direction of writing become dots.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar {
+			return '·'
+		}
+		return r
+	}, s)
+}
+
+// lines is clean for a text of several lines.
+func lines(s string) string {
+	parts := strings.Split(s, "\n")
+	for i := range parts {
+		parts[i] = clean(parts[i])
+	}
+	return strings.Join(parts, "\n")
 }
 
 func indent(s string) string {

@@ -106,7 +106,7 @@ func (f *flowScan) word() {
 	for f.at < len(f.text) {
 		c := f.text[f.at]
 		if strings.IndexByte(",[]{}", c) >= 0 || (c == '#' && f.text[f.at-1] == ' ') {
-			if c == '{' && strings.HasSuffix(f.text[:f.at], "$") {
+			if strings.HasPrefix(f.text[f.at-1:], "${{") {
 				f.at--
 				f.fresh = true
 				return
