@@ -5,6 +5,7 @@ import (
 	"github.com/quell-soar/quell/connectors/jira"
 	"github.com/quell-soar/quell/connectors/labdata"
 	"github.com/quell-soar/quell/connectors/sdk"
+	"github.com/quell-soar/quell/connectors/smtp"
 )
 
-func main() { sdk.Serve(crowdstrike.New(), jira.New(), labdata.New()) }
+func main() { sdk.Serve(crowdstrike.New(), jira.New(), labdata.New(), smtp.New()) }

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -71,27 +72,51 @@ func (w *World) Handler(v *Vendor, op Operation) http.Handler {
 			return
 		}
 		c := &Call{Request: r, Body: body, vendor: v.Name, operation: op.Name}
-		if err := w.serve(rw, v, op, c); err != nil {
+		if err := w.serve(web{rw}, v, op, c); err != nil {
 			http.Error(rw, "the lab failed: "+err.Error(), http.StatusInternalServerError)
 		}
 	})
 }
 
-func (w *World) serve(rw http.ResponseWriter, v *Vendor, op Operation, c *Call) error {
+// Line is the client's end of an exchange.
+type Line interface {
+	// Send answers. An error means that the client has gone.
+	Send(a Answer) error
+	// HangUp closes the connection without an answer.
+	HangUp() error
+}
+
+// Exchange serves one operation that did not come by HTTP, with the faults that
+// the script has for it: body is what the client sent, ctx ends when it leaves.
+func (w *World) Exchange(ctx context.Context, l Line, v *Vendor, op Operation, body []byte) error {
+	r := (&http.Request{Header: http.Header{}}).WithContext(ctx)
+	return w.serve(l, v, op, &Call{Request: r, Body: body, vendor: v.Name, operation: op.Name})
+}
+
+// web is a Line over HTTP.
+type web struct{ http.ResponseWriter }
+
+// Send writes the answer.
+func (rw web) Send(a Answer) error { return send(rw.ResponseWriter, a) }
+
+// HangUp closes the connection.
+func (rw web) HangUp() error { return hangUp(rw.ResponseWriter) }
+
+func (w *World) serve(rw Line, v *Vendor, op Operation, c *Call) error {
 	act, fault, refusal, err := w.prepare(v, op, c)
 	if err != nil {
 		return err
 	}
 	if refusal != nil {
-		_ = send(rw, *refusal) // as below
+		_ = rw.Send(*refusal) // as below
 		return nil
 	}
 	switch fault.Kind {
 	case Drop:
-		return hangUp(rw)
+		return rw.HangUp()
 	case Late:
 		w.Do(func() { w.late = append(w.late, lateAct{at: w.clock.Now().Add(fault.For), call: c, act: act}) })
-		return hangUp(rw)
+		return rw.HangUp()
 	case Slow:
 		// Who waits is the vendor, who does not care whether the client left.
 		if err := w.clock.Wait(w.life, fault.For); err != nil {
@@ -104,7 +129,7 @@ func (w *World) serve(rw http.ResponseWriter, v *Vendor, op Operation, c *Call) 
 	}
 	switch {
 	case fault.Kind == Lost && fault.Status == 0:
-		return hangUp(rw)
+		return rw.HangUp()
 	case fault.Kind == Lost:
 		w.Do(func() { done.Answer = v.Refused(c, fault.Status, time.Second) })
 	case fault.Kind == Hold:
@@ -119,7 +144,7 @@ func (w *World) serve(rw http.ResponseWriter, v *Vendor, op Operation, c *Call) 
 	if err := w.journal.answer(seqs, w.clock.Now().UTC()); err != nil {
 		return err
 	}
-	_ = send(rw, done.Answer) // a client that left now is its own affair
+	_ = rw.Send(done.Answer) // a client that left now is its own affair
 	return nil
 }
 
