@@ -20,27 +20,29 @@ type alertsAPI struct {
 
 // receive takes a signed alert. Its signature covers the body byte for byte, so
 // the body is read raw.
-func (a *alertsAPI) receive(c *call) (answer, error) {
+func (a *alertsAPI) receive(c *call) error {
 	d := intake.Delivery{
 		ID: single(c.Header, api.HeaderWebhookID), Timestamp: single(c.Header, api.HeaderWebhookTimestamp),
 		Signature: single(c.Header, api.HeaderWebhookSignature),
 	}
 	if err := a.intake.Precheck(d); err != nil {
-		return answer{}, err
+		return err
 	}
 	var err error
 	if d.Body, err = io.ReadAll(c.Body); err != nil {
-		return answer{}, err
+		return err
 	}
 	got, err := a.intake.Receive(c.Context(), c.PathValue("source"), d)
 	if err != nil {
-		return answer{}, err
+		return err
 	}
 	out := api.AlertReceived{Alert: got.Alert, Duplicate: got.Duplicate, Runs: verdictsOf(got.Verdicts)}
+	code := http.StatusAccepted
 	if got.Duplicate {
-		return ok(out)
+		code = http.StatusOK
 	}
-	return answer{status: http.StatusAccepted, body: out}, nil
+	c.write(code, "application/json", out)
+	return nil
 }
 
 // single gives a header that stands once; twice is as bad as not at all.
@@ -66,17 +68,12 @@ func alertOf(a runs.Alert) api.Alert {
 	}
 }
 
-func (a *alertsAPI) list(c *call) (answer, error) {
-	limit, err := c.limit()
-	if err != nil {
-		return answer{}, err
-	}
-	q := c.URL.Query()
+func (a *alertsAPI) list(c *call, in *listAlertsIn) (*reply[api.Alerts], error) {
 	list, next, err := a.runs.ListAlerts(c.Context(), runs.AlertFilter{
-		Tenant: a.tenant, Source: q.Get("source"), Limit: limit, Cursor: q.Get("cursor"),
+		Tenant: a.tenant, Source: in.Source, Limit: in.limit(), Cursor: in.Cursor,
 	})
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	out := api.Alerts{Alerts: make([]api.Alert, len(list)), Next: next}
 	for i, x := range list {
@@ -85,14 +82,14 @@ func (a *alertsAPI) list(c *call) (answer, error) {
 	return ok(out)
 }
 
-func (a *alertsAPI) show(c *call) (answer, error) {
-	id := c.PathValue("id")
+func (a *alertsAPI) show(c *call, in *OfID) (*reply[api.AlertDetail], error) {
+	id := in.ID
 	got, err := a.runs.GetAlert(c.Context(), id)
 	if err == nil && got.Tenant != a.tenant {
 		err = fmt.Errorf("alert %s: %w", id, runs.ErrNotFound)
 	}
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(api.AlertDetail{Alert: alertOf(got), Value: got.Value, Raw: got.Raw})
 }

@@ -426,11 +426,8 @@ func TestKillSwitch(t *testing.T) {
 // A handler that panics is a problem for its caller and for nobody else.
 func TestPanic(t *testing.T) {
 	h := open(t)
-	rt := route{method: "GET", path: "/boom", need: public, handle: func(*call) (answer, error) { panic("boom") }}
-	m := http.NewServeMux()
-	m.HandleFunc("/boom", h.srv.guarded(rt))
-	m.Handle("/", h.srv.handler)
-	h.srv.handler = m
+	rt := route{method: "GET", path: "/boom", need: public}
+	h.srv.gate.mux.HandleFunc(rt.pattern(), h.srv.guarded(rt, func(http.ResponseWriter, *http.Request) { panic("boom") }))
 	srv := *h
 	srv.srv.cfg.Socket += "2"
 	srv.serve()

@@ -23,23 +23,20 @@ const requestHeader = "Request-Id"
 type connKey struct{}
 
 // guarded wraps a route's handler in everything that must hold before it.
-func (s *Server) guarded(rt route) http.HandlerFunc {
+func (s *Server) guarded(rt route, handle func(http.ResponseWriter, *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		c := &call{Request: r, w: w, id: "req_" + rand.Text()}
+		c := &call{w: w, id: "req_" + rand.Text()}
+		c.Request = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		secure(w.Header())
 		w.Header().Set(requestHeader, c.id)
 		defer s.recovered(c)
-		a, err := s.admit(c, rt)
-		if err == nil {
-			a, err = rt.handle(c)
-		}
-		if err != nil {
-			s.refuse(c, rt, err)
+		if err := s.admit(c, rt); err != nil {
+			if p := s.refused(c, rt, err); p != nil {
+				c.write(p.Status, api.ProblemType, p)
+			}
 			return
 		}
-		if !a.written {
-			c.write(a.status, "application/json", a.body)
-		}
+		handle(c.w, c.Request)
 	}
 }
 
@@ -69,9 +66,9 @@ func (s *Server) recovered(c *call) {
 }
 
 // admit checks host, origin, length, caller and scope, in this order.
-func (s *Server) admit(c *call, rt route) (answer, error) {
+func (s *Server) admit(c *call, rt route) error {
 	if err := s.site(c); err != nil {
-		return answer{}, err
+		return err
 	}
 	most := rt.body
 	if most == 0 {
@@ -79,21 +76,23 @@ func (s *Server) admit(c *call, rt route) (answer, error) {
 	}
 	if c.ContentLength > most {
 		c.w.Header().Set("Connection", "close")
-		return answer{}, &http.MaxBytesError{Limit: most}
+		return &http.MaxBytesError{Limit: most}
 	}
 	c.Body = http.MaxBytesReader(c.w, c.Body, most)
-	if rt.need == public || rt.need == signed {
-		return answer{}, nil
+	if rt.need == signed {
+		return nil
 	}
-	actor, err := s.who(c)
-	if err != nil {
-		return answer{}, err
+	if rt.need != public {
+		actor, err := s.who(c)
+		if err != nil {
+			return err
+		}
+		c.actor = actor
+		if rt.need != known && !actor.Can(auth.Scope(rt.need)) {
+			return &auth.RefusedError{Actor: actor.Name, Need: auth.Scope(rt.need)}
+		}
 	}
-	c.actor = actor
-	if rt.need != known && !actor.Can(auth.Scope(rt.need)) {
-		return answer{}, &auth.RefusedError{Actor: actor.Name, Need: auth.Scope(rt.need)}
-	}
-	return answer{}, nil
+	return c.take()
 }
 
 // site refuses requests that a browser was talked into: a Host that is not ours
@@ -188,13 +187,13 @@ func problemOf(err error) *api.Error {
 	return api.Problem(api.CodeInternal, "a fault of Quell; its log has this request")
 }
 
-// refuse answers an error and records what was refused.
-func (s *Server) refuse(c *call, rt route, err error) {
-	if c.Context().Err() != nil {
-		return
-	}
+// refused makes the answer to an error, and logs and records it.
+func (s *Server) refused(c *call, rt route, err error) *api.Error {
 	p := problemOf(err)
 	p.Request = c.id
+	if c.Context().Err() != nil {
+		return p // nobody listens any more
+	}
 	ev := s.log.Debug()
 	if p.Code == api.CodeInternal {
 		ev = s.log.Error().Err(err)
@@ -211,5 +210,5 @@ func (s *Server) refuse(c *call, rt route, err error) {
 		secs := int(p.RetryAfter.Round(time.Second) / time.Second)
 		c.w.Header().Set("Retry-After", itoa(max(secs, 1)))
 	}
-	c.write(p.Status, api.ProblemType, p)
+	return p
 }

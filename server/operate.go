@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
@@ -24,17 +23,17 @@ type operateAPI struct {
 }
 
 // missing answers for every path that the table does not name.
-func missing(*call) (answer, error) {
-	return answer{}, api.Problem(api.CodeNotFound, "there is no such route, or not with this method")
+func missing(*call) error {
+	return api.Problem(api.CodeNotFound, "there is no such route, or not with this method")
 }
 
-func (a *operateAPI) health(*call) (answer, error) {
+func (a *operateAPI) health(*call, *struct{}) (*reply[api.Health], error) {
 	return ok(api.Health{Status: "ok", Version: a.server.cfg.Version})
 }
 
 // ready asks each part. The status is 503 unless all are well; with
 // status=ok the answer is 200 either way, for clients that read it.
-func (a *operateAPI) ready(c *call) (answer, error) {
+func (a *operateAPI) ready(c *call, in *readyIn) (*reply[api.Ready], error) {
 	ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)
 	defer cancel()
 	out := api.Ready{Ready: true}
@@ -53,14 +52,13 @@ func (a *operateAPI) ready(c *call) (answer, error) {
 		}
 		out.Parts = append(out.Parts, p)
 	}
-	status := http.StatusOK
-	if !out.Ready && c.URL.Query().Get("status") != "ok" {
-		status = http.StatusServiceUnavailable
+	if !out.Ready && in.Status != "ok" {
+		return status(http.StatusServiceUnavailable, out)
 	}
-	return answer{status: status, body: out}, nil
+	return ok(out)
 }
 
-func (a *operateAPI) whoami(c *call) (answer, error) {
+func (a *operateAPI) whoami(c *call, _ *struct{}) (*reply[api.Whoami], error) {
 	out := api.Whoami{Actor: c.actor.Name, Roles: c.actor.Roles, OnCall: c.actor.OnCall, Token: c.actor.Token}
 	for _, s := range auth.Scopes() {
 		if c.actor.Can(s) {
@@ -70,23 +68,23 @@ func (a *operateAPI) whoami(c *call) (answer, error) {
 	return ok(out)
 }
 
-func (a *operateAPI) connectors(c *call) (answer, error) {
+func (a *operateAPI) connectors(c *call, _ *struct{}) (*reply[api.Connectors], error) {
 	list, err := a.work.Connectors.List(c.Context())
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(api.Connectors{Connectors: orNone(list)})
 }
 
-func (a *operateAPI) checkConnector(c *call) (answer, error) {
-	got, err := a.work.Connectors.Check(c.Context(), c.PathValue("instance"))
+func (a *operateAPI) checkConnector(c *call, in *instanceIn) (*reply[api.Connector], error) {
+	got, err := a.work.Connectors.Check(c.Context(), in.Instance)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(got)
 }
 
-func (a *operateAPI) playbooks(*call) (answer, error) {
+func (a *operateAPI) playbooks(*call, *struct{}) (*reply[api.Playbooks], error) {
 	out := api.Playbooks{Playbooks: []api.Playbook{}}
 	for _, b := range a.work.Books.Active() {
 		p := api.Playbook{Name: b.Plan.Playbook, Title: b.Plan.Title, Owner: b.Plan.Owner, Tags: b.Plan.Tags, Digest: b.Digest, Mode: b.Mode}
@@ -106,26 +104,23 @@ func (a *operateAPI) playbooks(*call) (answer, error) {
 	return ok(out)
 }
 
-func (a *operateAPI) createToken(c *call) (answer, error) {
-	var in api.NewToken
-	if err := c.read(&in); err != nil {
-		return answer{}, err
-	}
+func (a *operateAPI) createToken(c *call, req *newTokenIn) (*reply[api.CreatedToken], error) {
+	in := req.Body
 	scopes, err := auth.ParseScopes(in.Scopes)
 	if err != nil {
-		return answer{}, invalid("%v", err)
+		return nil, invalid("%v", err)
 	}
 	w := auth.Wish{Name: in.Name, User: in.User, Roles: in.Roles, Scopes: scopes}
 	if in.Expires != "" {
 		if w.Life, err = kind.ParseDuration(in.Expires); err != nil || w.Life <= 0 {
-			return answer{}, invalid("expires %q is not a duration such as 12h or 30d", shorten(in.Expires))
+			return nil, invalid("expires %q is not a duration such as 12h or 30d", shorten(in.Expires))
 		}
 	}
 	t, secret, err := a.server.access.Tokens.Create(c.Context(), c.actor, w)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	return answer{status: http.StatusCreated, body: api.CreatedToken{Token: tokenOf(t), Secret: secret}}, nil
+	return status(http.StatusCreated, api.CreatedToken{Token: tokenOf(t), Secret: secret})
 }
 
 func tokenOf(t auth.Token) api.Token {
@@ -139,10 +134,10 @@ func tokenOf(t auth.Token) api.Token {
 	return out
 }
 
-func (a *operateAPI) listTokens(c *call) (answer, error) {
+func (a *operateAPI) listTokens(c *call, _ *struct{}) (*reply[api.Tokens], error) {
 	list, err := a.server.access.Tokens.List(c.Context())
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	out := api.Tokens{Tokens: make([]api.Token, len(list))}
 	for i, t := range list {
@@ -151,28 +146,18 @@ func (a *operateAPI) listTokens(c *call) (answer, error) {
 	return ok(out)
 }
 
-func (a *operateAPI) revokeToken(c *call) (answer, error) {
-	if err := a.server.access.Tokens.Revoke(c.Context(), c.actor, c.PathValue("id")); err != nil {
-		return answer{}, err
+func (a *operateAPI) revokeToken(c *call, in *OfID) (*none, error) {
+	if err := a.server.access.Tokens.Revoke(c.Context(), c.actor, in.ID); err != nil {
+		return nil, err
 	}
-	return done()
+	return &none{Status: http.StatusNoContent}, nil
 }
 
-func (a *operateAPI) entries(c *call) (answer, error) {
-	limit, err := c.limit()
+func (a *operateAPI) entries(c *call, in *entriesIn) (*reply[api.Entries], error) {
+	limit := in.limit()
+	list, err := a.rooms.entriesOf(c.Context(), in.Run, uint64(in.After), limit) //nolint:gosec // the schema bounds it
 	if err != nil {
-		return answer{}, err
-	}
-	q := c.URL.Query()
-	var after uint64
-	if text := q.Get("after"); text != "" {
-		if after, err = strconv.ParseUint(text, 10, 63); err != nil {
-			return answer{}, invalid("after %q is not a number", shorten(text))
-		}
-	}
-	list, err := a.rooms.entriesOf(c.Context(), q.Get("run"), after, limit)
-	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	out := api.Entries{Entries: orNone(list)}
 	if len(list) == limit {
@@ -183,9 +168,9 @@ func (a *operateAPI) entries(c *call) (answer, error) {
 
 // export streams the ledger. A fault after the first byte ends the stream
 // short, and the verifier says so.
-func (a *operateAPI) export(c *call) (answer, error) {
+func (a *operateAPI) export(c *call) error {
 	if err := a.rooms.write(c.Context(), note{kind: "ledger.exported", tenant: a.tenant, actor: c.actor.Name, request: c.id}); err != nil {
-		return answer{}, err
+		return err
 	}
 	c.w.Header().Set("Content-Type", "application/x-ndjson")
 	st := &stream{w: c.w, ctl: http.NewResponseController(c.w), time: a.server.cfg.AnswerTime}
@@ -194,13 +179,13 @@ func (a *operateAPI) export(c *call) (answer, error) {
 		// A clean end would look whole: cut the connection instead.
 		panic(http.ErrAbortHandler)
 	}
-	return answer{written: true}, nil
+	return nil
 }
 
-func (a *operateAPI) checkpoint(c *call) (answer, error) {
+func (a *operateAPI) checkpoint(c *call, _ *struct{}) (*reply[api.Checkpoint], error) {
 	got, err := a.rooms.checkpoint(c.Context())
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(got)
 }

@@ -74,15 +74,13 @@ type Work struct {
 func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) (*Server, error) {
 	s := &Server{cfg: cfg.withDefaults(), access: access, log: log}
 	s.refusals = &refusals{rooms: rooms, tenant: cfg.Tenant, now: time.Now}
-	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, answerTime: s.cfg.AnswerTime}
+	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, rights: access.Rights, answerTime: s.cfg.AnswerTime}
 	s.people = &peopleAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine}
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}
 	s.guard = &guardAPI{tenant: cfg.Tenant, rooms: rooms}
-	m, err := s.mux()
-	if err != nil {
+	if err := s.build(); err != nil {
 		return nil, err
 	}
-	s.handler = m
 	return s, nil
 }

@@ -17,31 +17,29 @@ type peopleAPI struct {
 	engine Engine
 }
 
-func (a *peopleAPI) list(c *call) (answer, error) {
-	q := c.URL.Query()
-	all := q.Get("all") == "true"
-	if all && q.Get("run") == "" {
-		return answer{}, invalid("closed requests are listed for one run: name it")
+func (a *peopleAPI) list(c *call, in *listRequestsIn) (*reply[api.Approvals], error) {
+	if in.All && in.Run == "" {
+		return nil, invalid("closed requests are listed for one run: name it")
 	}
-	list, err := a.rooms.requests(c.Context(), a.tenant, q.Get("run"), all)
+	list, err := a.rooms.requests(c.Context(), a.tenant, in.Run, in.All)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(api.Approvals{Approvals: orNone(list)})
 }
 
-func (a *peopleAPI) show(c *call) (answer, error) {
-	got, err := a.rooms.request(c.Context(), a.tenant, c.PathValue("id"))
+func (a *peopleAPI) show(c *call, in *OfID) (*reply[api.Approval], error) {
+	got, err := a.rooms.request(c.Context(), a.tenant, in.ID)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(got)
 }
 
 // open returns an open request that the actor may have a word on, as far as it
 // can be told here; the room has the last word.
-func (a *peopleAPI) open(c *call) (api.Approval, error) {
-	req, err := a.rooms.request(c.Context(), a.tenant, c.PathValue("id"))
+func (a *peopleAPI) open(c *call, id string) (api.Approval, error) {
+	req, err := a.rooms.request(c.Context(), a.tenant, id)
 	if err != nil {
 		return req, err
 	}
@@ -56,92 +54,83 @@ func (a *peopleAPI) open(c *call) (api.Approval, error) {
 
 // vote approves or denies. An approve names the seal of what was looked at: who
 // votes on an old picture is asked to look again.
-func (a *peopleAPI) vote(c *call) (answer, error) {
-	var in api.Vote
-	if err := c.read(&in); err != nil {
-		return answer{}, err
-	}
+func (a *peopleAPI) vote(c *call, get *voteIn) (*reply[api.Approval], error) {
+	in := get.Body
 	if in.Decision != api.Approve && in.Decision != api.Deny {
-		return answer{}, invalid("the decision %q is neither approve nor deny", shorten(string(in.Decision)))
+		return nil, invalid("the decision %q is neither approve nor deny", shorten(string(in.Decision)))
 	}
-	req, err := a.open(c)
+	req, err := a.open(c, get.ID)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	if in.Decision == api.Approve {
 		if req.Kind != api.RequestApproval && req.Kind != api.RequestHold {
-			return answer{}, invalid("a %s is not approved; it is answered or resolved", req.Kind)
+			return nil, invalid("a %s is not approved; it is answered or resolved", req.Kind)
 		}
 		if req.Seal != "" && in.Seal == "" {
-			return answer{}, invalid("an approve names the seal of what it approves; it stands in the request")
+			return nil, invalid("an approve names the seal of what it approves; it stands in the request")
 		}
 		if in.Seal != req.Seal {
-			return answer{}, api.Problem(api.CodeSealChanged, "what would be done is not what you saw; look at the request again")
+			return nil, api.Problem(api.CodeSealChanged, "what would be done is not what you saw; look at the request again")
 		}
 	}
 	return a.cast(c, req, approval.Ballot{Approve: in.Decision == api.Approve, Seal: in.Seal, Reason: in.Reason})
 }
 
 // answer answers a question with typed fields.
-func (a *peopleAPI) answer(c *call) (answer, error) {
-	var in api.Answer
-	if err := c.read(&in); err != nil {
-		return answer{}, err
-	}
-	req, err := a.open(c)
+func (a *peopleAPI) answer(c *call, get *answerIn) (*reply[api.Approval], error) {
+	in := get.Body
+	req, err := a.open(c, get.ID)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	if req.Kind != api.RequestQuestion {
-		return answer{}, invalid("a %s is not answered with fields", req.Kind)
+		return nil, invalid("a %s is not answered with fields", req.Kind)
 	}
 	raw, err := readAnswer(req, in)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return a.cast(c, req, approval.Ballot{Approve: true, Seal: req.Seal, Answer: raw, Reason: in.Reason})
 }
 
 // resolve chooses among what can be done about a step that went wrong.
-func (a *peopleAPI) resolve(c *call) (answer, error) {
-	var in api.Resolve
-	if err := c.read(&in); err != nil {
-		return answer{}, err
-	}
-	req, err := a.open(c)
+func (a *peopleAPI) resolve(c *call, get *resolveIn) (*reply[api.Approval], error) {
+	in := get.Body
+	req, err := a.open(c, get.ID)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	if req.Kind != api.RequestFailure {
-		return answer{}, invalid("a %s has nothing to resolve", req.Kind)
+		return nil, invalid("a %s has nothing to resolve", req.Kind)
 	}
 	if err := needReason(in.Reason); err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	text, err := json.Marshal(in.Choice)
 	if err != nil {
-		return answer{}, invalid("the choice is not text")
+		return nil, invalid("the choice is not text")
 	}
 	raw, err := readAnswer(req, api.Answer{Fields: map[string]json.RawMessage{"choice": text}})
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return a.cast(c, req, approval.Ballot{Approve: true, Seal: req.Seal, Answer: raw, Reason: in.Reason})
 }
 
 // cast stores a ballot, tells the engine, and shows the request as it stands.
-func (a *peopleAPI) cast(c *call, req api.Approval, b approval.Ballot) (answer, error) {
+func (a *peopleAPI) cast(c *call, req api.Approval, b approval.Ballot) (*reply[api.Approval], error) {
 	if len(b.Reason) > 2000 {
-		return answer{}, invalid("the reason is longer than 2000 bytes")
+		return nil, invalid("the reason is longer than 2000 bytes")
 	}
 	b.Tenant, b.Request, b.Actor, b.Names, b.Ref = a.tenant, req.ID, c.actor.Name, c.actor.Names(), c.id
 	if _, err := a.rooms.Approvals.Vote(c.Context(), b); err != nil {
-		return answer{}, voteProblem(err)
+		return nil, voteProblem(err)
 	}
 	a.engine.Deliver(c.Context(), req.ID)
 	after, err := a.rooms.request(c.Context(), a.tenant, req.ID)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(after)
 }

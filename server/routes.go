@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/quell-soar/quell/internal/auth"
 )
@@ -17,17 +18,38 @@ const (
 	public need = "public"
 	// signed: the body's signature is the proof; the handler checks it.
 	signed need = "signed"
-	// known: any caller with a good token, or of the unix socket.
+	// known: any caller with a good token or session, or of the unix socket.
 	known need = "known"
 )
+
+func (n need) words() string {
+	switch n {
+	case public:
+		return "nothing"
+	case signed:
+		return "the source's signature"
+	case known:
+		return "any caller whom the server knows"
+	}
+	return "the scope " + string(n)
+}
 
 // route is one row of the table.
 type route struct {
 	method, path string
 	need         need
-	handle       handler
+	// mount binds the handler, by does or raw.
+	mount func(*Server, route)
+	// id, tag and summary describe it.
+	id, tag, summary string
 	// body is the longest body taken; 0 means defaultBody.
 	body int64
+	// status is that of a success; 0 means 200.
+	status int
+	// answers are the successes of a raw route: status to media type.
+	answers map[string]string
+	// stream says that the answer is written piece by piece.
+	stream bool
 }
 
 func (r route) pattern() string { return r.method + " " + r.path }
@@ -40,65 +62,111 @@ const oneRun = "/v1/runs/{playbook}/{hash}/{generation}"
 
 // routes is the table. There is no other way in.
 func (s *Server) routes() []route {
+	return slices.Concat(s.runRoutes(), s.peopleRoutes(), s.operateRoutes(), s.accessRoutes())
+}
+
+func (s *Server) runRoutes() []route {
 	const read, launch, respond = need(auth.Read), need(auth.Launch), need(auth.Respond)
-	const approve, audit, admin = need(auth.Approve), need(auth.Audit), need(auth.Admin)
-	r, p, o, a := s.runs, s.people, s.operate, s.alerts
+	r, a := s.runs, s.alerts
 	return []route{
-		{method: "GET", path: "/v1/health", need: public, handle: o.health},
-		{method: "GET", path: "/v1/ready", need: read, handle: o.ready},
-		{method: "GET", path: "/v1/whoami", need: known, handle: o.whoami},
+		{method: "POST", path: "/v1/runs", need: launch, mount: does(r.start), body: 1 << 20, status: http.StatusAccepted, id: "startRun", tag: "runs", summary: "Start a playbook"},
+		{method: "GET", path: "/v1/runs", need: read, mount: does(r.list), id: "listRuns", tag: "runs", summary: "List runs, the newest first"},
+		{method: "GET", path: oneRun, need: read, mount: does(r.show), id: "showRun", tag: "runs", summary: "Show a run with its tree, effects, decisions and record"},
+		{method: "GET", path: oneRun + "/events", need: read, mount: raw(r.watch), stream: true, answers: map[string]string{"200": "text/event-stream"}, id: "watchRun", tag: "runs", summary: "Follow a run as server-sent events; Last-Event-ID resumes"},
+		{method: "POST", path: oneRun + "/undo", need: respond, mount: does(r.undo), status: http.StatusAccepted, id: "undoRun", tag: "runs", summary: "Take back what a run did"},
+		{method: "GET", path: oneRun + "/undo/{n}", need: read, mount: does(r.undoResult), id: "showUndo", tag: "runs", summary: "Show how an undo went"},
+		{method: "POST", path: oneRun + "/cancel", need: respond, mount: does(r.cancel), status: http.StatusAccepted, id: "cancelRun", tag: "runs", summary: "Cancel a run"},
 
-		{method: "POST", path: "/v1/runs", need: launch, handle: r.start, body: 1 << 20},
-		{method: "GET", path: "/v1/runs", need: read, handle: r.list},
-		{method: "GET", path: oneRun, need: read, handle: r.show},
-		{method: "GET", path: oneRun + "/events", need: read, handle: r.watch},
-		{method: "POST", path: oneRun + "/undo", need: respond, handle: r.undo},
-		{method: "GET", path: oneRun + "/undo/{n}", need: read, handle: r.undoResult},
-		{method: "POST", path: oneRun + "/cancel", need: respond, handle: r.cancel},
-
-		{method: "GET", path: "/v1/approvals", need: read, handle: p.list},
-		{method: "GET", path: "/v1/approvals/{id}", need: read, handle: p.show},
-		{method: "POST", path: "/v1/approvals/{id}/vote", need: approve, handle: p.vote},
-		{method: "POST", path: "/v1/approvals/{id}/answer", need: approve, handle: p.answer},
-		{method: "POST", path: "/v1/approvals/{id}/resolve", need: approve, handle: p.resolve},
-
-		{method: "POST", path: "/v1/alerts/{source}", need: signed, handle: a.receive, body: s.cfg.MaxAlert},
-		{method: "GET", path: "/v1/alerts", need: read, handle: a.list},
-		{method: "GET", path: "/v1/alerts/{id}", need: read, handle: a.show},
-
-		{method: "GET", path: "/v1/connectors", need: read, handle: o.connectors},
-		{method: "POST", path: "/v1/connectors/{instance}/check", need: respond, handle: o.checkConnector},
-		{method: "GET", path: "/v1/playbooks", need: read, handle: o.playbooks},
-
-		{method: "GET", path: "/v1/guard/kill", need: read, handle: s.guard.show},
-		{method: "POST", path: "/v1/guard/kill", need: respond, handle: s.guard.kill},
-		{method: "POST", path: "/v1/guard/lift", need: admin, handle: s.guard.lift},
-
-		{method: "GET", path: "/v1/ledger/entries", need: audit, handle: o.entries},
-		{method: "GET", path: "/v1/ledger/export", need: audit, handle: o.export},
-		{method: "GET", path: "/v1/ledger/checkpoint", need: audit, handle: o.checkpoint},
-
-		{method: "POST", path: "/v1/tokens", need: admin, handle: o.createToken},
-		{method: "GET", path: "/v1/tokens", need: admin, handle: o.listTokens},
-		{method: "DELETE", path: "/v1/tokens/{id}", need: admin, handle: o.revokeToken},
+		{method: "POST", path: "/v1/alerts/{source}", need: signed, mount: raw(a.receive), body: s.cfg.MaxAlert, answers: map[string]string{"200": "application/json", "202": "application/json"}, id: "sendAlert", tag: "alerts", summary: "Send an alert (Standard Webhooks signature)"},
+		{method: "GET", path: "/v1/alerts", need: read, mount: does(a.list), id: "listAlerts", tag: "alerts", summary: "List alerts, the newest first"},
+		{method: "GET", path: "/v1/alerts/{id}", need: read, mount: does(a.show), id: "showAlert", tag: "alerts", summary: "Show an alert as it came and as it was read"},
 	}
 }
 
-// mux builds the mux from the table and refuses a row without a demand that
-// somebody defined.
-func (s *Server) mux() (*http.ServeMux, error) {
-	m := http.NewServeMux()
+func (s *Server) peopleRoutes() []route {
+	const read, approve = need(auth.Read), need(auth.Approve)
+	p := s.people
+	return []route{
+		{method: "GET", path: "/v1/approvals", need: read, mount: does(p.list), id: "listApprovals", tag: "approvals", summary: "List requests to people"},
+		{method: "GET", path: "/v1/approvals/{id}", need: read, mount: does(p.show), id: "showApproval", tag: "approvals", summary: "Show a request with what it seals"},
+		{method: "POST", path: "/v1/approvals/{id}/vote", need: approve, mount: does(p.vote), id: "vote", tag: "approvals", summary: "Approve or deny"},
+		{method: "POST", path: "/v1/approvals/{id}/answer", need: approve, mount: does(p.answer), id: "answer", tag: "approvals", summary: "Answer a question"},
+		{method: "POST", path: "/v1/approvals/{id}/resolve", need: approve, mount: does(p.resolve), id: "resolve", tag: "approvals", summary: "Decide what becomes of a failed or unknown step"},
+	}
+}
+
+func (s *Server) operateRoutes() []route {
+	const read, respond, audit, admin = need(auth.Read), need(auth.Respond), need(auth.Audit), need(auth.Admin)
+	o, g := s.operate, s.guard
+	return []route{
+		{method: "GET", path: "/v1/health", need: public, mount: does(o.health), id: "health", tag: "server", summary: "Whether the process answers"},
+		{method: "GET", path: "/v1/ready", need: read, mount: does(o.ready), id: "ready", tag: "server", summary: "Whether each part works"},
+
+		{method: "GET", path: "/v1/connectors", need: read, mount: does(o.connectors), id: "listConnectors", tag: "connectors", summary: "List connector instances"},
+		{method: "POST", path: "/v1/connectors/{instance}/check", need: respond, mount: does(o.checkConnector), id: "checkConnector", tag: "connectors", summary: "Ask an instance whether credential and network are good"},
+		{method: "GET", path: "/v1/playbooks", need: read, mount: does(o.playbooks), id: "listPlaybooks", tag: "playbooks", summary: "List the active playbooks"},
+
+		{method: "GET", path: "/v1/guard/kill", need: read, mount: does(g.show), id: "showKillSwitch", tag: "guards", summary: "Show the kill switch"},
+		{method: "POST", path: "/v1/guard/kill", need: respond, mount: does(g.kill), id: "kill", tag: "guards", summary: "Stop new effects"},
+		{method: "POST", path: "/v1/guard/lift", need: admin, mount: does(g.lift), id: "liftKillSwitch", tag: "guards", summary: "Let effects happen again"},
+
+		{method: "GET", path: "/v1/ledger/entries", need: audit, mount: does(o.entries), id: "listEntries", tag: "ledger", summary: "Read the record"},
+		{method: "GET", path: "/v1/ledger/export", need: audit, mount: raw(o.export), stream: true, answers: map[string]string{"200": "application/x-ndjson"}, id: "exportLedger", tag: "ledger", summary: "Export the record for quell audit verify"},
+		{method: "GET", path: "/v1/ledger/checkpoint", need: audit, mount: does(o.checkpoint), id: "showCheckpoint", tag: "ledger", summary: "Show the last signed checkpoint"},
+	}
+}
+
+func (s *Server) accessRoutes() []route {
+	const admin = need(auth.Admin)
+	o := s.operate
+	return []route{
+		{method: "GET", path: "/v1/whoami", need: known, mount: does(o.whoami), id: "whoami", tag: "access", summary: "Who the caller is and may do"},
+		{method: "POST", path: "/v1/tokens", need: admin, mount: does(o.createToken), status: http.StatusCreated, id: "createToken", tag: "access", summary: "Make a token; its secret is shown once"},
+		{method: "GET", path: "/v1/tokens", need: admin, mount: does(o.listTokens), id: "listTokens", tag: "access", summary: "List tokens"},
+		{method: "DELETE", path: "/v1/tokens/{id}", need: admin, mount: does(o.revokeToken), status: http.StatusNoContent, id: "revokeToken", tag: "access", summary: "Revoke a token at once"},
+		{method: "GET", path: "/v1/openapi.json", need: known, mount: raw(s.openAPI), answers: map[string]string{"200": "application/json"}, id: "openapi", tag: "server", summary: "This description, OpenAPI 3.1"},
+		{method: "GET", path: "/v1/openapi-3.0.json", need: known, mount: raw(s.openAPI30), answers: map[string]string{"200": "application/json"}, id: "openapi30", tag: "server", summary: "This description, OpenAPI 3.0 for generators"},
+	}
+}
+
+// build mounts the table. It refuses a row without a demand that somebody
+// defined, a pattern that stands twice or nowhere, and a row that mounts nothing.
+func (s *Server) build() error {
 	demands := []need{public, signed, known}
 	for _, sc := range auth.Scopes() {
 		demands = append(demands, need(sc))
 	}
-	for _, rt := range s.routes() {
-		if !slices.Contains(demands, rt.need) || rt.handle == nil {
-			return nil, fmt.Errorf("route %s demands %q, which is nothing known, or has no handler", rt.pattern(), rt.need)
+	s.gate = &gate{s: s, mux: http.NewServeMux(), routes: map[string]route{}, mounted: map[string]bool{}}
+	s.huma = newHuma(s.gate, s.cfg.Version)
+	table := s.routes()
+	for _, rt := range table {
+		if !slices.Contains(demands, rt.need) || rt.mount == nil {
+			return fmt.Errorf("route %s demands %q, which is nothing known, or has no handler", rt.pattern(), rt.need)
 		}
-		m.HandleFunc(rt.pattern(), s.guarded(rt))
+		if _, twice := s.gate.routes[rt.pattern()]; twice {
+			return fmt.Errorf("route %s stands twice", rt.pattern())
+		}
+		s.gate.routes[rt.pattern()] = rt
 	}
-	nowhere := route{path: "/", need: known, handle: missing}
-	m.HandleFunc("/", s.guarded(nowhere))
-	return m, nil
+	for _, rt := range table {
+		rt.mount(s, rt)
+		if !s.gate.mounted[rt.pattern()] {
+			return fmt.Errorf("route %s mounts nothing", rt.pattern())
+		}
+	}
+	if s.gate.problem != nil {
+		return s.gate.problem
+	}
+	nowhere := route{path: "/", need: known}
+	s.gate.mux.HandleFunc("/", s.guarded(nowhere, func(_ http.ResponseWriter, r *http.Request) {
+		c := callOf(r.Context())
+		p := s.refused(c, nowhere, missing(c))
+		c.write(p.Status, p.ContentType(""), p)
+	}))
+	return nil
+}
+
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
 }

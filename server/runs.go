@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -27,6 +27,7 @@ type runsAPI struct {
 	rooms      Rooms
 	engine     Engine
 	books      Books
+	rights     *auth.Rights
 	answerTime time.Duration
 }
 
@@ -34,21 +35,18 @@ type runsAPI struct {
 var modes = []string{"observe", "ask", "act"}
 
 // start launches a playbook by hand.
-func (a *runsAPI) start(c *call) (answer, error) {
-	var in api.StartRun
-	if err := c.read(&in); err != nil {
-		return answer{}, err
-	}
+func (a *runsAPI) start(c *call, req *startIn) (*reply[api.Started], error) {
+	in := req.Body
 	book, ok := a.books.Playbook(in.Playbook)
 	if !ok {
-		return answer{}, api.Problem(api.CodeNotFound, fmt.Sprintf("there is no active playbook %q; quell playbook list shows them", shorten(in.Playbook)))
+		return nil, api.Problem(api.CodeNotFound, fmt.Sprintf("there is no active playbook %q; quell playbook list shows them", shorten(in.Playbook)))
 	}
-	if err := mayLaunch(book, c.actor); err != nil {
-		return answer{}, err
+	if err := a.mayLaunch(book, c.actor); err != nil {
+		return nil, err
 	}
-	claim, err := a.claim(book, in, c)
+	claim, err := a.claim(book, req, c)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	var got runs.Claimed
 	err = a.rooms.DB.Update(c.Context(), func(tx *store.Tx) error {
@@ -65,27 +63,31 @@ func (a *runsAPI) start(c *call) (answer, error) {
 		})
 	})
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	a.engine.Nudge()
-	return answer{status: 202, body: api.Started{Run: got.ID, Repeated: got.Repeated}}, nil
+	return status(http.StatusAccepted, api.Started{Run: got.ID, Repeated: got.Repeated})
 }
 
-// mayLaunch holds on.manual.roles against the actor's roles.
-func mayLaunch(b intake.Loaded, a auth.Actor) error {
+// mayLaunch holds on.manual.roles and the installation's rights against the
+// actor's roles.
+func (a *runsAPI) mayLaunch(b intake.Loaded, who auth.Actor) error {
 	m := b.Plan.Triggers.Manual
 	if m == nil {
 		return api.Problem(api.CodeForbidden, fmt.Sprintf("the playbook %s has no on.manual: nobody launches it by hand", b.Plan.Playbook))
 	}
-	if len(m.Roles) > 0 && !a.Has(m.Roles) && !a.Can(auth.Admin) {
+	if len(m.Roles) > 0 && !who.Has(m.Roles) && !who.Can(auth.Admin) {
 		return api.Problem(api.CodeForbidden, fmt.Sprintf("the playbook %s may be launched by %s; %s is none of these",
-			b.Plan.Playbook, strings.Join(m.Roles, ", "), a.Name))
+			b.Plan.Playbook, strings.Join(m.Roles, ", "), who.Name))
+	}
+	if !a.rights.MayLaunch(who, b.Plan.Playbook) {
+		return api.Problem(api.CodeForbidden, fmt.Sprintf("access.playbooks of the configuration does not let %s launch %s", who.Name, b.Plan.Playbook))
 	}
 	return nil
 }
 
-func (a *runsAPI) claim(b intake.Loaded, in api.StartRun, c *call) (runs.Claim, error) {
-	key := c.Header.Get(api.HeaderIdempotency)
+func (a *runsAPI) claim(b intake.Loaded, req *startIn, c *call) (runs.Claim, error) {
+	in, key := req.Body, c.Header.Get(api.HeaderIdempotency)
 	if len(key) > 200 || len(in.Incident) > 200 || strings.ContainsFunc(in.Incident, unicode.IsControl) {
 		return runs.Claim{}, invalid("idempotency key and incident have at most 200 characters, none of them control characters")
 	}
@@ -125,18 +127,13 @@ func (a *runsAPI) claim(b intake.Loaded, in api.StartRun, c *call) (runs.Claim, 
 	}, nil
 }
 
-func (a *runsAPI) list(c *call) (answer, error) {
-	q := c.URL.Query()
-	limit, err := c.limit()
-	if err != nil {
-		return answer{}, err
-	}
+func (a *runsAPI) list(c *call, in *listRunsIn) (*reply[api.Runs], error) {
 	recs, next, err := a.rooms.Runs.List(c.Context(), runs.Filter{
-		Tenant: a.tenant, Playbook: q.Get("playbook"), Status: runs.Status(q.Get("status")), Closing: q.Get("closing"),
-		Incident: q.Get("incident"), Limit: limit, Cursor: q.Get("cursor"),
+		Tenant: a.tenant, Playbook: in.Playbook, Status: runs.Status(in.Status), Closing: in.Closing,
+		Incident: in.Incident, Limit: in.limit(), Cursor: in.Cursor,
 	})
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	out := api.Runs{Runs: make([]api.Run, len(recs)), Next: next}
 	for i, r := range recs {
@@ -163,10 +160,10 @@ func runOf(r runs.Record) api.Run {
 
 // show puts together what the rooms and the engine know of a run. What the
 // engine cannot tell just now is said, and takes nothing from the rest.
-func (a *runsAPI) show(c *call) (answer, error) {
-	rec, err := a.get(c.Context(), c.run())
+func (a *runsAPI) show(c *call, in *OfRun) (*reply[api.RunDetail], error) {
+	rec, err := a.get(c.Context(), in.run())
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	out := api.RunDetail{Run: runOf(rec), Inputs: rec.Inputs}
 	out.Tree, out.Outputs, err = a.tree(c.Context(), rec)
@@ -174,19 +171,19 @@ func (a *runsAPI) show(c *call) (answer, error) {
 		out.TreeError = "the engine cannot tell how the run goes; the record below is complete"
 	}
 	if out.Alerts, err = a.rooms.Runs.AlertsOf(c.Context(), rec.ID); err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	// A run's entries are part of the run; the scope audit is about the ledger
 	// as a whole.
 	if out.Entries, err = a.rooms.entriesOf(c.Context(), rec.ID, 0, maxEntries); err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	if out.Effects, err = a.rooms.effectsOf(c.Context(), rec.ID); err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	out.Approvals, err = a.rooms.requests(c.Context(), a.tenant, rec.ID, true)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(out)
 }
@@ -220,31 +217,28 @@ func (a *runsAPI) tree(ctx context.Context, rec runs.Record) (*run.Progress, jso
 }
 
 // undo records who wants what taken back, then starts it.
-func (a *runsAPI) undo(c *call) (answer, error) {
-	var in api.UndoRun
-	if err := c.read(&in); err != nil {
-		return answer{}, err
-	}
-	rec, err := a.get(c.Context(), c.run())
+func (a *runsAPI) undo(c *call, req *undoIn) (*reply[api.Undo], error) {
+	in := req.Body
+	rec, err := a.get(c.Context(), req.run())
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	if err := needReason(in.Reason); err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	if err := a.rooms.write(c.Context(), note{
 		kind: "undo.requested", tenant: a.tenant, actor: c.actor.Name, run: rec.ID, request: c.id,
 		data: map[string]any{"steps": in.Steps, "reason": in.Reason},
 	}); err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	id, err := a.engine.Undo(c.Context(), run.UndoInput{
 		Tenant: a.tenant, Run: rec.ID, Steps: in.Steps, Actor: c.actor.Name, Reason: in.Reason,
 	})
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	return answer{status: 202, body: api.Undo{ID: id}}, nil
+	return status(http.StatusAccepted, api.Undo{ID: id})
 }
 
 func needReason(s string) error {
@@ -254,54 +248,47 @@ func needReason(s string) error {
 	return nil
 }
 
-func (a *runsAPI) undoResult(c *call) (answer, error) {
-	n, err := strconv.Atoi(c.PathValue("n"))
-	if err != nil || n < 1 {
-		return answer{}, invalid("an undo's id ends in a number")
-	}
-	rec, err := a.get(c.Context(), c.run())
+func (a *runsAPI) undoResult(c *call, in *undoResultIn) (*reply[api.Undo], error) {
+	rec, err := a.get(c.Context(), in.run())
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	id := run.UndoID(rec.ID, n)
+	id := run.UndoID(rec.ID, in.N)
 	res, isDone, err := a.engine.UndoResult(c.Context(), id)
 	if errors.Is(err, dispatch.ErrNotFound) {
-		return answer{}, api.Problem(api.CodeNotFound, "the engine does not know this undo; the run's effects tell what was taken back")
+		return nil, api.Problem(api.CodeNotFound, "the engine does not know this undo; the run's effects tell what was taken back")
 	}
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(api.Undo{ID: id, Done: isDone, Result: &res})
 }
 
 // cancel stops a run that goes on.
-func (a *runsAPI) cancel(c *call) (answer, error) {
-	var in api.CancelRun
-	if err := c.read(&in); err != nil {
-		return answer{}, err
-	}
-	rec, err := a.get(c.Context(), c.run())
+func (a *runsAPI) cancel(c *call, req *cancelIn) (*reply[api.Started], error) {
+	in := req.Body
+	rec, err := a.get(c.Context(), req.run())
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	if err := needReason(in.Reason); err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	switch rec.Status {
 	case runs.Ended:
-		return answer{}, api.Problem(api.CodeConflict, fmt.Sprintf("run %s ended %s (%s)", rec.ID, rec.Ended.Format(time.RFC3339), rec.Closing))
+		return nil, api.Problem(api.CodeConflict, fmt.Sprintf("run %s ended %s (%s)", rec.ID, rec.Ended.Format(time.RFC3339), rec.Closing))
 	case runs.Waiting:
-		return answer{}, api.Problem(api.CodeConflict, fmt.Sprintf("run %s has not begun; try again in a moment", rec.ID))
+		return nil, api.Problem(api.CodeConflict, fmt.Sprintf("run %s has not begun; try again in a moment", rec.ID))
 	}
 	if err := a.rooms.write(c.Context(), note{
 		kind: "run.cancel_requested", tenant: a.tenant, actor: c.actor.Name, run: rec.ID, request: c.id, data: map[string]any{"reason": in.Reason},
 	}); err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	if err := a.engine.Cancel(c.Context(), rec.ID, c.actor.Name, in.Reason); errors.Is(err, dispatch.ErrNotFound) {
-		return answer{}, api.Problem(api.CodeConflict, fmt.Sprintf("the engine no longer runs %s", rec.ID))
+		return nil, api.Problem(api.CodeConflict, fmt.Sprintf("the engine no longer runs %s", rec.ID))
 	} else if err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	return answer{status: 202, body: api.Started{Run: rec.ID}}, nil
+	return status(http.StatusAccepted, api.Started{Run: rec.ID})
 }

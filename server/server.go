@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/rs/zerolog"
 
 	"github.com/quell-soar/quell/internal/auth"
@@ -49,6 +50,10 @@ type Access struct {
 	Duties auth.Duties
 	// LocalRoles are the roles of a person at the unix socket.
 	LocalRoles []string
+	// Rights narrow who launches and decides; nil leaves it to the playbooks.
+	Rights *auth.Rights
+	// People links the ways in which one person comes; nil links none.
+	People *auth.People
 }
 
 // Server answers the API.
@@ -62,7 +67,8 @@ type Server struct {
 	alerts   *alertsAPI
 	guard    *guardAPI
 	refusals *refusals
-	handler  http.Handler
+	huma     huma.API
+	gate     *gate
 }
 
 // withDefaults fills what the configuration leaves open.
@@ -81,7 +87,7 @@ func (c Config) withDefaults() Config {
 
 // Handler gives the API without listeners, for tests and for an own listener.
 // Over TCP it must be served by [Server.Serve]'s http.Server for its deadlines.
-func (s *Server) Handler() http.Handler { return s.handler }
+func (s *Server) Handler() http.Handler { return s.gate }
 
 // Serve listens and answers until ctx is done, then lets requests in hand end
 // within five seconds. ready, which may be nil, is called once both listeners
@@ -123,7 +129,7 @@ func (s *Server) Serve(ctx context.Context, ready func(tcp string)) error {
 
 func (s *Server) httpServer(ctx context.Context) *http.Server {
 	return &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: s.cfg.BodyTime, WriteTimeout: s.cfg.AnswerTime,
+		Handler: s.gate, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: s.cfg.BodyTime, WriteTimeout: s.cfg.AnswerTime,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		// Streams end with the server: Shutdown alone would wait for them.
 		BaseContext: func(net.Listener) context.Context { return ctx },

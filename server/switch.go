@@ -14,7 +14,7 @@ type guardAPI struct {
 	rooms  Rooms
 }
 
-func (a *guardAPI) show(c *call) (answer, error) {
+func (a *guardAPI) show(c *call, _ *struct{}) (*reply[api.KillSwitch], error) {
 	var out api.KillSwitch
 	err := a.rooms.DB.View(c.Context(), func(tx *store.Tx) error {
 		var err error
@@ -22,24 +22,24 @@ func (a *guardAPI) show(c *call) (answer, error) {
 		return err
 	})
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(out)
 }
 
 // kill stops new effects. Whoever may respond may stop; only an admin lifts.
-func (a *guardAPI) kill(c *call) (answer, error) { return a.turn(c, true, "guard.killed") }
+func (a *guardAPI) kill(c *call, in *switchIn) (*reply[api.KillSwitch], error) {
+	return a.turn(c, in.Body, true, "guard.killed")
+}
 
-func (a *guardAPI) lift(c *call) (answer, error) { return a.turn(c, false, "guard.lifted") }
+func (a *guardAPI) lift(c *call, in *switchIn) (*reply[api.KillSwitch], error) {
+	return a.turn(c, in.Body, false, "guard.lifted")
+}
 
 // turn changes the switch and records it in one transaction.
-func (a *guardAPI) turn(c *call, on bool, kind string) (answer, error) {
-	var in api.TurnSwitch
-	if err := c.read(&in); err != nil {
-		return answer{}, err
-	}
+func (a *guardAPI) turn(c *call, in api.TurnSwitch, on bool, kind string) (*reply[api.KillSwitch], error) {
 	if err := needReason(in.Reason); err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	err := a.rooms.DB.Update(c.Context(), func(tx *store.Tx) error {
 		if err := guard.Kill(tx, on, c.actor.Name, in.Reason, time.Now()); err != nil {
@@ -50,7 +50,7 @@ func (a *guardAPI) turn(c *call, on bool, kind string) (answer, error) {
 		})
 	})
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	return ok(api.KillSwitch{On: on, Reason: in.Reason})
 }

@@ -26,15 +26,15 @@ const (
 // of the last ledger entry sent, so a client that comes back with
 // Last-Event-ID misses no entry. The tree has no number: it is sent whole
 // whenever it changed.
-func (a *runsAPI) watch(c *call) (answer, error) {
+func (a *runsAPI) watch(c *call) error {
 	rec, err := a.get(c.Context(), c.run())
 	if err != nil {
-		return answer{}, err
+		return err
 	}
 	var after uint64
 	if text := c.Header.Get("Last-Event-ID"); text != "" {
 		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return answer{}, invalid("Last-Event-ID is not a number")
+			return invalid("Last-Event-ID is not a number")
 		}
 	}
 	st := &stream{w: c.w, ctl: http.NewResponseController(c.w), time: a.answerTime}
@@ -51,14 +51,14 @@ func (a *runsAPI) watch(c *call) (answer, error) {
 		// The answer has begun: a failure can only end the stream, and the
 		// client takes it up again.
 		if ended, err := w.look(c.Context()); err != nil || ended {
-			return answer{written: true}, nil //nolint:nilerr // see above
+			return nil //nolint:nilerr // see above
 		}
 		select {
 		case <-c.Context().Done():
-			return answer{written: true}, nil
+			return nil
 		case <-beat.C:
 			if st.send(": beat\n\n") != nil {
-				return answer{written: true}, nil
+				return nil
 			}
 		case <-look.C:
 		}

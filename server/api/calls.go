@@ -16,6 +16,9 @@ import (
 // HeaderIdempotency names the key that makes starting a run safe to repeat.
 const HeaderIdempotency = "Idempotency-Key"
 
+// HeaderCSRF carries the token of a browser's session with each change.
+const HeaderCSRF = "Quell-Csrf"
+
 // runPath writes a run's id as path segments; an id of another form is an
 // error here, not a surprise at the server.
 func runPath(id, verb string) (string, error) {

@@ -65,6 +65,12 @@ func (e *Error) Error() string {
 	return e.Detail
 }
 
+// GetStatus is the HTTP status, for the library that writes answers.
+func (e *Error) GetStatus() int { return e.Status }
+
+// ContentType is the media type of a problem whatever was asked for.
+func (e *Error) ContentType(string) string { return ProblemType }
+
 // Refused reports whether the server understood and said no: a missing right,
 // a guard, one's own request. The command line exits with 3 for it.
 func (e *Error) Refused() bool {
