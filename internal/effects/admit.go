@@ -32,6 +32,9 @@ type Effects struct {
 	ledger *ledger.Ledger
 	guard  *guard.Guard
 	now    func() time.Time
+	// Approved tells whether a person approved a request of a run: not whether its
+	// time ran out. nil takes the caller's word. It is set before the first use.
+	Approved func(tx *store.Tx, request, runID string) (bool, error)
 }
 
 // New opens the room; its tables must be there (Schema).
@@ -59,6 +62,11 @@ func (e *Effects) admit(tx *store.Tx, in Intent) (Verdict, error) {
 		return Verdict{}, err
 	}
 	now := e.now()
+	if in.Unattended && in.Key.Direction == run.Undo && (ef == nil || ef.State == stateIdle) {
+		if no, err := e.guard.PutOff(tx); no != nil || err != nil {
+			return e.off(tx, in, no, err)
+		}
+	}
 	switch {
 	case ef == nil:
 		return e.fresh(tx, in, now)
@@ -103,23 +111,35 @@ func (e *Effects) fresh(tx *store.Tx, in Intent, now time.Time) (Verdict, error)
 
 // attempt asks all guards and lets one attempt out.
 func (e *Effects) attempt(tx *store.Tx, ef *Effect, in Intent, now time.Time) (Verdict, error) {
+	var q guard.Question
 	if ef.Direction == string(run.Do) {
+		var err error
+		if q, err = e.question(tx, ef, in); err != nil {
+			return Verdict{}, err
+		}
 		if in.Before != "" && !ef.Doubt { // with a doubt, what is there now may be ours
 			ef.Found, ef.Prior = string(in.Before), nil
 			if in.Before == spec.Absent {
 				ef.Prior = in.BeforePrior
 			}
 		}
-		if v, done, err := e.guarded(tx, ef, in, now); done || err != nil {
+		if v, done, err := e.guarded(tx, ef, in, q, now); done || err != nil {
 			return v, err
 		}
 	}
-	busy, err := lock(tx, ef, ef.Targets)
-	if err != nil {
-		return Verdict{}, err
+	again, err := e.turn(tx, ef, in, now)
+	if err != nil || !again.IsZero() {
+		return Verdict{Wait: again}, err
 	}
-	if busy != "" {
-		return Verdict{Wait: now.Add(busyWait)}, unlock(tx, ef.Key)
+	if ef.Direction == string(run.Do) {
+		no, err := e.guard.Spend(tx, now, q)
+		if err != nil {
+			return Verdict{}, err
+		}
+		if no != nil {
+			v, _, err := e.uncalled(tx, ef, Refused, no)
+			return v, err
+		}
 	}
 	return e.let(tx, ef, in.Action.Deadline, now)
 }
@@ -158,16 +178,16 @@ func (e *Effects) reopened(tx *store.Tx, ef *Effect, now time.Time) (Verdict, er
 
 // guarded asks mode, guards and limit. done means that the effect is settled
 // without a call.
-func (e *Effects) guarded(tx *store.Tx, ef *Effect, in Intent, now time.Time) (Verdict, bool, error) {
-	if in.Mode == guard.Observe {
-		return e.uncalled(tx, ef, Simulated, "observe mode: it would have been done")
-	}
-	no, err := e.guard.Check(tx, now, ef.Targets)
+func (e *Effects) guarded(tx *store.Tx, ef *Effect, in Intent, q guard.Question, now time.Time) (Verdict, bool, error) {
+	no, err := e.guard.Check(tx, now, q)
 	if err != nil {
 		return Verdict{}, true, err
 	}
-	if no == nil && in.Mode == guard.Ask && in.Approval == "" {
-		no = &guard.Refusal{Rule: "ask", Reason: ef.Instance + " is in ask mode and nobody approved this effect"}
+	if in.Mode == guard.Observe {
+		return e.uncalled(tx, ef, Simulated, no)
+	}
+	if no == nil && in.Mode == guard.Ask && !q.Approved {
+		no = &guard.Refusal{Rule: "ask", Ask: true, Reason: ef.Instance + " is in ask mode and nobody approved this effect"}
 	}
 	if no == nil {
 		if no, err = e.overLimit(tx, ef, in.Limit); err != nil {
@@ -175,7 +195,7 @@ func (e *Effects) guarded(tx *store.Tx, ef *Effect, in Intent, now time.Time) (V
 		}
 	}
 	if no != nil {
-		return e.uncalled(tx, ef, Refused, no.String())
+		return e.uncalled(tx, ef, Refused, no)
 	}
 	return Verdict{}, false, nil
 }
@@ -202,9 +222,22 @@ func (e *Effects) overLimit(tx *store.Tx, ef *Effect, limit int) (*guard.Refusal
 	return nil, nil
 }
 
-// uncalled settles an effect for which no call is made.
-func (e *Effects) uncalled(tx *store.Tx, ef *Effect, outcome, detail string) (Verdict, bool, error) {
-	ef.Detail = detail
+// uncalled settles an effect for which no call is made: refused, or simulated
+// with what the guards would have said.
+func (e *Effects) uncalled(tx *store.Tx, ef *Effect, outcome string, no *guard.Refusal) (Verdict, bool, error) {
+	ef.Refusal = no
+	switch {
+	case outcome == Refused:
+		ef.Detail = no.String()
+	case no != nil && no.Ask:
+		ef.Detail = "observe mode: it would have waited for a person: " + no.String()
+	case no != nil:
+		ef.Detail = "observe mode: it would have been refused: " + no.String()
+	case ef.Found == string(spec.Present):
+		ef.Detail = "observe mode: it was so already"
+	default:
+		ef.Detail = "observe mode: it would have been done"
+	}
 	if err := e.settle(tx, ef, outcome); err != nil {
 		return Verdict{}, true, err
 	}
@@ -229,10 +262,13 @@ func (e *Effects) settle(tx *store.Tx, ef *Effect, outcome string) error {
 	if err := e.hold(tx, ef); err != nil {
 		return err
 	}
+	if err := giveBack(tx, ef); err != nil {
+		return err
+	}
 	if err := save(tx, ef); err != nil {
 		return err
 	}
-	return unlock(tx, ef.Key)
+	return e.yield(tx, ef)
 }
 
 func (e *Effects) note(tx *store.Tx, ef *Effect, kind string, payload any) (int64, error) {

@@ -37,29 +37,39 @@ func Schema() store.Schema {
 			tenant TEXT NOT NULL, instance TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, scope TEXT NOT NULL,
 			effect_key TEXT NOT NULL, since BIGINT NOT NULL, PRIMARY KEY (tenant, instance, action, target, scope, effect_key))`,
 		`CREATE INDEX effect_holders_key ON effect_holders (effect_key)`,
+		`ALTER TABLE effects ADD COLUMN refusal BLOB`,
+		`CREATE INDEX effects_outcome ON effects (outcome, created)`,
+		`CREATE TABLE effect_turns (
+			tenant TEXT NOT NULL, instance TEXT NOT NULL, lane TEXT NOT NULL, ended BIGINT NOT NULL,
+			PRIMARY KEY (tenant, instance, lane))`,
 	}}
 }
 
 const columns = `effect_key, tenant, run, playbook, step, iteration, direction, of_key, action, instance,
 	class, read_back, reversal, inverse, settle, inputs, targets, scope, actor, approval, state, fence, deadline,
-	outcome, output, prior, detail, error_kind, vendor_code, verified, found, doubt, undone, resolved, created, settled, seq`
+	outcome, output, prior, detail, error_kind, vendor_code, verified, found, doubt, undone, resolved, created, settled, seq, refusal`
 
 type scanner interface{ Scan(...any) error }
 
 func scan(s scanner) (*Effect, error) {
 	var e Effect
 	var targets []byte
-	var inputs, output, prior []byte
+	var inputs, output, prior, refusal []byte
 	var settle, deadline, created, settled int64
 	var verified, doubt int64
 	err := s.Scan(&e.Key, &e.Tenant, &e.Run, &e.Playbook, &e.Step, &e.Iteration, &e.Direction, &e.Of, &e.Action, &e.Instance,
 		&e.Class, &e.ReadBack, &e.Reversal, &e.Inverse, &settle, &inputs, &targets, &e.Scope, &e.Actor, &e.Approval, &e.State, &e.Fence, &deadline,
-		&e.Outcome, &output, &prior, &e.Detail, &e.ErrorKind, &e.VendorCode, &verified, &e.Found, &doubt, &e.Undone, &e.Resolved, &created, &settled, &e.Seq)
+		&e.Outcome, &output, &prior, &e.Detail, &e.ErrorKind, &e.VendorCode, &verified, &e.Found, &doubt, &e.Undone, &e.Resolved, &created, &settled, &e.Seq, &refusal)
 	if err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(targets, &e.Targets); err != nil {
 		return nil, fmt.Errorf("effect %s: targets: %w", e.Key, err)
+	}
+	if len(refusal) > 0 {
+		if err := json.Unmarshal(refusal, &e.Refusal); err != nil {
+			return nil, fmt.Errorf("effect %s: refusal: %w", e.Key, err)
+		}
 	}
 	e.Inputs, e.Output, e.Prior, e.Verified, e.Doubt = inputs, output, prior, verified != 0, doubt != 0
 	e.Settle, e.Deadline, e.Created, e.Settled = time.Duration(settle), nanos(deadline), nanos(created), nanos(settled)
@@ -93,10 +103,10 @@ func insert(tx *store.Tx, e *Effect) (fresh bool, err error) {
 		return false, fmt.Errorf("effects: %w", err)
 	}
 	res, err := tx.Exec(`INSERT INTO effects (`+columns+`, target_count) VALUES
-		(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (effect_key) DO NOTHING`,
+		(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (effect_key) DO NOTHING`,
 		e.Key, e.Tenant, e.Run, e.Playbook, e.Step, e.Iteration, e.Direction, e.Of, e.Action, e.Instance,
 		e.Class, e.ReadBack, e.Reversal, e.Inverse, int64(e.Settle), []byte(e.Inputs), targets, e.Scope, e.Actor, e.Approval, e.State, e.Fence, unix(e.Deadline),
-		e.Outcome, null(e.Output), null(e.Prior), e.Detail, e.ErrorKind, e.VendorCode, flag(e.Verified), e.Found, flag(e.Doubt), e.Undone, e.Resolved, unix(e.Created), unix(e.Settled), e.Seq,
+		e.Outcome, null(e.Output), null(e.Prior), e.Detail, e.ErrorKind, e.VendorCode, flag(e.Verified), e.Found, flag(e.Doubt), e.Undone, e.Resolved, unix(e.Created), unix(e.Settled), e.Seq, refused(e.Refusal),
 		len(e.Targets))
 	if err != nil {
 		return false, fmt.Errorf("effects: store %s: %w", e.Key, err)
@@ -108,9 +118,9 @@ func insert(tx *store.Tx, e *Effect) (fresh bool, err error) {
 // save writes what changes in an effect's life.
 func save(tx *store.Tx, e *Effect) error {
 	_, err := tx.Exec(`UPDATE effects SET state = ?, fence = ?, deadline = ?, outcome = ?, output = ?, prior = ?, detail = ?,
-		error_kind = ?, vendor_code = ?, verified = ?, found = ?, doubt = ?, undone = ?, resolved = ?, settled = ?, seq = ? WHERE effect_key = ?`,
+		error_kind = ?, vendor_code = ?, verified = ?, found = ?, doubt = ?, undone = ?, resolved = ?, settled = ?, seq = ?, refusal = ? WHERE effect_key = ?`,
 		e.State, e.Fence, unix(e.Deadline), e.Outcome, null(e.Output), null(e.Prior), e.Detail,
-		e.ErrorKind, e.VendorCode, flag(e.Verified), e.Found, flag(e.Doubt), e.Undone, e.Resolved, unix(e.Settled), e.Seq, e.Key)
+		e.ErrorKind, e.VendorCode, flag(e.Verified), e.Found, flag(e.Doubt), e.Undone, e.Resolved, unix(e.Settled), e.Seq, refused(e.Refusal), e.Key)
 	if err != nil {
 		return fmt.Errorf("effects: store %s: %w", e.Key, err)
 	}
@@ -141,6 +151,17 @@ func null(raw json.RawMessage) any {
 		return nil
 	}
 	return []byte(raw)
+}
+
+func refused(r *guard.Refusal) any {
+	if r == nil {
+		return nil
+	}
+	raw, err := json.Marshal(r)
+	if err != nil { // plain texts: it cannot fail
+		return nil
+	}
+	return raw
 }
 
 func flag(b bool) int64 {

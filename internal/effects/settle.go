@@ -231,5 +231,8 @@ func (e *Effects) resolve(tx *store.Tx, ef *Effect, as, actor, reason string) er
 			return err
 		}
 	}
+	if err := giveBack(tx, ef); err != nil {
+		return err
+	}
 	return save(tx, ef)
 }

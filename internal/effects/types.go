@@ -51,6 +51,12 @@ type Intent struct {
 	Actor string
 	// Approval is the request that approved it, or empty.
 	Approval string
+	// Trigger (alert, manual) and Source say what started the run; Severity is the
+	// alert's.
+	Trigger, Source, Severity string
+	// Unattended says of an inverse that no person asked for it just now: a hold
+	// whose time is over, a playbook's undo step. The kill switch puts it off.
+	Unattended bool
 	// Limit bounds the targets of this action in this run; 0 means no limit.
 	Limit int
 	// Mode is the lowest of the modes that apply.
@@ -65,6 +71,9 @@ type Intent struct {
 
 // Verdict says what to do about an intent. Exactly one of the fields is set.
 type Verdict struct {
+	// Off: an inverse that nobody asked for waits; nothing is stored of it but the
+	// entry in the ledger. Ask again later.
+	Off *guard.Refusal
 	// Settled: it is decided; make no call.
 	Settled *Effect
 	// Go: make the call, under this permit.
@@ -127,6 +136,9 @@ type Effect struct {
 	// Doubt says that an earlier attempt may have happened though a later one is
 	// allowed: whatever that one brings, it is not the proof that nothing happened.
 	Doubt bool
+	// Refusal is the guard's word with the outcome refused, and with simulated
+	// what it would have been; else nil.
+	Refusal *guard.Refusal
 	// Undone is the key of the undo that took it back.
 	Undone   string
 	Resolved string

@@ -1,10 +1,8 @@
 package guard
 
 import (
-	"database/sql"
-	"errors"
 	"fmt"
-	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,99 +45,130 @@ func Lowest(modes ...Mode) Mode {
 
 // Refusal is a guard's word against an effect.
 type Refusal struct {
-	// Rule is kill_switch, freeze, protected, limit or ask.
+	// Rule is kill_switch, source, protected, condition, freeze, budget, limit or
+	// ask.
 	Rule   string `json:"rule"`
 	Reason string `json:"reason"`
+	// Ask says that a person's approval lifts it. Without it, no approval does:
+	// whoever wants the effect all the same brings it about by hand.
+	Ask bool `json:"ask,omitempty"`
 }
 
 func (r *Refusal) String() string { return r.Rule + ": " + r.Reason }
+
+// Then says what a guard does with what it applies to.
+type Then string
+
+// What guards do.
+const (
+	// Refuse: no approval lifts it.
+	Refuse Then = "refuse"
+	// AskFirst: a person must have approved exactly this.
+	AskFirst Then = "ask"
+)
 
 // Rules are what the configuration says.
 type Rules struct {
 	// Protected are names, addresses and CIDR blocks that no effect may touch.
 	Protected []string
-	Freezes   []Freeze
+	// Own are those of Quell itself: its hosts, its database, the accounts of its
+	// connectors. They are protected in the same way.
+	Own []string
+	// Tags and Groups protect the hosts and accounts that have one of them.
+	Tags, Groups []string
+	// Domains, URLs and Senders are never blocked. A domain stands for what is
+	// under it, a sender "@partner.example" for all of that domain.
+	Domains, URLs, Senders []string
+	Conditions             []Condition
+	Freezes                []Freeze
+	Budgets                []Budget
+	// Sources say, per source of alerts, which effects its runs may cause; nil is
+	// all. A pattern is an action, a domain such as edr, or *.
+	Sources map[string][]string
 }
 
-// Freeze is a time in which nothing is changed.
-type Freeze struct {
-	From, To time.Time
-	Reason   string
+// Condition is a rule in CEL over one target; see [Names].
+type Condition struct {
+	Name, When, Reason string
+	// Actions narrows it to some actions, as patterns; empty is all.
+	Actions []string
+	Then    Then
 }
 
-// Target is what an effect acts on: the vendor's id and what people call it.
-type Target struct {
-	ID    string `json:"id"`
-	Label string `json:"label"`
+// Question asks about one effect.
+type Question struct {
+	// Key is the effect's own; a budget counts it once.
+	Key, Tenant            string
+	Action, Instance       string
+	Playbook               string
+	Trigger, Source, Actor string
+	Severity               string
+	Mode                   Mode
+	Targets                []Target
+	// Approved says that a person approved exactly this effect.
+	Approved bool
 }
 
-// Guard checks effects against rules and switches.
+// Guard checks effects against rules and switches. It may be used from several
+// goroutines.
 type Guard struct {
-	names map[string]bool
-	// hosts are the first labels of names with a domain.
-	hosts    map[string]bool
-	prefixes []netip.Prefix
-	freezes  []Freeze
+	rules      Rules
+	protected  names
+	own        names
+	mail       senders
+	urls       []location
+	conditions []condition
+	budgets    []Budget
+	tags       map[string]bool
+	groups     map[string]bool
 }
 
-// New makes a guard from rules.
+// New makes a guard from rules. It refuses what is no rule: a guard that is not
+// there is worse found when it is needed.
 func New(r Rules) (*Guard, error) {
-	g := &Guard{names: map[string]bool{}, hosts: map[string]bool{}, freezes: r.Freezes}
-	for _, p := range r.Protected {
-		if strings.Contains(p, "/") {
-			prefix, err := netip.ParsePrefix(strings.TrimSpace(p))
-			if err != nil {
-				return nil, fmt.Errorf("guard: protected %q is neither a name nor a CIDR block", p)
-			}
-			g.prefixes = append(g.prefixes, plain(prefix))
-			continue
+	g := &Guard{rules: r, tags: folded(r.Tags), groups: folded(r.Groups)}
+	var err error
+	if g.protected, err = namesOf(r.Protected); err != nil {
+		return nil, err
+	}
+	if g.own, err = namesOf(r.Own); err != nil {
+		return nil, err
+	}
+	if g.mail, err = sendersOf(r.Senders); err != nil {
+		return nil, err
+	}
+	if g.urls, err = locationsOf(r.URLs); err != nil {
+		return nil, err
+	}
+	if err := domainsOK(r.Domains); err != nil {
+		return nil, err
+	}
+	if g.conditions, err = conditionsOf(r.Conditions); err != nil {
+		return nil, err
+	}
+	for i, f := range r.Freezes {
+		if err := f.ok(); err != nil {
+			return nil, fmt.Errorf("guard: freeze %d: %w", i+1, err)
 		}
-		n := fold(p)
-		if n == "" {
-			return nil, errors.New("guard: a protected name is empty")
-		}
-		if a, err := address(n); err == nil {
-			g.prefixes = append(g.prefixes, netip.PrefixFrom(a, a.BitLen()))
-			continue
-		}
-		g.names[n] = true
-		if host, _, dotted := strings.Cut(n, "."); dotted && !strings.Contains(n, "@") {
-			g.hosts[host] = true
-		}
+	}
+	if g.budgets, err = budgetsOf(r.Budgets); err != nil {
+		return nil, err
 	}
 	return g, nil
 }
 
-// address parses an address in any of its spellings to the one that is compared.
-func address(s string) (netip.Addr, error) {
-	a, err := netip.ParseAddr(s)
-	return a.Unmap().WithZone(""), err
-}
-
-// plain writes a block of IPv4-mapped addresses as the IPv4 block that it is.
-func plain(p netip.Prefix) netip.Prefix {
-	const mapped = 96
-	if p.Addr().Is4In6() && p.Bits() >= mapped {
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
+func folded(list []string) map[string]bool {
+	out := make(map[string]bool, len(list))
+	for _, s := range list {
+		out[fold(s)] = true
 	}
-	return p.Masked()
+	return out
 }
 
-// fold writes a name as it is compared: without case, without the dot of a fully
-// qualified name.
-func fold(s string) string { return strings.ToLower(strings.TrimSuffix(strings.TrimSpace(s), ".")) }
-
-// Schema makes the guard's table.
-func Schema() store.Schema {
-	return store.Schema{Name: "guard", Steps: []string{
-		`CREATE TABLE guard_kill (id BIGINT PRIMARY KEY, active BIGINT NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, at BIGINT NOT NULL)`,
-		`INSERT INTO guard_kill (id, active, actor, reason, at) VALUES (1, 0, '', '', 0)`,
-	}}
-}
-
-// Check returns why an effect on targets may not happen now, or nil. It is
-// called in the transaction that would admit the effect.
-func (g *Guard) Check(tx *store.Tx, now time.Time, targets []Target) (*Refusal, error) {
+// Check returns why an effect may not happen now, or nil. It is called in the
+// transaction that would admit the effect, and asks nothing about budgets: see
+// Spend, which comes when the effect is about to leave.
+func (g *Guard) Check(tx *store.Tx, now time.Time, q Question) (*Refusal, error) {
 	// Whoever turns the switch waits for admissions under way: once it is turned,
 	// no intent follows.
 	on, reason, err := killed(tx, tx.ForShare())
@@ -149,68 +178,55 @@ func (g *Guard) Check(tx *store.Tx, now time.Time, targets []Target) (*Refusal, 
 	if on {
 		return &Refusal{Rule: "kill_switch", Reason: "the kill switch is on: " + reason}, nil
 	}
-	for _, f := range g.freezes {
-		if !now.Before(f.From) && now.Before(f.To) {
-			return &Refusal{Rule: "freeze", Reason: fmt.Sprintf("changes are frozen until %s: %s", f.To.UTC().Format(time.RFC3339), f.Reason)}, nil
+	no := firstOf(
+		func() *Refusal { return g.source(q) },
+		func() *Refusal { return g.lastAdmin(q) },
+		func() *Refusal { return g.untouchable(q) },
+		func() *Refusal { return g.condition(q, now, Refuse) },
+		func() *Refusal { return g.frozen(q, now, Refuse) },
+	)
+	if no != nil || q.Approved {
+		return no, nil
+	}
+	return firstOf(
+		func() *Refusal { return g.condition(q, now, AskFirst) },
+		func() *Refusal { return g.frozen(q, now, AskFirst) },
+	), nil
+}
+
+func firstOf(checks ...func() *Refusal) *Refusal {
+	for _, c := range checks {
+		if no := c(); no != nil {
+			return no
 		}
-	}
-	for _, t := range targets {
-		if g.protected(t.ID) || g.protected(t.Label) {
-			return &Refusal{Rule: "protected", Reason: t.Label + " is protected; a person must act on it by hand"}, nil
-		}
-	}
-	return nil, nil
-}
-
-// protected compares a target with the rules. Vendors call one host by its whole
-// name or by its first label, and either matches a rule in either form: two
-// hosts of one first label are then both left alone. A block of addresses is
-// protected if it has any protected address in it.
-func (g *Guard) protected(name string) bool {
-	n := fold(name)
-	if n == "" {
-		return false
-	}
-	if a, err := address(n); err == nil {
-		return g.within(netip.PrefixFrom(a, a.BitLen()))
-	}
-	if p, err := netip.ParsePrefix(n); err == nil {
-		return g.within(plain(p))
-	}
-	host, _, dotted := strings.Cut(n, ".")
-	return g.names[n] || g.names[host] || !dotted && g.hosts[n]
-}
-
-func (g *Guard) within(block netip.Prefix) bool {
-	for _, p := range g.prefixes {
-		if p.Overlaps(block) {
-			return true
-		}
-	}
-	return false
-}
-
-// Killed tells whether the kill switch is on, and why.
-func Killed(tx *store.Tx) (on bool, reason string, err error) { return killed(tx, "") }
-
-func killed(tx *store.Tx, lock string) (on bool, reason string, err error) {
-	var n int64
-	err = tx.QueryRow(`SELECT active, reason FROM guard_kill WHERE id = 1`+lock).Scan(&n, &reason)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, "", fmt.Errorf("guard: read the kill switch: %w", err)
-	}
-	return n != 0, reason, nil
-}
-
-// Kill turns the kill switch on or off. The caller appends the ledger entry in
-// the same transaction.
-func Kill(tx *store.Tx, on bool, actor, reason string, now time.Time) error {
-	n := 0
-	if on {
-		n = 1
-	}
-	if _, err := tx.Exec(`UPDATE guard_kill SET active = ?, actor = ?, reason = ?, at = ? WHERE id = 1`, n, actor, reason, now.UnixNano()); err != nil {
-		return fmt.Errorf("guard: turn the kill switch: %w", err)
 	}
 	return nil
+}
+
+// source refuses what the source of the run's alert may not cause.
+func (g *Guard) source(q Question) *Refusal {
+	if q.Source == "" {
+		return nil
+	}
+	may, limited := g.rules.Sources[q.Source]
+	if !limited || may == nil || fits(may, q.Action) {
+		return nil
+	}
+	return &Refusal{Rule: "source", Reason: fmt.Sprintf("alerts of %s may not cause %s (sources.%s.ceiling.actions)", q.Source, q.Action, q.Source)}
+}
+
+// untouchable refuses targets that are protected or never blocked.
+func (g *Guard) untouchable(q Question) *Refusal {
+	for _, t := range q.Targets {
+		if why := g.touches(t); why != "" {
+			return &Refusal{Rule: "protected", Reason: t.Label + " " + why + "; a person must act on it by hand"}
+		}
+	}
+	return nil
+}
+
+// fits reports whether an action is one of patterns: itself, its domain, or *.
+func fits(patterns []string, action string) bool {
+	domain, _, _ := strings.Cut(action, ".")
+	return slices.Contains(patterns, action) || slices.Contains(patterns, domain) || slices.Contains(patterns, "*")
 }

@@ -43,7 +43,7 @@ func TestCheck(t *testing.T) {
 		rule := func(at int64, target guard.Target) (got string) {
 			t.Helper()
 			if err := db.Update(t.Context(), func(tx *store.Tx) error {
-				no, err := g.Check(tx, time.Unix(at, 0), []guard.Target{{ID: "free", Label: "free"}, target})
+				no, err := g.Check(tx, time.Unix(at, 0), guard.Question{Targets: []guard.Target{{ID: "free", Label: "free"}, target}})
 				if no != nil {
 					got = no.Rule
 				}
