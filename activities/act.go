@@ -28,14 +28,15 @@ type Store interface {
 	Holds(ctx context.Context, key string) (bool, error)
 }
 
-// Modes tells the mode of a connector instance now.
-type Modes func(instance string) guard.Mode
-
 // Actor brings effects about.
 type Actor struct {
 	Host    Connectors
 	Effects Store
-	Modes   Modes
+	// Charter says what a run may do now.
+	Charter Charters
+	// Facts reads what guards ask about targets; nil reads nothing, and guards that
+	// ask refuse.
+	Facts *Facts
 	// Now is the clock of permits and waits; default time.Now.
 	Now func() time.Time
 	// Lanes is how many effects may be under way at once on one instance; default
@@ -120,33 +121,8 @@ func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Fa
 	}
 	e.intent.Key, e.intent.Playbook, e.intent.Action, e.intent.Instance = q.Key, q.Playbook, sp, instance
 	e.intent.Inputs, e.intent.Of, e.intent.Actor, e.intent.Approval, e.intent.Limit = inputs, q.Of, q.Actor, q.Approval, q.Limit
-	e.intent.Mode = guard.Lowest(guard.Mode(q.Mode), a.Modes(instance))
+	e.intent.Unattended = q.Unattended
 	return e, nil, nil
-}
-
-// targets lists what an action acts on, as guards, limits and holders count it.
-func targets(sp spec.Action, values map[string]any) []guard.Target {
-	if sp.Targets == "" {
-		return nil
-	}
-	var out []guard.Target
-	add := func(v any) {
-		switch x := v.(type) {
-		case kind.Handle:
-			out = append(out, guard.Target{ID: x.Name + ":" + x.ID, Label: x.Label})
-		case string:
-			out = append(out, guard.Target{ID: x, Label: x})
-		}
-	}
-	switch x := values[sp.Targets].(type) {
-	case []any:
-		for _, e := range x {
-			add(e)
-		}
-	default:
-		add(x)
-	}
-	return out
 }
 
 // run asks for admission until the effect is settled.
@@ -154,6 +130,9 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 	for n := 0; ; {
 		// Anew before each admission: another effect on the target may have run
 		// while this one waited.
+		if err := e.chartered(ctx); err != nil {
+			return task.ActResult{}, err
+		}
 		if err := e.before(ctx); err != nil {
 			return e.unread(ctx, err)
 		}
@@ -162,6 +141,10 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 		}
 		ef, again, called, err := e.try(ctx, n)
 		n += called
+		var no *refusedError
+		if errors.As(err, &no) {
+			return off(no.Refusal), nil
+		}
 		if errors.Is(err, effects.ErrFenced) {
 			continue // another try of this activity went on; see what it did
 		}
@@ -185,10 +168,19 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 // outcome, or an attempt that may still land, is past that.
 func (e *effort) before(ctx context.Context) error {
 	sp := e.action
-	if e.q.Of != "" || sp.ReadBack != spec.Strong || (sp.Reversal != spec.Exact && sp.Reversal != spec.Lossy) || e.intent.Mode == guard.Observe {
+	if e.q.Of != "" {
 		return nil
 	}
+	e.intent.Unread = false
 	if ef, err := e.Effects.Get(ctx, e.intent.Key.String()); err == nil && !ef.Idle() {
+		e.intent.Unread = true
+		return nil
+	}
+	if imaginary(e.intent.Targets) {
+		return nil
+	}
+	e.Facts.inform(ctx, e.intent.Instance, e.intent.Targets)
+	if sp.ReadBack != spec.Strong || (sp.Reversal != spec.Exact && sp.Reversal != spec.Lossy) {
 		return nil
 	}
 	for n := 1; ; n++ {
@@ -196,6 +188,9 @@ func (e *effort) before(ctx context.Context) error {
 		if err == nil {
 			e.intent.Before = r.Outcome
 			e.intent.BeforePrior, _ = encode(r.Prior)
+			return nil
+		}
+		if e.intent.Mode == guard.Observe { // nothing will be done that this would be for
 			return nil
 		}
 		k := spec.KindOf(err)
@@ -225,6 +220,8 @@ func (e *effort) try(ctx context.Context, n int) (ef *effects.Effect, again time
 	switch {
 	case v.Settled != nil:
 		return v.Settled, 0, 0, nil
+	case v.Off != nil:
+		return nil, 0, 0, &refusedError{v.Off}
 	case v.Go != nil:
 		ef, again, err = e.call(ctx, v.Go, n+1)
 		return ef, again, 1, err
@@ -425,7 +422,7 @@ func (e *effort) late(ctx context.Context) (task.ActResult, error) {
 
 // result turns a settled effect into what the workflow hears.
 func (e *effort) result(ctx context.Context, ef *effects.Effect) (task.ActResult, error) {
-	res := task.ActResult{Outcome: task.Outcome(ef.Outcome), Detail: ef.Detail}
+	res := task.ActResult{Outcome: task.Outcome(ef.Outcome), Detail: ef.Detail, Ask: ef.Outcome == effects.Refused && ef.Refusal != nil && ef.Refusal.Ask}
 	if ef.Outcome == effects.Failed {
 		res.Failure = &task.Failure{Kind: ef.ErrorKind, Message: ef.Detail, Code: ef.VendorCode}
 	}
@@ -471,7 +468,7 @@ func imagined(sp spec.Action, ef *effects.Effect) []byte {
 	for _, f := range sp.Outputs {
 		switch f.Type.Kind {
 		case kind.Handled:
-			out[f.Name] = kind.Handle{Name: f.Type.Name, Instance: ef.Instance, ID: "simulated", Label: "(simulated)"}
+			out[f.Name] = kind.Handle{Name: f.Type.Name, Instance: ef.Instance, ID: simulatedID, Label: "(simulated)"}
 		case kind.String:
 			out[f.Name] = "(simulated)"
 		case kind.Int:

@@ -140,7 +140,7 @@ func setUp(t *testing.T) bench {
 	l := ledger.New(db, key, time.Now)
 	e := effects.New(db, l, g, time.Now)
 	v := &vendor{isolated: map[string]bool{}}
-	return bench{&Actor{Host: v, Effects: e, Modes: func(string) guard.Mode { return guard.Act }}, v, e, l}
+	return bench{&Actor{Host: v, Effects: e, Charter: Everything}, v, e, l}
 }
 
 func isolate(runID, hostID string) task.ActRequest {

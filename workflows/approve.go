@@ -129,11 +129,23 @@ func (it *interp) permitted(f frame, st *plan.Step, c call) (*seal, *result, err
 	case it.mode(c.instance) != modeAsk:
 		return nil, nil, nil
 	}
+	return it.askFor(f, st, c, title(st)+"?")
+}
+
+// guardAsks asks for an effect that a guard lets out only on a person's word. It
+// is called after the admission, and only where no person gave that word: an
+// approval of the step was enough.
+func (it *interp) guardAsks(f frame, st *plan.Step, c call, why string) (*seal, *result, error) {
+	return it.askFor(f, st, c, title(st)+"? "+why)
+}
+
+// askFor puts one effect before those who may decide about the step.
+func (it *interp) askFor(f frame, st *plan.Step, c call, question string) (*seal, *result, error) {
 	e, err := showEffect(f, st, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := kind.Canonical(title(st) + "?")
+	text, err := kind.Canonical(question)
 	if err != nil {
 		return nil, nil, asFailure(err)
 	}

@@ -111,7 +111,7 @@ func expire(ctx workflow.Context, in run.HoldInput) (end string, more time.Durat
 	case plan.HoldKeep:
 		return "kept", 0, execute(ctx, task.NoteActivity, note(in, "hold.kept"), nil)
 	case plan.HoldRelease:
-		return release(ctx, in, "hold")
+		return release(ctx, in, byItself)
 	}
 	t, err := askHold(ctx, in)
 	if err != nil {
@@ -124,6 +124,9 @@ func expire(ctx workflow.Context, in run.HoldInput) (end string, more time.Durat
 	return "", in.For, execute(ctx, task.NoteActivity, note(in, "hold.renewed"), nil)
 }
 
+// byItself is the actor of a release that no person asked for.
+const byItself = "hold"
+
 func release(ctx workflow.Context, in run.HoldInput, actor string) (string, time.Duration, error) {
 	key, err := run.ParseKey(in.Key)
 	if err != nil {
@@ -131,7 +134,7 @@ func release(ctx workflow.Context, in run.HoldInput, actor string) (string, time
 	}
 	key.Direction = run.Undo
 	var res task.ActResult
-	req := task.ActRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run, Step: key.Step, Iteration: key.Iteration}, Key: key, Of: in.Key, Mode: "act", Actor: actor}
+	req := task.ActRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run, Step: key.Step, Iteration: key.Iteration}, Key: key, Of: in.Key, Mode: "act", Actor: actor, Unattended: actor == byItself}
 	if err := act(ctx, task.ActActivity, req, &res); err != nil {
 		return "", 0, err
 	}

@@ -56,7 +56,7 @@ func unwind(ctx workflow.Context, base task.ActRequest, stack []task.StackItem, 
 		case res.Failure != nil:
 			item.Detail = res.Failure.Kind + ": " + res.Failure.Message
 			u.left++
-		case res.Outcome == task.Unknown || res.Outcome == task.Failed || res.Outcome == task.Partial:
+		case res.Outcome == task.Unknown || res.Outcome == task.Failed || res.Outcome == task.Partial || res.Outcome == task.Refused:
 			u.left++
 		default:
 			look(ctx, s.Key)
@@ -77,7 +77,7 @@ func (it *interp) undo(f frame, st *plan.Step) (result, error) {
 		if err := execute(f.ctx, task.StackActivity, task.StackRequest{Tenant: it.in.Tenant, Run: it.in.Run, Steps: paths}, &stack); err != nil {
 			return result{}, err
 		}
-		base := task.ActRequest{Place: it.place(f, st), Mode: it.in.Mode, Actor: it.in.Trigger.Actor}
+		base := task.ActRequest{Place: it.place(f, st), Mode: it.in.Mode, Actor: it.in.Trigger.Actor, Unattended: true}
 		u, err := unwind(f.ctx, base, stack.Items, it.tried[place(st, f)]+1)
 		if err != nil {
 			return result{}, err

@@ -158,11 +158,21 @@ func (it *interp) effect(f frame, st *plan.Step, c call) (result, error) {
 		return deref(res), err
 	}
 	f.sealed = sealed
-	for {
+	for asked := false; ; {
 		key := it.key(f, st)
 		res, err := it.attempt(f, st, c, key)
 		if err != nil {
 			return result{}, err
+		}
+		if res.Ask && !asked {
+			asked = true
+			sealed, denied, err := it.guardAsks(f, st, c, res.Detail)
+			if err != nil || denied != nil {
+				return deref(denied), err
+			}
+			f.sealed = sealed
+			it.tried[place(st, f)]++
+			continue
 		}
 		if res.Failure == nil && res.Outcome != task.Refused && res.Outcome != task.Unknown {
 			return it.output(c.action, res.Outcome, res.Output, res.Detail)

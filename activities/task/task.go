@@ -119,12 +119,14 @@ type ActRequest struct {
 	// Mode is the run's mode: observe, ask or act.
 	Mode string `json:"mode"`
 	// Approval is the request that approved it, where there was one.
-	Approval string        `json:"approval,omitempty"`
-	Actor    string        `json:"actor"`
-	Fields   []string      `json:"fields,omitempty"`
-	Attempts int           `json:"attempts,omitempty"`
-	Wait     time.Duration `json:"wait,omitempty"`
-	Timeout  time.Duration `json:"timeout,omitempty"`
+	Approval string `json:"approval,omitempty"`
+	Actor    string `json:"actor"`
+	// Unattended says of an inverse that no person asked for it just now.
+	Unattended bool          `json:"unattended,omitempty"`
+	Fields     []string      `json:"fields,omitempty"`
+	Attempts   int           `json:"attempts,omitempty"`
+	Wait       time.Duration `json:"wait,omitempty"`
+	Timeout    time.Duration `json:"timeout,omitempty"`
 }
 
 // ActResult is how an effect ended.
@@ -134,6 +136,8 @@ type ActResult struct {
 	Failure *Failure        `json:"failure,omitempty"`
 	// Detail is for people: which rule refused it, who holds it still.
 	Detail string `json:"detail,omitempty"`
+	// Ask says of a refusal that a person's approval lifts it.
+	Ask bool `json:"ask,omitempty"`
 	// Held says that a hold on this effect has something to guard.
 	Held bool `json:"held,omitempty"`
 }

@@ -114,6 +114,9 @@ func (e *Effects) attempt(tx *store.Tx, ef *Effect, in Intent, now time.Time) (V
 	var q guard.Question
 	if ef.Direction == string(run.Do) {
 		var err error
+		if in.Unread {
+			return Verdict{Wait: now}, nil
+		}
 		if q, err = e.question(tx, ef, in); err != nil {
 			return Verdict{}, err
 		}

@@ -65,7 +65,11 @@ type Intent struct {
 	// It is kept in case the answer to the call is lost. While other effects on
 	// the target may run, an older read is worth nothing: read anew after a Wait.
 	// Empty keeps what an earlier Admit brought.
-	Before      spec.Outcome
+	Before spec.Outcome
+	// Unread says that nothing was read, because the effect had an outcome or an
+	// attempt under way. Should it be idle by now, the caller is told to come back
+	// at once and to read.
+	Unread      bool
 	BeforePrior json.RawMessage
 }
 
