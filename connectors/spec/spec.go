@@ -210,6 +210,11 @@ func (a Action) validate() error {
 		}
 		return nil
 	}
+	for _, f := range a.Inputs {
+		if f.Foreign {
+			return fmt.Errorf("an effect acts on what its own instance found: input %s cannot be foreign", f.Name)
+		}
+	}
 	switch a.Class {
 	case Idempotent, Keyed, Once:
 	default:

@@ -50,34 +50,3 @@ func ticket() []spec.Action {
 		},
 	}
 }
-
-func asset() []spec.Action {
-	return []spec.Action{{
-		Name: "asset.find_host", Title: "Look a host up in the asset inventory",
-		Doc:    "Reads what a host is worth and whose it is.",
-		Inputs: []kind.Field{field("hostname", kind.Of(kind.Hostname), "the name; upper and lower case are the same")},
-		Outputs: []kind.Field{
-			field("criticality", kind.Of(kind.Criticality), "how much depends on the host"),
-			optional("owner", kind.Of(kind.String), "who answers for it"),
-			field("tags", kind.ListOf(kind.Of(kind.String)), "the inventory's own labels"),
-			field("vip", kind.Of(kind.Boolean), "whether its user is one to ask before acting"),
-		},
-		Class: spec.Read, Deadline: quickDeadline, Quick: true,
-		Tags: []string{"openc2.query.device"},
-	}}
-}
-
-func intel() []spec.Action {
-	return []spec.Action{{
-		Name: "intel.lookup_hash", Title: "Look a file hash up",
-		Doc:    "Asks what is known of a file. A hash that nobody has seen is unknown, not clean.",
-		Inputs: []kind.Field{field("value", kind.Of(kind.Hash), "MD5, SHA-1, SHA-256 or SHA-512 in hex")},
-		Outputs: []kind.Field{
-			field("verdict", kind.ChoiceOf("malicious", "suspicious", "clean", "unknown"), "what the source says"),
-			field("score", kind.Of(kind.Int), "0 harmless to 100 certain"),
-			text("source", "who says so"),
-		},
-		Class: spec.Read, Deadline: quickDeadline, Quick: true,
-		Tags: []string{"react.RA2312", "d3fend.D3-FHRA", "openc2.query.file"},
-	}}
-}

@@ -102,6 +102,9 @@ type Field struct {
 	Optional bool   `json:"optional,omitempty"`
 	// Sink marks an input that may take a secret.
 	Sink bool `json:"sink,omitempty"`
+	// Foreign marks an input of a read whose handle may be another instance's: it
+	// names what is read about, and does not say which instance is called.
+	Foreign bool `json:"foreign,omitempty"`
 	// Doc is one line for the reference and for completion.
 	Doc string `json:"doc,omitempty"`
 }
@@ -193,7 +196,7 @@ func (t Type) Equal(o Type) bool {
 		return false
 	}
 	return slices.EqualFunc(t.Fields, o.Fields, func(a, b Field) bool {
-		return a.Name == b.Name && a.Optional == b.Optional && a.Type.Equal(b.Type)
+		return a.Name == b.Name && a.Optional == b.Optional && a.Foreign == b.Foreign && a.Type.Equal(b.Type)
 	})
 }
 
