@@ -24,7 +24,8 @@ type Call struct {
 // JSON reads the body.
 func (c *Call) JSON(out any) error { return json.Unmarshal(c.Body, out) }
 
-// Answer is what a fake answers. A nil Body sends none.
+// Answer is what a fake answers: Body as JSON, or as it is where it is []byte,
+// with the Content-Type that Header names. A nil Body sends none.
 type Answer struct {
 	Status int
 	Header map[string]string
@@ -201,6 +202,13 @@ func send(rw http.ResponseWriter, a Answer) error {
 	}
 	if a.Body == nil {
 		rw.WriteHeader(a.Status)
+		return http.NewResponseController(rw).Flush()
+	}
+	if raw, ok := a.Body.([]byte); ok {
+		rw.WriteHeader(a.Status)
+		if _, err := rw.Write(raw); err != nil {
+			return err
+		}
 		return http.NewResponseController(rw).Flush()
 	}
 	rw.Header().Set("Content-Type", "application/json")
