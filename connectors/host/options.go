@@ -53,6 +53,10 @@ type Options struct {
 	// Its path must be short.
 	RunDir string
 
+	// Evidence keeps the contents of artifacts; default in memory, for the host's
+	// life.
+	Evidence Evidence
+
 	// Slots is how many calls run at once on one instance; default 16.
 	Slots int
 	// ReadyWait is how long a call waits for an instance that restarts; default
@@ -89,6 +93,9 @@ func (o Options) filled() Options {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Evidence == nil {
+		o.Evidence = &memory{kept: map[string][]byte{}}
 	}
 	if o.Slots <= 0 {
 		o.Slots = 16

@@ -52,6 +52,8 @@ type Request struct {
 	// Prior is, for an inverse, the state that the original action found; nil
 	// otherwise.
 	Prior map[string]any
+	// Artifacts are the contents of the inputs of kind artifact, by reference.
+	Artifacts map[string][]byte
 	// Deadline is when the caller stops listening. No request to the vendor may
 	// start or still run after it.
 	Deadline time.Time
@@ -66,6 +68,10 @@ type Reply struct {
 	// Prior is what an effect found before it acted, in the connector's own
 	// terms; it is handed to the inverse.
 	Prior map[string]any
+	// Artifacts are the contents of the outputs of kind artifact, by reference
+	// (kind.ArtifactOf). They go into the evidence store; playbooks and the
+	// history hold references only.
+	Artifacts map[string][]byte
 	// Failed lists targets of a partial effect, as labels, with why.
 	Failed map[string]string
 	// VendorRequestID is what the vendor's support asks for.
