@@ -135,6 +135,8 @@ func (c *pending) check() error {
 		return spec.Errorf(spec.Invalid, "%s is an effect and has no key", r.Action)
 	case c.acting() && (c.permit.Expires.IsZero() || c.permit.Key != r.Key):
 		return spec.Errorf(spec.Invalid, "%s is an effect and has no permit for its key; admit it first", r.Action)
+	case c.acting() && c.inst.conf.Observe && !c.permit.Inverse:
+		return spec.Errorf(spec.Permission, "instance %s is in observe mode: %s does not leave", name, r.Action)
 	}
 	inputs := r.Inputs
 	if inputs == nil {

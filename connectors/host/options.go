@@ -32,6 +32,9 @@ type Instance struct {
 	// Reads are files and directories that the process may read besides the
 	// system's own, such as a private certificate authority.
 	Reads []string
+	// Observe says that no effect leaves for this instance, whoever permits it; a
+	// Permit of an inverse is the exception.
+	Observe bool
 }
 
 // Permit lets one effect out. The admission transaction makes it.
@@ -41,6 +44,8 @@ type Permit struct {
 	Expires time.Time
 	// Key is the effect's key and must be the request's.
 	Key string
+	// Inverse says that the call takes an earlier effect back.
+	Inverse bool
 }
 
 // Options configure a host. A zero field takes its default.

@@ -66,7 +66,9 @@ type Reply struct {
 	// as they can be known.
 	Output map[string]any
 	// Prior is what an effect found before it acted, in the connector's own
-	// terms; it is handed to the inverse.
+	// terms; it is handed to the inverse. Where the action takes a list of targets
+	// it has an entry for each, under the handle's ID or the text: others may hold
+	// some of them, and the inverse is then called for the rest with their entries.
 	Prior map[string]any
 	// Artifacts are the contents of the outputs of kind artifact, by reference
 	// (kind.ArtifactOf). They go into the evidence store; playbooks and the
