@@ -18,7 +18,7 @@ var levels = []struct {
 	{50, []string{"connectors/sdk", "playbooks/compile", "internal/guard", "internal/config", "internal/sarif", "activities/task"}},
 	{45, []string{"connectors/proto", "playbooks/parse", "playbooks/expr", "internal/ledger", "internal/secrets"}},
 	{40, []string{"connectors/vocabulary", "connectors/fake", "connectors/sdk/recall", "connectors/sdk/message", "playbooks/plan", "playbooks/ast", "internal/store/storetest", "server/api", "internal/egress"}},
-	{35, []string{"playbooks/diag", "internal/alert", "internal/store"}},
+	{35, []string{"playbooks/diag", "internal/alert", "internal/calendar", "internal/store"}},
 	{30, []string{"connectors/spec", "internal/guard/subject", "playbooks/source", "workflows/run"}},
 	{20, []string{"connectors/spec/kind", "connectors/sdk/secret"}},
 }
@@ -33,6 +33,7 @@ var leaves = map[string][]string{
 	"workflows/run":          {},
 	"activities/task":        {"workflows/run", "connectors/spec", "connectors/spec/kind"},
 	"internal/alert":         {"connectors/spec/kind"},
+	"internal/calendar":      {},
 	"internal/store":         {},
 	"internal/ledger":        {"internal/store"},
 	"playbooks/source":       {},
