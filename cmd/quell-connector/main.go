@@ -7,9 +7,10 @@ import (
 	"github.com/quell-soar/quell/connectors/okta"
 	"github.com/quell-soar/quell/connectors/panos"
 	"github.com/quell-soar/quell/connectors/sdk"
+	"github.com/quell-soar/quell/connectors/slack"
 	"github.com/quell-soar/quell/connectors/smtp"
 )
 
 func main() {
-	sdk.Serve(crowdstrike.New(), jira.New(), labdata.New(), okta.New(), panos.New(), smtp.New())
+	sdk.Serve(crowdstrike.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New())
 }
