@@ -24,7 +24,9 @@ type call struct {
 }
 
 // resolve evaluates the inputs of an action and finds the instance that serves
-// it: the one that a handle among the inputs came from, else the bound one.
+// it: the one that a handle among the inputs came from, else the bound one. A
+// handle that is only read about, such as an account in an inventory, decides
+// nothing.
 func (it *interp) resolve(f frame, st *plan.Step) (call, error) {
 	sp, ok := it.plan.ActionSpec(st.Action.Name)
 	if !ok {
@@ -63,6 +65,9 @@ func (it *interp) schema(action string) string {
 
 func (it *interp) instanceOf(sp spec.Action, values map[string]any) string {
 	for _, fd := range sp.Inputs {
+		if fd.Foreign {
+			continue
+		}
 		switch v := values[fd.Name].(type) {
 		case kind.Handle:
 			return v.Instance

@@ -142,7 +142,7 @@ func (c *pending) check() error {
 	if inputs == nil {
 		inputs = map[string]any{}
 	}
-	if h, ok := foreign(name, inputs); ok {
+	if h, ok := strayed(action, name, inputs); ok {
 		return spec.Errorf(spec.Invalid, "%s: the %s %q belongs to instance %q, not to %s; call the instance that found it",
 			r.Action, h.Name, launch.CleanText(h.Label, 64), launch.CleanText(h.Instance, 64), name)
 	}

@@ -117,7 +117,21 @@ func stamp(instance string, v any) (any, error) {
 	return v, nil
 }
 
-// foreign finds a handle among inputs that belongs to another instance.
+// strayed finds a handle among an action's inputs that belongs to another
+// instance, where the action does not say that it may.
+func strayed(a spec.Action, instance string, inputs map[string]any) (kind.Handle, bool) {
+	for name, v := range inputs {
+		if f, _ := a.InputType().Field(name); f.Foreign {
+			continue
+		}
+		if h, ok := foreign(instance, v); ok {
+			return h, true
+		}
+	}
+	return kind.Handle{}, false
+}
+
+// foreign finds a handle in a value that belongs to another instance.
 func foreign(instance string, v any) (kind.Handle, bool) {
 	switch x := v.(type) {
 	case kind.Handle:
