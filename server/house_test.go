@@ -23,6 +23,7 @@ import (
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/report"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
 	"github.com/quell-soar/quell/playbooks/expr"
@@ -183,7 +184,7 @@ func open(t *testing.T, change ...func(*Config)) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context(), runs.Schema(), auth.Schema(), ledger.Schema(), approval.Schema(), guard.Schema()); err != nil {
+	if err := db.Migrate(t.Context(), runs.Schema(), auth.Schema(), ledger.Schema(), approval.Schema(), guard.Schema(), effects.Schema()); err != nil {
 		t.Fatal(err)
 	}
 	key, err := ledger.LoadKey(filepath.Join(t.TempDir(), "ledger.key"))
@@ -207,7 +208,8 @@ func open(t *testing.T, change ...func(*Config)) *house {
 		f(&cfg)
 	}
 	h.srv, err = New(cfg, Access{Tokens: h.tokens, Duties: auth.Duties{"soc": {"alice"}}}, h.rooms,
-		Work{Engine: h.engine, Books: shelf, Connectors: fakeConnectors{}, Intake: in}, zerolog.New(h.log))
+		Work{Engine: h.engine, Books: shelf, Connectors: fakeConnectors{}, Intake: in,
+			Reviews: &report.Builder{Runs: h.rooms.Runs, Effects: effects.New(db, l, nil, time.Now), Approvals: h.rooms.Approvals, Ledger: l, Now: time.Now}}, zerolog.New(h.log))
 	if err != nil {
 		t.Fatal(err)
 	}

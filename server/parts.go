@@ -68,13 +68,14 @@ type Work struct {
 	Books      Books
 	Connectors Connectors
 	Intake     *intake.Intake
+	Reviews    Reviews
 }
 
 // New builds the API. It fails where the route table is not sound.
 func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) (*Server, error) {
 	s := &Server{cfg: cfg.withDefaults(), access: access, log: log}
 	s.refusals = &refusals{rooms: rooms, tenant: cfg.Tenant, now: time.Now}
-	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, rights: access.Rights, answerTime: s.cfg.AnswerTime}
+	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, reviews: work.Reviews, rights: access.Rights, answerTime: s.cfg.AnswerTime}
 	s.people = &peopleAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine}
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}

@@ -27,6 +27,7 @@ type runsAPI struct {
 	rooms      Rooms
 	engine     Engine
 	books      Books
+	reviews    Reviews
 	rights     *auth.Rights
 	answerTime time.Duration
 }

@@ -14,7 +14,7 @@ import (
 func (c *cli) runCommand() *cobra.Command {
 	var in startFlags
 	cmd := &cobra.Command{
-		Use: "run PLAYBOOK", Short: "Start a playbook; list, show, watch and cancel runs",
+		Use: "run PLAYBOOK", Short: "Start a playbook; list, show, watch, review and cancel runs",
 		Long: "Start a playbook by hand. An input is written -i name=text, read by the type of\n" +
 			"the input, or -i name:=JSON. A repetition with the same --key starts nothing new.",
 		Args: exactly("PLAYBOOK"),
@@ -28,7 +28,7 @@ func (c *cli) runCommand() *cobra.Command {
 	f.StringVar(&in.mode, "mode", "", "observe or ask: do less than the configuration allows")
 	f.StringVar(&in.key, "key", "", "idempotency key; default a fresh one")
 	f.BoolVarP(&in.watch, "watch", "w", false, "follow the run to its end; its outcome decides the exit code")
-	cmd.AddCommand(c.runList(), c.runShow(), c.runWatch(), c.runCancel())
+	cmd.AddCommand(c.runList(), c.runShow(), c.runWatch(), c.runReport(), c.runCancel())
 	return cmd
 }
 

@@ -49,6 +49,7 @@ func newDesk(t *testing.T, work string) *desk {
 	d.mux.HandleFunc("POST /v1/runs", d.start)
 	d.mux.HandleFunc("GET /v1/runs/{p}/{h}/{g}", d.run)
 	d.mux.HandleFunc("GET /v1/runs/{p}/{h}/{g}/events", d.events)
+	d.mux.HandleFunc("GET /v1/runs/{p}/{h}/{g}/{review}", d.review)
 	d.mux.HandleFunc("POST /v1/runs/{p}/{h}/{g}/undo", d.undone)
 	d.mux.HandleFunc("GET /v1/runs/{p}/{h}/{g}/undo/{n}", d.undone)
 	d.mux.HandleFunc("GET /v1/approvals/{id}", d.approval)
@@ -255,6 +256,15 @@ func (d *desk) vote(w http.ResponseWriter, r *http.Request) {
 	d.votes = append(d.votes, api.Voted{Actor: "user:alice", Decision: string(in.Decision), Reason: in.Reason})
 	out.Votes = d.votes
 	d.say(w, out)
+}
+
+// review says what was asked for.
+func (d *desk) review(w http.ResponseWriter, r *http.Request) {
+	if r.PathValue("h") == "nowhere" {
+		d.refuse(w, api.CodeNotFound, "there is no such run")
+		return
+	}
+	_, _ = fmt.Fprintf(w, "%s kept=%s\n", r.PathValue("review"), r.URL.Query().Get("kept"))
 }
 
 func (d *desk) resolve(w http.ResponseWriter, r *http.Request) {

@@ -20,6 +20,7 @@ import (
 	"github.com/quell-soar/quell/internal/dispatch"
 	"github.com/quell-soar/quell/internal/engine"
 	"github.com/quell-soar/quell/internal/intake"
+	"github.com/quell-soar/quell/internal/report"
 	"github.com/quell-soar/quell/server"
 	"github.com/quell-soar/quell/workflows"
 	"github.com/quell-soar/quell/workflows/run"
@@ -197,5 +198,6 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		server.Access{Tokens: auth.NewTokens(r.db, r.ledger, cfg.Tenant, time.Now), Duties: auth.Duties(cfg.OnCall), LocalRoles: cfg.Access.LocalRoles},
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger},
-		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in}, log)
+		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in,
+			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }

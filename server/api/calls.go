@@ -58,6 +58,37 @@ func (c *Client) Run(ctx context.Context, id string) (RunDetail, error) {
 	return get[RunDetail](ctx, c, path, nil)
 }
 
+// ReviewForm is how a post-incident review is written.
+type ReviewForm string
+
+// The forms of a review.
+const (
+	ReviewJSON     ReviewForm = ""
+	ReviewHTML     ReviewForm = ".html"
+	ReviewMarkdown ReviewForm = ".md"
+)
+
+// Review writes the post-incident review of a run to w: as it is now, or with
+// kept as the run's last report step kept it.
+func (c *Client) Review(ctx context.Context, id string, form ReviewForm, kept bool, w io.Writer) error {
+	path, err := runPath(id, "/report"+string(form))
+	if err != nil {
+		return err
+	}
+	if kept {
+		path += "?kept=true"
+	}
+	res, err := c.send(ctx, c.flow, http.MethodGet, path, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if _, err := io.Copy(w, res.Body); err != nil {
+		return &Unreachable{Where: c.where, Err: fmt.Errorf("the review broke off: %w", err)}
+	}
+	return nil
+}
+
 // Undo starts taking back what a run did.
 func (c *Client) Undo(ctx context.Context, id string, in UndoRun) (Undo, error) {
 	path, err := runPath(id, "/undo")
