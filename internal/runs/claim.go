@@ -115,6 +115,9 @@ func (r *Runs) last(tx *store.Tx, id string) (ended, error) {
 // join raises the live run to the new claim's severity and adds its targets, so
 // that a later claim is measured against all that the run knows of.
 func (e ended) join(tx *store.Tx, c Claim) error {
+	if err := e.correlate(tx, c.Trigger.Alert); err != nil {
+		return err
+	}
 	all := slices.Compact(slices.Sorted(slices.Values(slices.Concat(e.targets, c.Targets))))
 	severity := e.severity
 	if rank(c.Severity) > rank(severity) {
@@ -151,9 +154,42 @@ func (e ended) silences(c Claim, now time.Time) string {
 		e.id, kind.FormatDuration(since.Truncate(time.Second)), e.closing, kind.FormatDuration(c.Quiet))
 }
 
-// insert stores a run that waits for the dispatcher, and its plan once. fresh is
+// insert stores a run that waits for the dispatcher, and its plans once. fresh is
 // false where a run of that id is there.
 func (r *Runs) insert(tx *store.Tx, id, hash string, generation int, c Claim) (fresh bool, err error) {
+	c.fill(id)
+	var parts [5][]byte
+	for i, v := range []any{c.Trigger, c.Bindings, c.Targets, c.Calendars, c.Calls} {
+		if parts[i], err = json.Marshal(v); err != nil {
+			return false, fmt.Errorf("claim %s: %w", id, err)
+		}
+	}
+	status, started := Waiting, int64(0)
+	if c.parent != "" { // its caller starts it
+		status, started, parts[4] = Running, r.now().UnixNano(), c.called
+	}
+	for _, p := range append([]Callee{{Playbook: c.Playbook, Digest: c.Digest, Plan: c.Plan}}, c.Calls...) {
+		if _, err := tx.Exec(`INSERT INTO plans (digest, playbook, plan) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING`,
+			p.Digest, p.Playbook, p.Plan); err != nil {
+			return false, fmt.Errorf("claim %s: plan: %w", id, err)
+		}
+	}
+	res, err := tx.Exec(`INSERT INTO runs (id, tenant, playbook, hash, generation, digest, status, mode, severity, severity_rank,
+			incident, source, trigger_json, inputs, settings, bindings, targets, closing, reason, created, started, ended,
+			calendars, calls, parent, parent_step, depth)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, ?, 0, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		id, c.Tenant, c.Playbook, hash, generation, c.Digest, string(status), c.Mode, c.Severity, rank(c.Severity),
+		c.Incident, c.Trigger.Source, parts[0], c.Inputs, c.Settings, parts[1], parts[2], r.now().UnixNano(), started,
+		parts[3], parts[4], c.parent, c.step, c.depth)
+	if err != nil {
+		return false, fmt.Errorf("claim %s: %w", id, err)
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+// fill sets what a claim may leave out.
+func (c *Claim) fill(id string) {
 	if c.Incident == "" {
 		c.Incident = id
 	}
@@ -166,26 +202,6 @@ func (r *Runs) insert(tx *store.Tx, id, hash string, generation int, c Claim) (f
 	if c.Targets == nil {
 		c.Targets = []string{}
 	}
-	var parts [3][]byte
-	for i, v := range []any{c.Trigger, c.Bindings, c.Targets} {
-		if parts[i], err = json.Marshal(v); err != nil {
-			return false, fmt.Errorf("claim %s: %w", id, err)
-		}
-	}
-	if _, err := tx.Exec(`INSERT INTO plans (digest, playbook, plan) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING`,
-		c.Digest, c.Playbook, c.Plan); err != nil {
-		return false, fmt.Errorf("claim %s: plan: %w", id, err)
-	}
-	res, err := tx.Exec(`INSERT INTO runs (id, tenant, playbook, hash, generation, digest, status, mode, severity, severity_rank,
-			incident, source, trigger_json, inputs, settings, bindings, targets, closing, reason, created, started, ended)
-		VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, 0, 0) ON CONFLICT (id) DO NOTHING`,
-		id, c.Tenant, c.Playbook, hash, generation, c.Digest, c.Mode, c.Severity, rank(c.Severity),
-		c.Incident, c.Trigger.Source, parts[0], c.Inputs, c.Settings, parts[1], parts[2], r.now().UnixNano())
-	if err != nil {
-		return false, fmt.Errorf("claim %s: %w", id, err)
-	}
-	n, err := res.RowsAffected()
-	return n > 0, err
 }
 
 func rank(severity string) int { return kind.Of(kind.Severity).Rank(severity) }

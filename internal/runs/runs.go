@@ -15,7 +15,7 @@ import (
 )
 
 const columns = `id, tenant, playbook, digest, generation, status, mode, severity, incident, trigger_json, inputs,
-	closing, reason, result, created, started, ended`
+	closing, reason, result, created, started, ended, parent`
 
 type scanner interface{ Scan(...any) error }
 
@@ -24,7 +24,7 @@ func scan(s scanner) (Record, error) {
 	var trigger, inputs, result []byte
 	var created, started, ended int64
 	err := s.Scan(&rec.ID, &rec.Tenant, &rec.Playbook, &rec.Digest, &rec.Generation, &rec.Status, &rec.Mode, &rec.Severity,
-		&rec.Incident, &trigger, &inputs, &rec.Closing, &rec.Reason, &result, &created, &started, &ended)
+		&rec.Incident, &trigger, &inputs, &rec.Closing, &rec.Reason, &result, &created, &started, &ended, &rec.Parent)
 	if err != nil {
 		return rec, err
 	}
@@ -196,13 +196,22 @@ func (r *Runs) Plan(ctx context.Context, digest string) ([]byte, error) {
 
 // InputFor builds the workflow's input of a run: the same at every call.
 func (r *Runs) InputFor(ctx context.Context, id string) (run.Input, error) {
-	in := run.Input{ABI: run.ABI, Run: id}
-	var trigger, inputs, settings, bindings, plan []byte
-	err := r.db.View(ctx, func(tx *store.Tx) error {
-		return missing("run "+id, tx.QueryRow(`SELECT r.tenant, r.playbook, r.digest, r.incident, r.mode, r.trigger_json, r.inputs, r.settings, r.bindings, p.plan
-			FROM runs r JOIN plans p ON p.digest = r.digest WHERE r.id = ?`, id).
-			Scan(&in.Tenant, &in.Playbook, &in.Digest, &in.Incident, &in.Mode, &trigger, &inputs, &settings, &bindings, &plan))
+	var in run.Input
+	err := r.db.View(ctx, func(tx *store.Tx) (err error) {
+		in, err = r.inputFor(tx, id)
+		return err
 	})
+	return in, err
+}
+
+func (r *Runs) inputFor(tx *store.Tx, id string) (run.Input, error) {
+	in := run.Input{ABI: run.ABI, Run: id}
+	var trigger, inputs, settings, bindings, plan, calendars []byte
+	err := missing("run "+id, tx.QueryRow(`SELECT r.tenant, r.playbook, r.digest, r.incident, r.mode, r.trigger_json, r.inputs, r.settings, r.bindings, p.plan,
+				r.calendars, r.parent, r.depth
+			FROM runs r JOIN plans p ON p.digest = r.digest WHERE r.id = ?`, id).
+		Scan(&in.Tenant, &in.Playbook, &in.Digest, &in.Incident, &in.Mode, &trigger, &inputs, &settings, &bindings, &plan,
+			&calendars, &in.Parent, &in.Depth))
 	if err != nil {
 		return in, err
 	}
@@ -215,6 +224,11 @@ func (r *Runs) InputFor(ctx context.Context, id string) (run.Input, error) {
 	}
 	if err := json.Unmarshal(bindings, &in.Bindings); err != nil {
 		return in, fmt.Errorf("run %s: bindings: %w", id, err)
+	}
+	if len(calendars) > 0 {
+		if err := json.Unmarshal(calendars, &in.Calendars); err != nil {
+			return in, fmt.Errorf("run %s: calendars: %w", id, err)
+		}
 	}
 	return in, nil
 }

@@ -2,7 +2,7 @@ package runs
 
 import "github.com/quell-soar/quell/internal/store"
 
-// Schema makes the tables of runs, plans, alerts and claims.
+// Schema makes the tables of runs, plans, alerts, claims, verbs and firings.
 func Schema() store.Schema {
 	return store.Schema{Name: "runs", Steps: []string{
 		`CREATE TABLE plans (
@@ -64,5 +64,29 @@ func Schema() store.Schema {
 			reason TEXT NOT NULL,
 			PRIMARY KEY (alert, seq))`,
 		`CREATE INDEX verdicts_run ON verdicts (run)`,
+		`ALTER TABLE runs ADD COLUMN calendars BLOB`,
+		`ALTER TABLE runs ADD COLUMN calls BLOB`,
+		`ALTER TABLE runs ADD COLUMN parent TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE runs ADD COLUMN parent_step TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE runs ADD COLUMN depth BIGINT NOT NULL DEFAULT 0`,
+		`ALTER TABLE runs ADD COLUMN alerted BIGINT NOT NULL DEFAULT 0`,
+		`CREATE INDEX runs_parent ON runs (parent) WHERE parent <> ''`,
+		`CREATE INDEX runs_alerted ON runs (alerted) WHERE alerted = 1`,
+		`CREATE TABLE joins (
+			run TEXT NOT NULL,
+			seq BIGINT NOT NULL,
+			alert TEXT NOT NULL,
+			PRIMARY KEY (run, seq))`,
+		`CREATE TABLE verbs (
+			run TEXT NOT NULL,
+			seq BIGINT NOT NULL,
+			body BLOB NOT NULL,
+			told BIGINT NOT NULL,
+			answer TEXT NOT NULL,
+			PRIMARY KEY (run, seq))`,
+		`CREATE INDEX verbs_untold ON verbs (told) WHERE told = 0`,
+		`CREATE TABLE firings (
+			id TEXT PRIMARY KEY,
+			run TEXT NOT NULL)`,
 	}}
 }

@@ -49,6 +49,31 @@ type Claim struct {
 	Targets []string
 	// Incident defaults to the run's id.
 	Incident string
+	// Calendars are those that the settings name.
+	Calendars []run.Calendar
+	// Calls are all playbooks that this one may call, at whatever depth, as they
+	// are locked into its plan.
+	Calls []Callee
+
+	// parent is the run that calls this one, step the place there.
+	parent, step string
+	depth        int
+	// called are Calls as the caller's row has them.
+	called []byte
+}
+
+// Callee is a playbook that a run may call: complete, so that a call needs
+// nothing that may be edited meanwhile.
+type Callee struct {
+	Playbook string `json:"playbook"`
+	Digest   string `json:"digest"`
+	// Plan is the plan's canonical bytes; it is stored once per digest.
+	Plan      []byte          `json:"-"`
+	Settings  json.RawMessage `json:"settings,omitempty"`
+	Bindings  []run.Binding   `json:"bindings,omitempty"`
+	Calendars []run.Calendar  `json:"calendars,omitempty"`
+	// Mode is the playbook's own; the caller's counts too.
+	Mode string `json:"mode"`
 }
 
 // Claimed is what came of a claim. Exactly one of New, Joined, Silenced and
@@ -74,6 +99,8 @@ type Record struct {
 	Trigger                      run.Trigger
 	Inputs                       json.RawMessage
 	Closing, Reason              string
+	// Parent is the run that called this one, or empty.
+	Parent string
 	// Result is run.Result as JSON, once it ended.
 	Result                  json.RawMessage
 	Created, Started, Ended time.Time

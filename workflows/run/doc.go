@@ -7,8 +7,11 @@
 //
 //	run       PLAYBOOK/HASH/GENERATION          contain-infected-host/3fa9…/2
 //	by hand   PLAYBOOK/m-RANDOM/1
+//	called    PLAYBOOK/c-HASH/GENERATION         HASH over caller, step and iteration
 //	undo      undo/RUN/N
 //	hold      hold/EFFECT KEY
+//	schedule  schedule/PLAYBOOK/N
+//	firing    SCHEDULE-NOMINAL TIME
 //	effect    TENANT|RUN|STEP PATH|ITERATION|do or undo|GENERATION
 //	request   RUN#STEP PATH#ITERATION#N, of a hold: HOLD@UNIX SECONDS
 //

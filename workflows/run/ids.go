@@ -26,6 +26,7 @@ const (
 	PlaybookWorkflow = "quell.playbook"
 	UndoWorkflow     = "quell.undo"
 	HoldWorkflow     = "quell.hold"
+	FiringWorkflow   = "quell.firing"
 )
 
 // OnceHash is the middle part of a run's id: what the run is about. value is
@@ -42,6 +43,19 @@ func OnceHash(tenant, playbook string, value []byte) string {
 // ID builds a run's id, which is its workflow id too.
 func ID(playbook, hash string, generation int) string {
 	return playbook + "/" + hash + "/" + strconv.Itoa(generation)
+}
+
+// CalledID builds the id of a run that another run calls. The same call is the
+// same run, however often it is begun; generation counts a person's retries,
+// from 1.
+func CalledID(playbook, parent, step, iteration string, generation int) string {
+	return ID(playbook, "c-"+OnceHash(parent, step, []byte(iteration)), generation)
+}
+
+// ScheduleID builds the id of a playbook's n-th schedule, from 1. Temporal adds
+// the nominal time for the id of each firing.
+func ScheduleID(playbook string, n int) string {
+	return "schedule/" + playbook + "/" + strconv.Itoa(n)
 }
 
 // UndoID builds the id of the n-th undo of a run, from 1.

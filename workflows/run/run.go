@@ -37,6 +37,21 @@ type Input struct {
 	Incident string `json:"incident"`
 	// Mode is the trigger's mode: observe, ask or act.
 	Mode string `json:"mode"`
+	// Calendars are those that the settings name, as they were at the claim;
+	// sorted by name.
+	Calendars []Calendar `json:"calendars,omitempty"`
+	// Parent is the run that called this one; empty where none did. Depth counts
+	// the calls above it.
+	Parent string `json:"parent,omitempty"`
+	Depth  int    `json:"depth,omitempty"`
+}
+
+// Calendar is one calendar as a run keeps it. Hours is the JSON of
+// internal/calendar, Digest its SHA-256.
+type Calendar struct {
+	Name   string          `json:"name"`
+	Digest string          `json:"digest"`
+	Hours  json.RawMessage `json:"hours"`
 }
 
 // Binding says which instance serves an action, and in which mode that instance
@@ -49,9 +64,10 @@ type Binding struct {
 
 // Trigger says what started a run.
 type Trigger struct {
-	// Kind is alert or manual.
+	// Kind is alert, manual or schedule; a called run has its caller's trigger.
 	Kind string `json:"kind"`
-	// Actor is who launched it; for an alert, source:NAME.
+	// Actor is who launched it; for an alert source:NAME, for a schedule
+	// schedule:PLAYBOOK.
 	Actor  string `json:"actor"`
 	Source string `json:"source,omitempty"`
 	Alert  string `json:"alert,omitempty"`
@@ -111,24 +127,6 @@ type HoldInput struct {
 	Labels   []string `json:"labels,omitempty"`
 	// Pages lists who is asked when the time is over.
 	Pages []string `json:"pages,omitempty"`
-}
-
-// The Updates and the Query of a run. An Update carries no decision: its handler
-// records that something new stands in Quell's store and returns at once; the
-// workflow then reads the store. So a client that reaches Temporal past Quell's
-// API can make a run look again, and can decide nothing.
-const (
-	// UpdateVoted says that a vote on a request was stored. Its body is Voted.
-	UpdateVoted = "voted"
-	// UpdateVerb says that a verb was stored. Its body is Verb.
-	UpdateVerb = "verb"
-	// QueryProgress returns Progress.
-	QueryProgress = "progress"
-)
-
-// Voted is the body of UpdateVoted.
-type Voted struct {
-	Request string `json:"request"`
 }
 
 // Progress is the tree of a run as people watch it.
