@@ -73,7 +73,8 @@ func (s *session) comment(ctx context.Context, r spec.Request, issueID, mark str
 // marked finds the comment that ends in a mark, newest first. all is false where
 // older comments were not looked at.
 func (s *session) marked(ctx context.Context, issueID, mark string) (id string, all bool, err error) {
-	for page := range commentPages {
+	start := 0
+	for range commentPages {
 		var out struct {
 			Total    int `json:"total"`
 			Comments []struct {
@@ -82,7 +83,7 @@ func (s *session) marked(ctx context.Context, issueID, mark string) (id string, 
 			} `json:"comments"`
 		}
 		_, err := s.client.DoJSON(ctx, rest.Request{Path: api("issue", issueID, "comment"), Query: url.Values{
-			"startAt": {strconv.Itoa(page * commentPage)}, "maxResults": {strconv.Itoa(commentPage)}, "orderBy": {"-created"},
+			"startAt": {strconv.Itoa(start)}, "maxResults": {strconv.Itoa(commentPage)}, "orderBy": {"-created"},
 		}}, &out)
 		if err != nil {
 			return "", false, err
@@ -92,7 +93,9 @@ func (s *session) marked(ctx context.Context, issueID, mark string) (id string, 
 				return c.ID, true, nil
 			}
 		}
-		if len(out.Comments) == 0 || (page+1)*commentPage >= out.Total {
+		// Jira may give fewer than were asked for.
+		start += len(out.Comments)
+		if len(out.Comments) == 0 || start >= out.Total {
 			return "", true, nil
 		}
 	}

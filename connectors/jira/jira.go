@@ -27,20 +27,21 @@ func New() Connector { return Connector{} }
 // served are the actions with what Jira decides of each. The settle time of a
 // create covers the usual lag of the search index.
 var served = []struct {
-	name        string
-	settle      time.Duration
-	permissions []string
+	name             string
+	deadline, settle time.Duration
+	permissions      []string
 }{
-	{"ticket.add_comment", 2 * time.Second, []string{"Browse projects", "Add comments"}},
-	{"ticket.create_ticket", 5 * time.Second, []string{"Browse projects", "Create issues"}},
-	{"ticket.set_status", 2 * time.Second, []string{"Browse projects", "Transition issues"}},
+	{"ticket.add_comment", 6 * time.Second, 2 * time.Second, []string{"Browse projects", "Add comments"}},
+	{"ticket.attach_file", time.Minute, 5 * time.Second, []string{"Browse projects", "Create attachments"}},
+	{"ticket.create_ticket", 6 * time.Second, 5 * time.Second, []string{"Browse projects", "Create issues"}},
+	{"ticket.set_status", 6 * time.Second, 2 * time.Second, []string{"Browse projects", "Transition issues"}},
 }
 
 // Manifest describes the connector.
 func (Connector) Manifest() spec.Manifest {
 	m := spec.Manifest{
 		Name: "jira", Version: "1.0.0", Title: "Jira Cloud",
-		Doc: "Opens tickets once for a key, comments on them and moves them through their workflow, in one project of a Jira Cloud site.",
+		Doc: "Opens tickets once for a key, comments on them, attaches evidence and moves them through their workflow, in one project of a Jira Cloud site.",
 		Settings: []spec.Setting{
 			{Name: "base_url", Type: kind.Of(kind.URL), Doc: "the site, such as https://example.atlassian.net"},
 			{Name: "email", Type: kind.Of(kind.String), Doc: "the account's e-mail address"},
@@ -59,7 +60,7 @@ func (Connector) Manifest() spec.Manifest {
 		if !ok {
 			continue // the conformance suite fails where an action has no sample
 		}
-		a.Deadline, a.Settle, a.Permissions = 6*time.Second, s.settle, s.permissions
+		a.Deadline, a.Settle, a.Permissions = s.deadline, s.settle, s.permissions
 		m.Actions = append(m.Actions, a)
 	}
 	return m

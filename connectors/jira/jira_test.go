@@ -43,7 +43,10 @@ func start(t testing.TB) *lab {
 	l := &lab{world: w, jira: fakejira.New(w, email, token, "SEC")}
 	mux := http.NewServeMux()
 	srv := httptest.NewServer(mux)
-	mux.Handle("/", openapi.Load(t, "jira-platform-v3.trim.json", openapi.Options{}).Wrap(l.jira.Handler(srv.URL)))
+	mux.Handle("/", openapi.Load(t, "jira-platform-v3.trim.json", openapi.Options{
+		// It is there, as a multipart form that is one text: no body fits that.
+		Beyond: []string{"POST /rest/api/3/issue/{issue}/attachments"},
+	}).Wrap(l.jira.Handler(srv.URL)))
 	t.Cleanup(func() {
 		w.Close()
 		srv.CloseClientConnections()
@@ -150,8 +153,12 @@ func TestConformance(t *testing.T) {
 		Binary:    binary(t),
 		Connector: jira.New(),
 		Lookup:    vocabulary.Lookup,
+		Evidence:  [][]byte{evidence},
 		Start: func(t testing.TB) conformance.Fake {
 			l := start(t)
+			// An automation answers each comment, so ours is never on the first page.
+			l.jira.Pages(2)
+			l.jira.Chatter(3)
 			return conformance.Fake{
 				Settings: l.settings(), Secrets: map[string]secret.Value{"api_token": secret.New(token)},
 				Fault: func(text string) { l.script(t, text) }, World: func() string { return l.dump(t) },
@@ -165,6 +172,10 @@ func TestConformance(t *testing.T) {
 				Inputs: map[string]any{"ticket": open, "body": "isolated"}, Faults: lost("comment"),
 				Missing: map[string]any{"ticket": gone, "body": "isolated"},
 			},
+			"ticket.attach_file": {
+				Inputs: map[string]any{"ticket": open, "file": kind.ArtifactOf(evidence), "name": `..\message.eml`}, Faults: lost("attach"),
+				Missing: map[string]any{"ticket": gone, "file": kind.ArtifactOf(evidence)},
+			},
 			"ticket.set_status": {
 				Inputs: map[string]any{"ticket": open, "status": "in progress"}, Faults: lost("transition"),
 				Missing: map[string]any{"ticket": gone, "status": "Done"},
@@ -174,6 +185,45 @@ func TestConformance(t *testing.T) {
 			RateLimited: "jira *: always 429 retry=2s", Unauthorized: "jira *: always 401", Slow: "jira *: always slow 3s",
 		},
 	})
+}
+
+// evidence is a file that is attached.
+var evidence = []byte("From: eve@example.com\r\nSubject: Invoice\r\n\r\n\x00\xff")
+
+func TestAttach(t *testing.T) {
+	l := start(t)
+	s := l.open(t)
+	h := ticket(t, s)
+	file := kind.ArtifactOf(evidence)
+	mark := strings.TrimPrefix(file, "sha256:")[:16]
+	with := func(r *spec.Request) { r.Artifacts = map[string][]byte{file: evidence} }
+	for i, tt := range []struct{ name, want string }{
+		{"message.eml", "message-" + mark + ".eml"},
+		{"", "evidence-" + mark + ".bin"},
+		{"C:\\Users\\x\\a\"b\r\n.eml", "a_b__-" + mark + ".eml"},
+		{"../../etc/passwd", "passwd-" + mark},
+		{"..", "evidence-" + mark + ".bin"},
+		{strings.Repeat("x", 300) + ".eml", strings.Repeat("x", 80) + "-" + mark + ".eml"},
+	} {
+		in := map[string]any{"ticket": h, "file": file, "name": tt.name}
+		key := "k" + string(rune('a'+i))
+		r, err := call(t, s, "ticket.attach_file", key, in, with)
+		if err != nil || r.Output["name"] != tt.want {
+			t.Errorf("%q became %v, %v; want %s", tt.name, r.Output["name"], err, tt.want)
+		}
+		if got, _ := l.jira.Attached(h.Label, tt.want); string(got) != string(evidence) {
+			t.Errorf("%s holds %q", tt.want, got)
+		}
+	}
+	// The same evidence by another step is there already.
+	n := l.count(t, "attach")
+	r, err := call(t, l.open(t), "ticket.attach_file", "other", map[string]any{"ticket": h, "file": file, "name": "message.eml"}, with)
+	if err != nil || r.Outcome != spec.Already || l.count(t, "attach") != n {
+		t.Errorf("again: %s, %v", r.Outcome, err)
+	}
+	if _, err := call(t, s, "ticket.attach_file", "none", map[string]any{"ticket": h, "file": file, "name": "other.eml"}); spec.KindOf(err) != spec.Invalid {
+		t.Errorf("without the content: %v", err)
+	}
 }
 
 func TestCreateUnderFaults(t *testing.T) {

@@ -45,6 +45,8 @@ func (s *session) Call(ctx context.Context, r spec.Request) (spec.Reply, error) 
 		return s.createTicket(ctx, r)
 	case "ticket.add_comment":
 		return s.addComment(ctx, r)
+	case "ticket.attach_file":
+		return s.attachFile(ctx, r)
 	case "ticket.set_status":
 		return s.setStatus(ctx, r)
 	}

@@ -40,6 +40,22 @@ func ticket() []spec.Action {
 			Tags: []string{"openc2.update.x-quell:ticket"},
 		},
 		{
+			Name: "ticket.attach_file", Title: "Attach a file to a ticket",
+			Doc: "Puts evidence beside the ticket's text, once: the file's name carries the beginning of its SHA-256, by which it is found again. What is in it is never opened.",
+			Inputs: []kind.Field{
+				ref,
+				field("file", kind.Of(kind.Artifact), "the evidence, as an action returned it or an alert brought it"),
+				optional("name", kind.Of(kind.String), "what people shall call it, such as message.eml; paths and odd characters are taken out"),
+			},
+			Outputs: []kind.Field{
+				text("attachment_id", "the tracker's id of the attachment"),
+				text("name", "the file's name at the tracker"),
+			},
+			Class: spec.Once, ReadBack: spec.Strong, Settle: effectSettle, Deadline: sweepDeadline,
+			Reversal: spec.Unneeded, Targets: "ticket",
+			Tags: []string{"openc2.copy.artifact"},
+		},
+		{
 			Name: "ticket.set_status", Title: "Set a ticket's status",
 			Doc:     "Moves a ticket to a status of its workflow. As an undo it restores the status that was found.",
 			Inputs:  []kind.Field{ref, text("status", "the status by its name in the tracker")},

@@ -29,6 +29,7 @@ func (j *Jira) Handler(base string) http.Handler {
 	on("POST /rest/api/3/issue/{issue}/transitions", "transition", j.withIssue(j.transition))
 	on("GET /rest/api/3/issue/{issue}/comment", "comments", j.withIssue(j.listComments))
 	on("POST /rest/api/3/issue/{issue}/comment", "comment", j.withIssue(j.addComment))
+	on("POST /rest/api/3/issue/{issue}/attachments", "attach", j.withIssue(j.attach))
 	on("GET /rest/api/3/issue/{issue}/properties/{property}", "get-property", j.withIssue(j.getProperty))
 	on("PUT /rest/api/3/issue/{issue}/properties/{property}", "set-property", j.withIssue(j.setProperty))
 	return mux
@@ -110,11 +111,16 @@ func (j *Jira) create(c *fake.Call) fake.Act {
 
 // show is an issue as the API tells it.
 func (j *Jira) show(i *issue) map[string]any {
+	files := []any{}
+	for _, a := range i.attachments {
+		files = append(files, a.show(j.base))
+	}
 	return map[string]any{
 		"id": strconv.Itoa(i.id), "key": i.key, "self": j.base + "/rest/api/3/issue/" + strconv.Itoa(i.id),
 		"fields": map[string]any{
 			"summary": i.summary, "labels": i.labels, "status": map[string]any{"name": i.status},
 			"project": map[string]any{"key": i.project}, "issuetype": map[string]any{"name": i.issueType},
+			"attachment": files,
 		},
 	}
 }
@@ -196,7 +202,7 @@ func (j *Jira) transition(c *fake.Call, i *issue) fake.Act {
 
 func (j *Jira) listComments(c *fake.Call, i *issue) fake.Act {
 	q := c.URL.Query()
-	first, most := number(q, "startAt", 0), number(q, "maxResults", 50)
+	first, most := number(q, "startAt", 0), min(number(q, "maxResults", 50), j.most)
 	newest := q.Get("orderBy") == "-created"
 	return fake.Act{Object: i.key, Run: func() fake.Done {
 		all := slices.Clone(i.comments)
@@ -232,10 +238,15 @@ func (j *Jira) addComment(c *fake.Call, i *issue) fake.Act {
 	return fake.Act{Object: i.key, Run: func() fake.Done {
 		j.serial++
 		i.comments = append(i.comments, comment{id: j.serial, body: in.Body, properties: in.Properties})
+		made := j.serial
+		for n := range j.chatter {
+			j.serial++
+			i.comments = append(i.comments, comment{id: j.serial, body: document(fmt.Sprintf("An automation has seen it (%d).", n+1))})
+		}
 		text := textOf(in.Body)
 		mark := text[strings.LastIndexByte(text, '\n')+1:]
 		return fake.Done{
-			Answer:  success(c, http.StatusCreated, map[string]any{"id": strconv.Itoa(j.serial), "body": in.Body}),
+			Answer:  success(c, http.StatusCreated, map[string]any{"id": strconv.Itoa(made), "body": in.Body}),
 			Effects: []fake.Change{{Object: i.key, Key: mark, After: text}},
 		}
 	}}

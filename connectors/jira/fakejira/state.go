@@ -1,6 +1,7 @@
 package fakejira
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -28,6 +29,13 @@ type property struct {
 	Value json.RawMessage `json:"value"`
 }
 
+type attachment struct {
+	id      int
+	name    string
+	content []byte
+	created time.Time
+}
+
 type issue struct {
 	id          int
 	key         string
@@ -40,6 +48,7 @@ type issue struct {
 	indexed     time.Time
 	description json.RawMessage
 	comments    []comment
+	attachments []attachment
 	properties  map[string]json.RawMessage
 }
 
@@ -50,6 +59,9 @@ type Jira struct {
 	auth     string
 	base     string
 	projects []string
+	// most is how many comments a page has at most; chatter, how many an
+	// automation adds after each of ours.
+	most, chatter int
 	// issues are in the order of their creation.
 	issues []*issue
 	serial int
@@ -58,7 +70,7 @@ type Jira struct {
 // New makes an empty Jira site in the world with one account and one project.
 func New(w *fake.World, email, token, project string) *Jira {
 	j := &Jira{
-		world: w, projects: []string{project}, serial: 10000,
+		world: w, projects: []string{project}, serial: 10000, most: 5000,
 		auth: "Basic " + base64.StdEncoding.EncodeToString([]byte(email+":"+token)),
 	}
 	j.vendor = &fake.Vendor{Name: "jira", Authorize: j.authorize, Refused: refused, Dump: j.dump, Expire: func() {}}
@@ -66,6 +78,26 @@ func New(w *fake.World, email, token, project string) *Jira {
 	w.Lag("jira.latency", 0)
 	w.Add(j.vendor)
 	return j
+}
+
+// Pages sets how many comments a page has at most.
+func (j *Jira) Pages(n int) { j.world.Do(func() { j.most = n }) }
+
+// Chatter lets an automation add n comments after each one.
+func (j *Jira) Chatter(n int) { j.world.Do(func() { j.chatter = n }) }
+
+// Attached returns the content of an issue's attachment, and whether it is there.
+func (j *Jira) Attached(key, name string) (content []byte, ok bool) {
+	j.world.Do(func() {
+		if i := j.find(key); i != nil {
+			for _, a := range i.attachments {
+				if a.name == name {
+					content, ok = a.content, true
+				}
+			}
+		}
+	})
+	return content, ok
 }
 
 // Move changes an issue's status behind everybody's back, as a person would.
@@ -96,8 +128,12 @@ func (j *Jira) dump() any {
 		for _, c := range i.comments {
 			comments = append(comments, textOf(c.body))
 		}
+		files := []string{}
+		for _, a := range i.attachments {
+			files = append(files, fmt.Sprintf("%s %x", a.name, sha256.Sum256(a.content)))
+		}
 		out = append(out, map[string]any{
-			"key": i.key, "summary": i.summary, "status": i.status, "priority": i.priority, "labels": i.labels,
+			"attachments": files, "key": i.key, "summary": i.summary, "status": i.status, "priority": i.priority, "labels": i.labels,
 			"description": textOf(i.description), "comments": comments, "properties": i.properties,
 		})
 	}

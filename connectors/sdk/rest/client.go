@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -126,9 +127,10 @@ type Request struct {
 	// Slash ends the path with a slash, where the vendor insists on one.
 	Slash bool
 	Query url.Values
-	// JSON is sent as JSON where it is not nil, else Form where it is not nil.
-	JSON any
-	Form url.Values
+	// JSON is sent as JSON where it is not nil, else Form, else Upload.
+	JSON   any
+	Form   url.Values
+	Upload *Upload
 	// Read says that the request changes nothing although its method is not GET:
 	// a search by POST.
 	Read bool
@@ -138,6 +140,13 @@ type Request struct {
 	Anonymous bool
 	// Header are headers of the vendor's own, such as Prefer; never a credential.
 	Header map[string]string
+}
+
+// Upload is one file, sent as a part of a multipart form.
+type Upload struct {
+	// Field is the part's name, File the file's.
+	Field, File string
+	Content     []byte
 }
 
 // Reply is what came back.
@@ -242,6 +251,11 @@ func (c *Client) once(ctx context.Context, r Request, auth *Header) (*Reply, err
 		req.SetHeader("Content-Type", "application/json").SetBody(raw)
 	case r.Form != nil:
 		req.SetFormDataFromValues(r.Form)
+	case r.Upload != nil:
+		if hasControl(r.Upload.Field + r.Upload.File) {
+			return nil, spec.Errorf(spec.Invalid, "%s: the name of the file contains a control character", what)
+		}
+		req.SetMultipartField(r.Upload.Field, r.Upload.File, "application/octet-stream", bytes.NewReader(r.Upload.Content))
 	}
 	req.SetHeaders(r.Header)
 	if auth != nil {
