@@ -281,7 +281,7 @@ func (e *effort) call(ctx context.Context, p *effects.Permit, n int) (*effects.E
 	out := context.WithoutCancel(ctx)
 	req := e.request(spec.Act, p.Inputs, p.Prior, p.Deadline)
 	e.narrow(&req, p.Targets)
-	reply, err := e.Host.Call(out, e.intent.Instance, req, host.Permit{Expires: p.Expires, Key: p.Key})
+	reply, err := e.Host.Call(out, e.intent.Instance, req, host.Permit{Expires: p.Expires, Key: p.Key, Inverse: e.q.Of != ""})
 	r := effects.Result{Outcome: reply.Outcome, Failed: reply.Failed, VendorRequestID: reply.VendorRequestID}
 	r.Binary, r.Version = e.Host.Binary(e.intent.Instance)
 	if err != nil {

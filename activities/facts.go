@@ -13,6 +13,7 @@ import (
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/guard"
+	"github.com/quell-soar/quell/internal/guard/subject"
 )
 
 // Needs says what guards must know of targets; guard.Guard does.
@@ -163,7 +164,7 @@ func asked(sp spec.Action, field string, t guard.Target) (map[string]any, bool) 
 // that guards expect.
 func attributes(out map[string]any) *guard.Facts {
 	facts := &guard.Facts{Values: map[string]any{}}
-	for _, a := range guard.Attributes() {
+	for _, a := range subject.Attributes() {
 		if v, ok := out[a.Name]; ok && v != nil && kind.Check(a.Type, v) == nil {
 			facts.Values[a.Name] = v
 		}

@@ -4,8 +4,9 @@ import (
 	"github.com/quell-soar/quell/connectors/crowdstrike"
 	"github.com/quell-soar/quell/connectors/jira"
 	"github.com/quell-soar/quell/connectors/labdata"
+	"github.com/quell-soar/quell/connectors/okta"
 	"github.com/quell-soar/quell/connectors/sdk"
 	"github.com/quell-soar/quell/connectors/smtp"
 )
 
-func main() { sdk.Serve(crowdstrike.New(), jira.New(), labdata.New(), smtp.New()) }
+func main() { sdk.Serve(crowdstrike.New(), jira.New(), labdata.New(), okta.New(), smtp.New()) }

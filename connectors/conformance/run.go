@@ -152,7 +152,7 @@ func (p *probe) inputs(in map[string]any) (map[string]any, bool) {
 			return nil, false
 		}
 		got := r.Output[f.Output]
-		if l, ok := got.([]any); ok && len(l) > 0 {
+		if l, ok := got.([]any); ok && len(l) > 0 && !f.All {
 			got = l[0]
 		}
 		if got == nil {

@@ -24,6 +24,9 @@ type Target struct {
 	Samples map[string]Sample
 	// Faults are the scripts that the fake understands.
 	Faults Faults
+	// Evidence are contents that samples name by their reference
+	// (kind.ArtifactOf).
+	Evidence [][]byte
 	// Without names checks that cannot hold for this vendor, with the reason. A
 	// key is a check's name, or action/check for one action alone.
 	Without map[string]string
@@ -67,8 +70,10 @@ type Step struct {
 type Found struct {
 	Action string
 	Inputs map[string]any
-	// Output is the field of its output; of a list, the first element is taken.
+	// Output is the field of its output; of a list, the first element is taken
+	// unless All is set.
 	Output string
+	All    bool
 }
 
 // Faults are scripts for the fake. A check whose script is empty is not run, and

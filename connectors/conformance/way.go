@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -58,10 +59,14 @@ type direct struct {
 	*text
 	adapter  *sdk.Adapter
 	manifest spec.Manifest
+	evidence map[string][]byte
 }
 
 func openDirect(t testing.TB, target Target, f Fake) (way, error) {
-	d := &direct{text: &text{}, manifest: target.Connector.Manifest()}
+	d := &direct{text: &text{}, manifest: target.Connector.Manifest(), evidence: map[string][]byte{}}
+	for _, content := range target.Evidence {
+		d.evidence[kind.ArtifactOf(content)] = content
+	}
 	d.adapter = sdk.NewAdapter(spyConnector{target.Connector, d.text}, func(s string) { fmt.Fprintln(d.text, s) })
 	settings, err := sdk.ParseSettings(d.manifest, f.Settings)
 	if err != nil {
@@ -99,8 +104,14 @@ func (d *direct) call(ctx context.Context, r spec.Request) (spec.Reply, error) {
 	if err != nil {
 		return spec.Reply{}, spec.Errorf(spec.Invalid, "%v", err)
 	}
+	a, _ := d.manifest.Action(r.Action)
+	contents := map[string][]byte{}
+	for _, ref := range kind.Artifacts(a.InputType(), r.Inputs) {
+		contents[ref] = d.evidence[ref]
+	}
 	got, err := d.adapter.Call(ctx, &proto.CallRequest{
 		Action: r.Action, Mode: string(r.Mode), Key: r.Key, Inputs: in, Prior: prior, DeadlineUnixNanos: r.Deadline.UnixNano(),
+		Artifacts: contents,
 	})
 	if err != nil {
 		return spec.Reply{}, err
@@ -108,7 +119,7 @@ func (d *direct) call(ctx context.Context, r spec.Request) (spec.Reply, error) {
 	if e := got.GetError(); e != nil {
 		return spec.Reply{}, e.Spec()
 	}
-	a, _ := d.manifest.Action(r.Action)
+	maps.Copy(d.evidence, got.GetArtifacts())
 	out, err := kind.Decode(sdk.OutputType(a, spec.Outcome(got.GetOutcome())), got.GetOutput())
 	if err != nil {
 		return spec.Reply{}, spec.Errorf(spec.Internal, "%v", err)
@@ -143,8 +154,14 @@ type wired struct {
 
 func openWired(t testing.TB, target Target, f Fake) (way, error) {
 	w := &wired{text: &text{}}
+	evidence := host.EvidenceDir(t.TempDir())
+	for _, content := range target.Evidence {
+		if _, err := evidence.Put(t.Context(), content); err != nil {
+			return nil, err
+		}
+	}
 	h, err := host.New(host.Options{
-		Log: zerolog.New(w.text),
+		Log: zerolog.New(w.text), Evidence: evidence,
 		Instances: []host.Instance{{
 			Name: Instance, Connector: target.Connector.Manifest().Name, Binary: target.Binary,
 			Settings: f.Settings, Secrets: fetch(f),

@@ -98,6 +98,9 @@ func (c *pending) run(ctx context.Context) (spec.Reply, error) {
 	if err := c.check(); err != nil {
 		return spec.Reply{}, err
 	}
+	if err := c.attach(ctx); err != nil {
+		return spec.Reply{}, err
+	}
 	c.deadline = c.until(ctx)
 	if !time.Now().Before(c.deadline) {
 		return spec.Reply{}, spec.Errorf(spec.Transient, "%s was not called: its deadline was over", c.req.Action)
@@ -132,6 +135,8 @@ func (c *pending) check() error {
 		return spec.Errorf(spec.Invalid, "%s is an effect and has no key", r.Action)
 	case c.acting() && (c.permit.Expires.IsZero() || c.permit.Key != r.Key):
 		return spec.Errorf(spec.Invalid, "%s is an effect and has no permit for its key; admit it first", r.Action)
+	case c.acting() && c.inst.conf.Observe && !c.permit.Inverse:
+		return spec.Errorf(spec.Permission, "instance %s is in observe mode: %s does not leave", name, r.Action)
 	}
 	inputs := r.Inputs
 	if inputs == nil {
@@ -252,7 +257,7 @@ func (c *pending) send(ctx context.Context) (spec.Reply, error) {
 			return spec.Reply{}, err
 		case err == nil:
 			c.inst.served.Store(true)
-			return c.accepted(l, got)
+			return c.accepted(ctx, l, got)
 		case !sent && ctx.Err() == nil && c.wait && try < maxTries:
 			c.inst.leave(ctx, l.proc)
 		default:
@@ -273,8 +278,11 @@ func (c *pending) write(ctx context.Context, l line) (got *proto.CallReply, sent
 	return got, left.Yes(), err
 }
 
-func (c *pending) accepted(l line, got *proto.CallReply) (spec.Reply, error) {
+func (c *pending) accepted(ctx context.Context, l line, got *proto.CallReply) (spec.Reply, error) {
 	reply, e := accept(c.inst.conf.Name, c.action, c.req.Mode, l.redact, got)
+	if e == nil {
+		e = c.keep(ctx, reply, got)
+	}
 	if e == nil {
 		return reply, nil
 	}

@@ -32,6 +32,9 @@ type Instance struct {
 	// Reads are files and directories that the process may read besides the
 	// system's own, such as a private certificate authority.
 	Reads []string
+	// Observe says that no effect leaves for this instance, whoever permits it; a
+	// Permit of an inverse is the exception.
+	Observe bool
 }
 
 // Permit lets one effect out. The admission transaction makes it.
@@ -41,6 +44,8 @@ type Permit struct {
 	Expires time.Time
 	// Key is the effect's key and must be the request's.
 	Key string
+	// Inverse says that the call takes an earlier effect back.
+	Inverse bool
 }
 
 // Options configure a host. A zero field takes its default.
@@ -52,6 +57,10 @@ type Options struct {
 	// RunDir is where sockets live; default the system's temporary directory.
 	// Its path must be short.
 	RunDir string
+
+	// Evidence keeps the contents of artifacts; default in memory, for the host's
+	// life.
+	Evidence Evidence
 
 	// Slots is how many calls run at once on one instance; default 16.
 	Slots int
@@ -89,6 +98,9 @@ func (o Options) filled() Options {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Evidence == nil {
+		o.Evidence = &memory{kept: map[string][]byte{}}
 	}
 	if o.Slots <= 0 {
 		o.Slots = 16

@@ -385,8 +385,10 @@ type CallRequest struct {
 	// prior is empty where there is none.
 	Prior             []byte `protobuf:"bytes,5,opt,name=prior,proto3" json:"prior,omitempty"`
 	DeadlineUnixNanos int64  `protobuf:"varint,6,opt,name=deadline_unix_nanos,json=deadlineUnixNanos,proto3" json:"deadline_unix_nanos,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// artifacts are the contents of artifact inputs by their reference.
+	Artifacts     map[string][]byte `protobuf:"bytes,7,rep,name=artifacts,proto3" json:"artifacts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CallRequest) Reset() {
@@ -461,6 +463,13 @@ func (x *CallRequest) GetDeadlineUnixNanos() int64 {
 	return 0
 }
 
+func (x *CallRequest) GetArtifacts() map[string][]byte {
+	if x != nil {
+		return x.Artifacts
+	}
+	return nil
+}
+
 type CallReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where error is set, nothing else is read.
@@ -470,8 +479,10 @@ type CallReply struct {
 	Prior           []byte            `protobuf:"bytes,4,opt,name=prior,proto3" json:"prior,omitempty"`
 	Failed          map[string]string `protobuf:"bytes,5,rep,name=failed,proto3" json:"failed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	VendorRequestId string            `protobuf:"bytes,6,opt,name=vendor_request_id,json=vendorRequestId,proto3" json:"vendor_request_id,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// artifacts are the contents of artifact outputs by their reference.
+	Artifacts     map[string][]byte `protobuf:"bytes,7,rep,name=artifacts,proto3" json:"artifacts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CallReply) Reset() {
@@ -544,6 +555,13 @@ func (x *CallReply) GetVendorRequestId() string {
 		return x.VendorRequestId
 	}
 	return ""
+}
+
+func (x *CallReply) GetArtifacts() map[string][]byte {
+	if x != nil {
+		return x.Artifacts
+	}
+	return nil
 }
 
 type Error struct {
@@ -649,24 +667,32 @@ const file_connector_proto_rawDesc = "" +
 	"\aFinding\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x16\n" +
-	"\x06advice\x18\x03 \x01(\tR\x06advice\"\xa9\x01\n" +
+	"\x06advice\x18\x03 \x01(\tR\x06advice\"\xb5\x02\n" +
 	"\vCallRequest\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\tR\x04mode\x12\x10\n" +
 	"\x03key\x18\x03 \x01(\tR\x03key\x12\x16\n" +
 	"\x06inputs\x18\x04 \x01(\fR\x06inputs\x12\x14\n" +
 	"\x05prior\x18\x05 \x01(\fR\x05prior\x12.\n" +
-	"\x13deadline_unix_nanos\x18\x06 \x01(\x03R\x11deadlineUnixNanos\"\xae\x02\n" +
+	"\x13deadline_unix_nanos\x18\x06 \x01(\x03R\x11deadlineUnixNanos\x12L\n" +
+	"\tartifacts\x18\a \x03(\v2..quell.connector.v1.CallRequest.ArtifactsEntryR\tartifacts\x1a<\n" +
+	"\x0eArtifactsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xb8\x03\n" +
 	"\tCallReply\x12/\n" +
 	"\x05error\x18\x01 \x01(\v2\x19.quell.connector.v1.ErrorR\x05error\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x16\n" +
 	"\x06output\x18\x03 \x01(\fR\x06output\x12\x14\n" +
 	"\x05prior\x18\x04 \x01(\fR\x05prior\x12A\n" +
 	"\x06failed\x18\x05 \x03(\v2).quell.connector.v1.CallReply.FailedEntryR\x06failed\x12*\n" +
-	"\x11vendor_request_id\x18\x06 \x01(\tR\x0fvendorRequestId\x1a9\n" +
+	"\x11vendor_request_id\x18\x06 \x01(\tR\x0fvendorRequestId\x12J\n" +
+	"\tartifacts\x18\a \x03(\v2,.quell.connector.v1.CallReply.ArtifactsEntryR\tartifacts\x1a9\n" +
 	"\vFailedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
+	"\x0eArtifactsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xae\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12*\n" +
@@ -692,7 +718,7 @@ func file_connector_proto_rawDescGZIP() []byte {
 	return file_connector_proto_rawDescData
 }
 
-var file_connector_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_connector_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_connector_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: quell.connector.v1.DescribeRequest
 	(*DescribeReply)(nil),    // 1: quell.connector.v1.DescribeReply
@@ -705,28 +731,32 @@ var file_connector_proto_goTypes = []any{
 	(*CallReply)(nil),        // 8: quell.connector.v1.CallReply
 	(*Error)(nil),            // 9: quell.connector.v1.Error
 	nil,                      // 10: quell.connector.v1.ConfigureRequest.SecretsEntry
-	nil,                      // 11: quell.connector.v1.CallReply.FailedEntry
+	nil,                      // 11: quell.connector.v1.CallRequest.ArtifactsEntry
+	nil,                      // 12: quell.connector.v1.CallReply.FailedEntry
+	nil,                      // 13: quell.connector.v1.CallReply.ArtifactsEntry
 }
 var file_connector_proto_depIdxs = []int32{
 	10, // 0: quell.connector.v1.ConfigureRequest.secrets:type_name -> quell.connector.v1.ConfigureRequest.SecretsEntry
 	9,  // 1: quell.connector.v1.ConfigureReply.error:type_name -> quell.connector.v1.Error
 	6,  // 2: quell.connector.v1.CheckReply.findings:type_name -> quell.connector.v1.Finding
 	9,  // 3: quell.connector.v1.CheckReply.error:type_name -> quell.connector.v1.Error
-	9,  // 4: quell.connector.v1.CallReply.error:type_name -> quell.connector.v1.Error
-	11, // 5: quell.connector.v1.CallReply.failed:type_name -> quell.connector.v1.CallReply.FailedEntry
-	0,  // 6: quell.connector.v1.Connector.Describe:input_type -> quell.connector.v1.DescribeRequest
-	2,  // 7: quell.connector.v1.Connector.Configure:input_type -> quell.connector.v1.ConfigureRequest
-	4,  // 8: quell.connector.v1.Connector.Check:input_type -> quell.connector.v1.CheckRequest
-	7,  // 9: quell.connector.v1.Connector.Call:input_type -> quell.connector.v1.CallRequest
-	1,  // 10: quell.connector.v1.Connector.Describe:output_type -> quell.connector.v1.DescribeReply
-	3,  // 11: quell.connector.v1.Connector.Configure:output_type -> quell.connector.v1.ConfigureReply
-	5,  // 12: quell.connector.v1.Connector.Check:output_type -> quell.connector.v1.CheckReply
-	8,  // 13: quell.connector.v1.Connector.Call:output_type -> quell.connector.v1.CallReply
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	11, // 4: quell.connector.v1.CallRequest.artifacts:type_name -> quell.connector.v1.CallRequest.ArtifactsEntry
+	9,  // 5: quell.connector.v1.CallReply.error:type_name -> quell.connector.v1.Error
+	12, // 6: quell.connector.v1.CallReply.failed:type_name -> quell.connector.v1.CallReply.FailedEntry
+	13, // 7: quell.connector.v1.CallReply.artifacts:type_name -> quell.connector.v1.CallReply.ArtifactsEntry
+	0,  // 8: quell.connector.v1.Connector.Describe:input_type -> quell.connector.v1.DescribeRequest
+	2,  // 9: quell.connector.v1.Connector.Configure:input_type -> quell.connector.v1.ConfigureRequest
+	4,  // 10: quell.connector.v1.Connector.Check:input_type -> quell.connector.v1.CheckRequest
+	7,  // 11: quell.connector.v1.Connector.Call:input_type -> quell.connector.v1.CallRequest
+	1,  // 12: quell.connector.v1.Connector.Describe:output_type -> quell.connector.v1.DescribeReply
+	3,  // 13: quell.connector.v1.Connector.Configure:output_type -> quell.connector.v1.ConfigureReply
+	5,  // 14: quell.connector.v1.Connector.Check:output_type -> quell.connector.v1.CheckReply
+	8,  // 15: quell.connector.v1.Connector.Call:output_type -> quell.connector.v1.CallReply
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_connector_proto_init() }
@@ -740,7 +770,7 @@ func file_connector_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_proto_rawDesc), len(file_connector_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

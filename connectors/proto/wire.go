@@ -28,11 +28,14 @@ const (
 // send is one that the other accepts.
 const (
 	// MaxMessage is the largest gRPC message in bytes.
-	MaxMessage = 8 << 20
+	MaxMessage = 40 << 20
 	// MaxOutput is the largest JSON of a reply's output in bytes.
 	MaxOutput = 4 << 20
 	// MaxPrior is the largest JSON of a prior state in bytes.
 	MaxPrior = 256 << 10
+	// MaxArtifacts is the most that the contents of one call's artifacts have in
+	// bytes, together.
+	MaxArtifacts = 32 << 20
 )
 
 // Handshake is what host and connector agree on before they speak. The cookie
@@ -44,6 +47,26 @@ func Handshake() plugin.HandshakeConfig {
 		MagicCookieKey:   "QUELL_CONNECTOR",
 		MagicCookieValue: "started-by-quell",
 	}
+}
+
+// CheckArtifacts reports the first of the references that has no content, the
+// first content that its reference does not fit, and too much of it.
+func CheckArtifacts(refs []string, contents map[string][]byte) error {
+	for _, ref := range refs {
+		if _, ok := contents[ref]; !ok {
+			return fmt.Errorf("the artifact %s has no content", ref)
+		}
+	}
+	size := 0
+	for ref, content := range contents {
+		if size += len(content); size > MaxArtifacts {
+			return fmt.Errorf("the artifacts have more than %d bytes together", MaxArtifacts)
+		}
+		if kind.ArtifactOf(content) != ref {
+			return fmt.Errorf("an artifact's content does not fit its reference")
+		}
+	}
+	return nil
 }
 
 // EncodePlain writes a prior state as canonical JSON; nil gives no bytes. A

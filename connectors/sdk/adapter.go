@@ -200,6 +200,9 @@ func (a *Adapter) request(r *proto.CallRequest) (spec.Action, spec.Request, *spe
 	if err != nil {
 		return action, spec.Request{}, spec.Errorf(spec.Invalid, "%s: %v", action.Name, err)
 	}
+	if err := proto.CheckArtifacts(kind.Artifacts(action.InputType(), inputs), r.GetArtifacts()); err != nil && mode == spec.Act {
+		return action, spec.Request{}, spec.Errorf(spec.Invalid, "inputs of %s: %v", action.Name, err)
+	}
 	deadline := time.Unix(0, r.GetDeadlineUnixNanos())
 	if r.GetDeadlineUnixNanos() <= 0 {
 		deadline = time.Now().Add(action.Deadline)
@@ -208,7 +211,7 @@ func (a *Adapter) request(r *proto.CallRequest) (spec.Action, spec.Request, *spe
 		return action, spec.Request{}, spec.Errorf(spec.Transient, "%s was not started: its deadline was over", action.Name)
 	}
 	return action, spec.Request{
-		Action: action.Name, Mode: mode, Key: r.GetKey(), Inputs: inputs, Prior: prior, Deadline: deadline,
+		Action: action.Name, Mode: mode, Key: r.GetKey(), Inputs: inputs, Prior: prior, Artifacts: r.GetArtifacts(), Deadline: deadline,
 	}, nil
 }
 
@@ -243,6 +246,9 @@ func (a *Adapter) reply(action spec.Action, mode spec.Mode, r spec.Reply) (*prot
 	if len(raw) > proto.MaxOutput {
 		return broken(fmt.Errorf("output of %s: %d bytes, more than %d; page or cut it", action.Name, len(raw), proto.MaxOutput))
 	}
+	if err := proto.CheckArtifacts(kind.Artifacts(action.OutputType(), out), r.Artifacts); err != nil && mode == spec.Act {
+		return broken(err)
+	}
 	priorOut, _ := redactValue(redact, r.Prior).(map[string]any)
 	prior, err := proto.EncodePlain(priorOut)
 	if err != nil {
@@ -254,6 +260,7 @@ func (a *Adapter) reply(action spec.Action, mode spec.Mode, r spec.Reply) (*prot
 	}
 	return &proto.CallReply{
 		Outcome: string(r.Outcome), Output: raw, Prior: prior, Failed: failed, VendorRequestId: a.text(r.VendorRequestID),
+		Artifacts: r.Artifacts,
 	}, nil
 }
 

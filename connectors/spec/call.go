@@ -52,6 +52,8 @@ type Request struct {
 	// Prior is, for an inverse, the state that the original action found; nil
 	// otherwise.
 	Prior map[string]any
+	// Artifacts are the contents of the inputs of kind artifact, by reference.
+	Artifacts map[string][]byte
 	// Deadline is when the caller stops listening. No request to the vendor may
 	// start or still run after it.
 	Deadline time.Time
@@ -64,8 +66,14 @@ type Reply struct {
 	// as they can be known.
 	Output map[string]any
 	// Prior is what an effect found before it acted, in the connector's own
-	// terms; it is handed to the inverse.
+	// terms; it is handed to the inverse. Where the action takes a list of targets
+	// it has an entry for each, under the handle's ID or the text: others may hold
+	// some of them, and the inverse is then called for the rest with their entries.
 	Prior map[string]any
+	// Artifacts are the contents of the outputs of kind artifact, by reference
+	// (kind.ArtifactOf). They go into the evidence store; playbooks and the
+	// history hold references only.
+	Artifacts map[string][]byte
 	// Failed lists targets of a partial effect, as labels, with why.
 	Failed map[string]string
 	// VendorRequestID is what the vendor's support asks for.

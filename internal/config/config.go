@@ -2,7 +2,6 @@ package config
 
 import (
 	"strings"
-	"time"
 
 	"github.com/quell-soar/quell/internal/secrets"
 )
@@ -124,6 +123,24 @@ type Source struct {
 	// once; 0 takes intake's own bounds.
 	Rate  float64 `yaml:"rate"`
 	Burst int     `yaml:"burst"`
+	// Ceiling bounds what its alerts may say and cause.
+	Ceiling Ceiling `yaml:"ceiling"`
+}
+
+// Ceiling bounds what the alerts of a source may say and cause. A list that is not
+// there bounds nothing; an empty one lets nothing through.
+type Ceiling struct {
+	// Severity is the highest that is believed; a higher one is lowered to it.
+	Severity string `yaml:"severity"`
+	// Fields are those parts of an alert that can name targets and are believed:
+	// hosts, users, files, ips, urls, emails. The others are left out of what
+	// playbooks see.
+	Fields []string `yaml:"fields"`
+	// Playbooks are those that it may start.
+	Playbooks []string `yaml:"playbooks"`
+	// Actions are the effects that its runs may cause: an action, a domain such as
+	// edr, or *.
+	Actions []string `yaml:"actions"`
 }
 
 // Connector is one connector instance: a product, an account, a process.
@@ -169,29 +186,6 @@ type Triggers struct {
 	Manual Mode `yaml:"manual"`
 }
 
-// Guards stand between a decision and its effect.
-type Guards struct {
-	Protected Protected `yaml:"protected"`
-	Freezes   []Freeze  `yaml:"freezes"`
-}
-
-// Protected are assets that no effect may touch.
-type Protected struct {
-	// Hosts are host names; one without a domain protects it in every domain.
-	Hosts []string `yaml:"hosts"`
-	// Users are account names.
-	Users []string `yaml:"users"`
-	// Addresses are IP addresses and CIDR blocks.
-	Addresses []string `yaml:"addresses"`
-}
-
-// Freeze is a time in which nothing is changed.
-type Freeze struct {
-	From   time.Time `yaml:"from"`
-	To     time.Time `yaml:"to"`
-	Reason string    `yaml:"reason"`
-}
-
 // Limits bound the load.
 type Limits struct {
 	// ActiveRuns is how many runs work at once; default 200. Runs that wait for a
@@ -233,12 +227,4 @@ func (c *Config) PlaybookMode(name string) Mode {
 		return m
 	}
 	return Observe
-}
-
-// All lists what is protected, as the guard compares it.
-func (p Protected) All() []string {
-	out := make([]string, 0, len(p.Hosts)+len(p.Users)+len(p.Addresses))
-	out = append(out, p.Hosts...)
-	out = append(out, p.Users...)
-	return append(out, p.Addresses...)
 }

@@ -46,7 +46,7 @@ func (c *Config) Validate() error {
 	k.bindings(c)
 	k.modes(c)
 	k.people(c)
-	k.guards(c.Guards)
+	k.guards(c)
 	return k.err()
 }
 
@@ -159,6 +159,7 @@ func (k *checker) sources(c *Config) {
 		if s.Rate < 0 || s.Burst < 0 {
 			k.bad(path, "", "rate and burst are not negative")
 		}
+		k.ceiling(path+".ceiling", s.Ceiling)
 	}
 }
 
@@ -233,21 +234,6 @@ func (k *checker) people(c *Config) {
 	for i, r := range c.Access.LocalRoles {
 		if !nameForm.MatchString(r) || strings.HasPrefix(r, "oncall.") {
 			k.bad("access.local_roles."+strconv.Itoa(i), "duties stand under oncall", "%s is no role", short(r))
-		}
-	}
-}
-
-func (k *checker) guards(g Guards) {
-	for i, a := range g.Protected.Addresses {
-		_, aerr := netip.ParseAddr(a)
-		_, perr := netip.ParsePrefix(a)
-		if aerr != nil && perr != nil {
-			k.bad("guards.protected.addresses."+strconv.Itoa(i), "such as 192.0.2.1 or 10.0.0.0/8", "%s is neither an address nor a block", short(a))
-		}
-	}
-	for i, f := range g.Freezes {
-		if path := "guards.freezes." + strconv.Itoa(i); !f.From.Before(f.To) {
-			k.bad(path, "", "a freeze needs from and to, and begins before it ends")
 		}
 	}
 }

@@ -293,7 +293,7 @@ func wholeSet(t *testing.T, h *host.Host, dir string, raw []byte) activities.Set
 	claimAll(t, db, rs, raw)
 	return activities.Set{
 		Reader:   &activities.Reader{Host: h},
-		Actor:    &activities.Actor{Host: h, Effects: ef, Modes: func(string) guard.Mode { return guard.Act }},
+		Actor:    &activities.Actor{Host: h, Effects: ef, Charter: activities.Everything},
 		Recorder: &activities.Recorder{DB: db, Ledger: l, Effects: ef, Approvals: approval.New(db, l, time.Now), Runs: rs},
 	}
 }

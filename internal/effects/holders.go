@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,7 +80,7 @@ func (e *Effects) holdTarget(tx *store.Tx, ef *Effect, t guard.Target) error {
 		}
 		if _, err := tx.Exec(`INSERT INTO effect_held (tenant, instance, action, target, scope, first_key, prior) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (tenant, instance, action, target, scope) DO NOTHING`,
-			ef.Tenant, ef.Instance, ef.Action, t.ID, ef.Scope, ef.Key, null(ef.Prior)); err != nil {
+			ef.Tenant, ef.Instance, ef.Action, t.ID, ef.Scope, ef.Key, null(priorOf(ef.Prior, t))); err != nil {
 			return err
 		}
 	}
@@ -188,7 +187,7 @@ func (e *Effects) release(tx *store.Tx, of, ef *Effect, in Intent, now time.Time
 		}
 	}
 	ef.Targets = alone
-	if ef.Prior, err = e.firstPrior(tx, of, alone); err != nil {
+	if ef.Prior, err = firstPriors(tx, of, alone); err != nil {
 		return Verdict{}, err
 	}
 	if err := retarget(tx, ef); err != nil {
@@ -303,23 +302,6 @@ func (e *Effects) leaveShared(tx *store.Tx, of *Effect, alone []guard.Target) er
 		}
 	}
 	return nil
-}
-
-// firstPrior is the state that the first holder found.
-func (e *Effects) firstPrior(tx *store.Tx, of *Effect, alone []guard.Target) ([]byte, error) {
-	if len(alone) == 0 {
-		return of.Prior, nil
-	}
-	var prior []byte
-	err := tx.QueryRow(`SELECT prior FROM effect_held WHERE tenant = ? AND instance = ? AND action = ? AND target = ? AND scope = ?`,
-		of.Tenant, of.Instance, of.Action, alone[0].ID, of.Scope).Scan(&prior)
-	if errors.Is(err, sql.ErrNoRows) {
-		return of.Prior, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("effects: prior state: %w", err)
-	}
-	return prior, nil
 }
 
 // Filter narrows List; zero fields do not narrow.

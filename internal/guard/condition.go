@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/quell-soar/quell/internal/guard/subject"
 	"github.com/quell-soar/quell/playbooks/expr"
 )
 
@@ -16,7 +17,7 @@ type condition struct {
 func conditionsOf(list []Condition) ([]condition, error) {
 	var out []condition
 	for _, c := range list {
-		rule, bad := expr.NewRule(c.When, Names())
+		rule, bad := expr.NewRule(c.When, subject.Names())
 		if len(bad) > 0 {
 			return nil, fmt.Errorf("guard: rule %s: %s", c.Name, bad[0].Message)
 		}

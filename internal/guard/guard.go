@@ -87,7 +87,7 @@ type Rules struct {
 	Sources map[string][]string
 }
 
-// Condition is a rule in CEL over one target; see [Names].
+// Condition is a rule in CEL over one target; see package subject.
 type Condition struct {
 	Name, When, Reason string
 	// Actions narrows it to some actions, as patterns; empty is all.

@@ -29,7 +29,7 @@ func (t Target) vendorID() string {
 }
 
 // Facts are attributes of a target as they were read, in canonical values of the
-// types that Names gives them. An attribute that is missing is not known.
+// types that package subject gives them. An attribute that is missing is not known.
 type Facts struct {
 	Values map[string]any
 	// Why says why attributes are missing, for people.
@@ -73,34 +73,6 @@ func (t Target) unknown() string {
 // described reports whether the inventory can say something about targets of a
 // kind: hosts and accounts.
 func described(kindOf string) bool { return kindOf == "device" || kindOf == "user" }
-
-// Attributes are the facts that guards may ask about, with their types.
-func Attributes() []kind.Field {
-	texts := kind.ListOf(kind.Of(kind.String))
-	return []kind.Field{
-		{Name: "tags", Type: texts, Doc: "the inventory's labels"},
-		{Name: "groups", Type: texts, Doc: "groups it is in"},
-		{Name: "addresses", Type: kind.ListOf(kind.Of(kind.IP)), Doc: "its IP addresses"},
-		{Name: "criticality", Type: kind.Of(kind.Criticality), Doc: "how much depends on it"},
-		{Name: "vip", Type: kind.Of(kind.Boolean), Doc: "whether its user is one to ask before acting"},
-		{Name: "owner", Type: kind.Of(kind.String), Doc: "who answers for it"},
-		{Name: "mail", Type: kind.Of(kind.Email), Doc: "an account's first mail address"},
-		{Name: "privileged", Type: kind.Of(kind.Boolean), Doc: "whether an account has a role that administers others"},
-		{Name: "last_admin", Type: kind.Of(kind.Boolean), Doc: "whether no other account that can sign in has the highest role"},
-	}
-}
-
-// Names are what conditions may read, with their types. An attribute of a target
-// that is not known makes a condition that reads it fail, and so refuse.
-func Names() []kind.Field {
-	text := func(name string) kind.Field { return kind.Field{Name: name, Type: kind.Of(kind.String)} }
-	target := append([]kind.Field{text("kind"), text("id"), text("label")}, Attributes()...)
-	return []kind.Field{
-		{Name: "target", Type: kind.RecordOf(target...)},
-		text("action"), text("instance"), text("playbook"), text("trigger"), text("source"),
-		{Name: "mode", Type: kind.ChoiceOf(string(Observe), string(Ask), string(Act))},
-	}
-}
 
 // values are a target and a question as conditions read them.
 func values(q Question, t Target) map[string]any {

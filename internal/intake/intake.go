@@ -22,6 +22,8 @@ type Source struct {
 	// once; 0 means 50 and 500.
 	Rate  float64
 	Burst int
+	// Ceiling bounds what its alerts may say and cause.
+	Ceiling Ceiling
 }
 
 // Config is what the installation says about intake.
@@ -124,6 +126,7 @@ func (in *Intake) Receive(ctx context.Context, source string, d Delivery) (Recei
 	if err != nil {
 		return Received{}, err
 	}
+	src.Ceiling.lower(&a)
 	id := runs.AlertID(in.cfg.Tenant, a.Source, a.ID)
 	if verdicts, known, err := in.deps.Runs.Known(ctx, id); err != nil || known {
 		return Received{Alert: id, Duplicate: known, Verdicts: verdicts}, err
@@ -141,7 +144,7 @@ func (in *Intake) Receive(ctx context.Context, source string, d Delivery) (Recei
 // keep stores an alert and what it claims in one transaction. Expressions run
 // before it: nothing slow holds the store.
 func (in *Intake) keep(ctx context.Context, id string, a alert.Alert) (Received, error) {
-	found := matches(in.cfg.Tenant, in.deps.Book.ForSource(a.Source), id, a)
+	found := in.matches(id, a)
 	var out Received
 	started := false
 	err := in.deps.DB.Update(ctx, func(tx *store.Tx) error {

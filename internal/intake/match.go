@@ -39,15 +39,20 @@ type match struct {
 }
 
 // matches evaluates the triggers of all playbooks for an alert. A playbook's
-// first trigger that applies counts. Whatever fails is a result, not an error.
-func matches(tenant string, books []Loaded, id string, a alert.Alert) []match {
+// first trigger that applies counts. Whatever fails is a result, not an error, and
+// so is a playbook that the source may not start.
+func (in *Intake) matches(id string, a alert.Alert) []match {
 	var out []match
-	for _, b := range books {
+	ceiling := in.sources[a.Source].Ceiling
+	for _, b := range in.deps.Book.ForSource(a.Source) {
 		for _, t := range b.Plan.Triggers.Alerts {
 			if !slices.Contains(t.From, a.Source) && !slices.Contains(t.From, "any") {
 				continue
 			}
-			m, applies := b.match(tenant, t, id, a)
+			m, applies := b.match(in.cfg.Tenant, t, id, a)
+			if why := ceiling.bars(a.Source, b.Plan.Playbook); applies && why != "" {
+				m.claim, m.verdict, m.reason = nil, Refused, why
+			}
 			if applies {
 				out = append(out, m)
 				if m.verdict != Failed {

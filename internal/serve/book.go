@@ -199,12 +199,29 @@ func (b *book) with(l intake.Loaded, trigger config.Mode) intake.Loaded {
 	return l
 }
 
+// mode is the lowest of the modes of a playbook and of what starts it.
+func (b *book) mode(playbook, trigger, source string) guard.Mode {
+	return guard.Lowest(guard.Mode(b.cfg.PlaybookMode(playbook)), guard.Mode(b.triggerMode(trigger, source)))
+}
+
+// triggerMode is the lowest of the modes of a trigger and of the alert's source.
+func (b *book) triggerMode(trigger, source string) config.Mode {
+	switch trigger {
+	case "manual":
+		return b.cfg.Modes.Triggers.Manual
+	case "alert":
+		s, ok := b.cfg.Sources[source]
+		if !ok { // it was taken out of the configuration
+			return config.Observe
+		}
+		return config.Mode(guard.Lowest(guard.Mode(b.cfg.Modes.Triggers.Alert), guard.Mode(s.Mode)))
+	}
+	return config.Observe
+}
+
 // ForSource returns the playbooks with an alert trigger for a source.
 func (b *book) ForSource(name string) []intake.Loaded {
-	mode := b.cfg.Modes.Triggers.Alert
-	if m := b.cfg.Sources[name].Mode; m != "" {
-		mode = config.Mode(guard.Lowest(guard.Mode(mode), guard.Mode(m)))
-	}
+	mode := b.triggerMode("alert", name)
 	var out []intake.Loaded
 	for _, l := range b.list {
 		if slices.ContainsFunc(l.Plan.Triggers.Alerts, func(t plan.AlertTrigger) bool {

@@ -28,6 +28,7 @@ import (
 type rooms struct {
 	db        *store.DB
 	ledger    *ledger.Ledger
+	guard     *guard.Guard
 	effects   *effects.Effects
 	approvals *approval.Approvals
 	runs      *runs.Runs
@@ -62,31 +63,29 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *s
 	if err != nil {
 		return nil, err
 	}
-	g, err := guard.New(rulesOf(cfg))
+	rules, err := rulesOf(ctx, cfg, o.DSN, log)
+	if err != nil {
+		return nil, err
+	}
+	g, err := guard.New(rules)
 	if err != nil {
 		return nil, err
 	}
 	led := ledger.New(db, key, time.Now)
 	led.Outside = cfg.Ledger.Checkpoints
 	c.push("ledger", func(ctx context.Context) error { _, err := led.Sign(ctx); return err })
+	fx := effects.New(db, led, g, time.Now)
+	fx.Approved = approval.Approved
 	return &rooms{
-		db: db, ledger: led, effects: effects.New(db, led, g, time.Now),
+		db: db, ledger: led, guard: g, effects: fx,
 		approvals: approval.New(db, led, time.Now), runs: runs.New(db, time.Now),
 	}, nil
-}
-
-func rulesOf(cfg *config.Config) guard.Rules {
-	r := guard.Rules{Protected: cfg.Guards.Protected.All()}
-	for _, f := range cfg.Guards.Freezes {
-		r.Freezes = append(r.Freezes, guard.Freeze{From: f.From, To: f.To, Reason: f.Reason})
-	}
-	return r
 }
 
 // instanceOf turns configuration into an instance. Its secrets are fetched anew
 // at each start of its process, so a changed file counts from then on.
 func instanceOf(name string, c config.Connector) host.Instance {
-	i := host.Instance{Name: name, Connector: c.Connector, Binary: c.Binary, SHA256: c.SHA256, Settings: c.Settings, Reads: c.Reads}
+	i := host.Instance{Name: name, Connector: c.Connector, Binary: c.Binary, SHA256: c.SHA256, Settings: c.Settings, Reads: c.Reads, Observe: c.Mode == config.Observe}
 	if i.Binary == "" {
 		i.Binary = besideUs("quell-connector")
 	}
@@ -113,20 +112,12 @@ func besideUs(program string) string {
 	return filepath.Join(filepath.Dir(self), program)
 }
 
-func instanceModes(cfg *config.Config) func(string) guard.Mode {
-	return func(instance string) guard.Mode {
-		if c, ok := cfg.Connectors[instance]; ok {
-			return guard.Mode(c.Mode)
-		}
-		return guard.Observe
-	}
-}
-
 func sourcesOf(ctx context.Context, cfg *config.Config) ([]intake.Source, error) {
 	var out []intake.Source
 	for _, name := range sorted(cfg.Sources) {
 		s := cfg.Sources[name]
-		src := intake.Source{Name: name, Format: intake.Format(s.Kind), Rate: s.Rate, Burst: s.Burst}
+		src := intake.Source{Name: name, Format: intake.Format(s.Kind), Rate: s.Rate, Burst: s.Burst,
+			Ceiling: intake.Ceiling{Severity: s.Ceiling.Severity, Fields: s.Ceiling.Fields, Playbooks: s.Ceiling.Playbooks}}
 		for _, ref := range s.Secrets {
 			v, err := ref.Resolve(ctx)
 			if err != nil {

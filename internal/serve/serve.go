@@ -55,7 +55,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	w, err := startWorker(eng, rooms, h, cfg)
+	w, err := startWorker(eng, rooms, h, book)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,8 @@ func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger
 	for _, name := range sorted(cfg.Connectors) {
 		list = append(list, instanceOf(name, cfg.Connectors[name]))
 	}
-	h, err := host.New(host.Options{Log: log.With().Str("part", "connectors").Logger(), Instances: list})
+	h, err := host.New(host.Options{Log: log.With().Str("part", "connectors").Logger(), Instances: list,
+		Evidence: host.EvidenceDir(filepath.Join(cfg.DataDir, "evidence"))})
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +155,7 @@ func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, c 
 // startWorker runs workflows and activities in this process. Activities wait for
 // targets, deadlines and vendors, so there may be many; how many calls leave at
 // once, the host decides per instance.
-func startWorker(e *engine.Engine, r *rooms, h *host.Host, cfg *config.Config) (worker.Worker, error) {
+func startWorker(e *engine.Engine, r *rooms, h *host.Host, b *book) (worker.Worker, error) {
 	const cached = 1000
 	worker.SetStickyWorkflowCacheSize(cached)
 	w := worker.New(e.Client(), run.TaskQueue, worker.Options{
@@ -164,10 +165,12 @@ func startWorker(e *engine.Engine, r *rooms, h *host.Host, cfg *config.Config) (
 		WorkerStopTimeout:                       10 * time.Second,
 	})
 	workflows.New().Register(w)
-	modes := instanceModes(cfg)
+	charters := &charters{runs: r.runs, book: b}
 	activities.Set{
-		Reader:   &activities.Reader{Host: h},
-		Actor:    &activities.Actor{Host: h, Effects: r.effects, Modes: modes, Blind: os.Getenv(blindVar) == "1"},
+		Reader: &activities.Reader{Host: h},
+		Actor: &activities.Actor{
+			Host: h, Effects: r.effects, Charter: charters.charter, Facts: factsFor(b.cfg, h, r.guard), Blind: os.Getenv(blindVar) == "1",
+		},
 		Recorder: &activities.Recorder{DB: r.db, Ledger: r.ledger, Effects: r.effects, Approvals: r.approvals, Runs: r.runs},
 	}.Register(w)
 	if err := w.Start(); err != nil {

@@ -134,6 +134,8 @@ type Request struct {
 	Accept []int
 	// Anonymous sends no credential: the request that gets a token.
 	Anonymous bool
+	// Header are headers of the vendor's own, such as Prefer; never a credential.
+	Header map[string]string
 }
 
 // Reply is what came back.
@@ -239,6 +241,7 @@ func (c *Client) once(ctx context.Context, r Request, auth *Header) (*Reply, err
 	case r.Form != nil:
 		req.SetFormDataFromValues(r.Form)
 	}
+	req.SetHeaders(r.Header)
 	if auth != nil {
 		req.SetHeader(auth.Name, auth.Value)
 	}
