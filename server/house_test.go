@@ -269,6 +269,9 @@ func (h *house) client(token string) *api.Client {
 	return c
 }
 
+// stays is a client that follows no redirect.
+var stays = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
 // raw makes one request over TCP.
 func (h *house) raw(method, path, token string, body io.Reader, head map[string]string) (int, http.Header, api.Error) {
 	h.t.Helper()
@@ -286,7 +289,7 @@ func (h *house) raw(method, path, token string, body io.Reader, head map[string]
 		}
 		req.Header.Set(k, v)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := stays.Do(req)
 	if err != nil {
 		h.t.Fatalf("%s %s: %v", method, path, err)
 	}

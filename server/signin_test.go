@@ -223,7 +223,7 @@ func TestADecisionAsksTheProviderAgain(t *testing.T) {
 		status, _, p := b.send("POST", "/v1/approvals/"+url.PathEscape(id)+"/vote", string(body), true, nil)
 		return status, p
 	}
-	if status, p := vote(); status != http.StatusOK || h.kinds("approval.vote") != 1 {
+	if status, p := vote(); status != http.StatusOK || h.kinds("vote.cast") != 1 {
 		t.Fatalf("a good vote: %d %s", status, p.Detail)
 	}
 	p.set(func() { p.who.Roles = []string{"viewer"} })
@@ -259,7 +259,7 @@ func TestADecisionAsksTheProviderAgain(t *testing.T) {
 	if status, p := vote(); status != http.StatusForbidden || p.Code != api.CodeSignInAgain {
 		t.Errorf("after a restart: %d %s", status, p.Code)
 	}
-	if n := h.kinds("approval.vote"); n != 1 {
+	if n := h.kinds("vote.cast"); n != 1 {
 		t.Errorf("%d votes were taken, want 1", n)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/quell-soar/quell/activities"
 	"github.com/quell-soar/quell/connectors/host"
+	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/dispatch"
 	"github.com/quell-soar/quell/internal/engine"
@@ -63,6 +64,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{Log: log})
 	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp)
 	if err != nil {
+		return err
+	}
+	if err := offerFirst(ctx, cfg.DataDir, auth.NewTokens(rooms.db, rooms.ledger, cfg.Tenant, time.Now), o.Stderr); err != nil {
 		return err
 	}
 	return loop(ctx, log, o.Stdout, rooms, disp, srv)
