@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/effects"
 	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/report"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
 )
@@ -121,31 +123,18 @@ func (r *Recorder) Load(ctx context.Context, q task.LoadRequest) (task.LoadResul
 	return task.LoadResult{Plan: raw}, err
 }
 
-// report is the first form of the post-incident review: what was done, decided
-// and left, from the record and not from memory.
-type report struct {
-	Template string              `json:"template"`
-	Run      string              `json:"run"`
-	Tree     any                 `json:"tree"`
-	Effects  []*effects.Effect   `json:"effects"`
-	Requests []*approval.Request `json:"requests"`
-}
-
 // Report makes the review of a run so far and keeps it in the ledger, once per
-// step.
+// step: the body of the entry is report.Report as JSON.
 func (r *Recorder) Report(ctx context.Context, q task.ReportRequest) (task.ReportResult, error) {
-	list, err := r.Effects.List(ctx, effects.Filter{Run: q.Run})
+	b := report.Builder{Runs: r.Runs, Effects: r.Effects, Approvals: r.Approvals, Ledger: r.Ledger, Now: time.Now}
+	made, err := b.Build(ctx, q.Tenant, q.Run, &q.Tree)
 	if err != nil {
 		return task.ReportResult{}, err
 	}
-	asked, err := r.Approvals.List(ctx, q.Tenant, q.Run, true)
-	if err != nil {
-		return task.ReportResult{}, err
-	}
+	made.Template = q.Template
 	var res task.ReportResult
 	err = r.DB.Update(ctx, func(tx *store.Tx) error {
-		seq, _, err := r.Ledger.AppendOnce(tx, "report:"+q.Run+"#"+q.Step+"#"+q.Iteration, row(q.Place, "report.made"),
-			report{Template: q.Template, Run: q.Run, Tree: q.Tree, Effects: list, Requests: asked})
+		seq, _, err := r.Ledger.AppendOnce(tx, "report:"+q.Run+"#"+q.Step+"#"+q.Iteration, row(q.Place, "report.made"), made)
 		res.Seq = seq
 		return err
 	})

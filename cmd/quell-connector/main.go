@@ -5,8 +5,12 @@ import (
 	"github.com/quell-soar/quell/connectors/jira"
 	"github.com/quell-soar/quell/connectors/labdata"
 	"github.com/quell-soar/quell/connectors/okta"
+	"github.com/quell-soar/quell/connectors/panos"
 	"github.com/quell-soar/quell/connectors/sdk"
+	"github.com/quell-soar/quell/connectors/slack"
 	"github.com/quell-soar/quell/connectors/smtp"
 )
 
-func main() { sdk.Serve(crowdstrike.New(), jira.New(), labdata.New(), okta.New(), smtp.New()) }
+func main() {
+	sdk.Serve(crowdstrike.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New())
+}

@@ -5,4 +5,4 @@ package parse_test
 import "time"
 
 // limit is what a bomb may take.
-const limit = 200 * time.Millisecond
+const limit = 100 * time.Millisecond

@@ -18,8 +18,12 @@ import (
 const (
 	// MaxBytes is the largest file.
 	MaxBytes = 1 << 20
+	// MaxLines is how many lines a file may have.
+	MaxLines = 20_000
 	// MaxDepth is how deep maps and lists may nest.
 	MaxDepth = 48
+	// MaxText is the longest scalar, in bytes.
+	MaxText = 64 << 10
 	// MaxNodes is how many scalars, lists and maps a file may have.
 	MaxNodes = 50_000
 	// MaxSteps is how many steps a file may have, MaxList how many one list of
@@ -132,6 +136,10 @@ func (p *parser) plainYAML(n *yaml.Node, depth int, count *int) bool {
 	}
 	if *count > MaxNodes {
 		p.report("too-large", p.span(n), "split the playbook", "the file has more than %d values", MaxNodes)
+		return false
+	}
+	if len(n.Value) > MaxText {
+		p.report("too-large", p.word(n), "keep long texts outside of the playbook", "a text has %d bytes; at most %d are allowed", len(n.Value), MaxText)
 		return false
 	}
 	switch {

@@ -17,6 +17,11 @@ func (p *parser) readable() bool {
 		p.report("too-large", p.file.Span(0, 0), "split the playbook", "the file has %d bytes; a playbook has at most %d", len(text), MaxBytes)
 		return false
 	}
+	if n := p.file.Lines(); n > MaxLines {
+		at := p.file.Offset(MaxLines+1, 1)
+		p.report("too-large", p.file.Span(at, at), "split the playbook", "the file has %d lines; a playbook has at most %d", n, MaxLines)
+		return false
+	}
 	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
 		p.report("encoding", p.file.Span(0, 0), "save the file as UTF-8", "the file is UTF-16")
 		return false
@@ -88,16 +93,28 @@ func hidden(r rune) bool {
 	return (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) || r == 0x200b || r == 0xfeff || r == 0x85 || r == 0x2028 || r == 0x2029
 }
 
-// tabs finds tabs in indentation outside of block scalars' reach: YAML forbids
-// them, and its own message has no column.
+// tabs finds tabs in indentation: YAML forbids them, and its own message has no
+// column. Within a block scalar a tab behind the block's own spaces is text.
 func (p *parser) tabs() bool {
+	const none = -2
+	block := none // the column that a block scalar's lines stand deeper than
 	for n := 1; n <= p.file.Lines(); n++ {
 		line := p.file.Line(n)
-		lead := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
-		if i := strings.IndexByte(lead, '\t'); i >= 0 && strings.TrimSpace(line) != "" && !p.inBlock(n, strings.IndexByte(lead, '\t')) {
-			at := p.file.Offset(n, i+1)
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		rest := strings.TrimLeft(line, " ")
+		indent := len(line) - len(rest)
+		if block != none && indent > block {
+			continue
+		}
+		if block = none; rest[0] == '\t' {
+			at := p.file.Offset(n, indent+1)
 			p.report("tab", p.file.Span(at, at+1), "indent with spaces", "YAML does not allow a tab as indentation")
 			return false
+		}
+		if strings.ContainsAny(rest, "|>") && blockHeader.MatchString(rest) {
+			block = blockParent(rest, indent)
 		}
 	}
 	return true
@@ -105,20 +122,19 @@ func (p *parser) tabs() bool {
 
 var blockHeader = regexp.MustCompile(`(^|[:\-]\s+)[|>][-+0-9]*\s*(#.*)?$`)
 
-// inBlock reports whether a line belongs to a block scalar, where a tab behind
-// the block's own spaces is text.
-func (p *parser) inBlock(n, spaces int) bool {
-	for above := n - 1; above >= 1; above-- {
-		line := p.file.Line(above)
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		indent := len(line) - len(strings.TrimLeft(line, " "))
-		if indent < spaces {
-			return blockHeader.MatchString(line)
-		}
+// blockParent is the column of the key or dash that a block scalar belongs to.
+func blockParent(rest string, indent int) int {
+	parent := indent - 1
+	for strings.HasPrefix(rest, "- ") {
+		parent = indent
+		cut := strings.TrimLeft(rest[1:], " ")
+		indent += len(rest) - len(cut)
+		rest = cut
 	}
-	return false
+	if rest[0] == '|' || rest[0] == '>' {
+		return parent
+	}
+	return indent
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+): (.*)$`)

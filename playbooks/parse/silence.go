@@ -27,30 +27,39 @@ func (p *parser) silences(root *yaml.Node) []*ast.Silence {
 		return nil
 	}
 	var out []*ast.Silence
-	var texts [][2]int
-	for n := 1; n <= p.file.Lines(); n++ {
+	subject := 0 // the next line that says something
+	texts, ends := p.texts(root, nil), map[int]int{}
+	for _, t := range texts {
+		from := p.file.At(t[0]).Line
+		ends[from] = max(ends[from], p.file.At(t[1]).Line)
+	}
+	for n := p.file.Lines(); n >= 1; n-- {
 		line := p.file.Line(n)
+		if text := strings.TrimSpace(line); text != "" && text[0] != '#' {
+			subject = n
+		}
 		m := directive.FindStringSubmatchIndex(line)
 		if m == nil {
 			continue
 		}
-		if texts == nil {
-			texts = p.texts(root)
+		at := p.file.Offset(n, 1) + m[2]
+		if inside(texts, at) {
+			continue
 		}
-		if start := p.file.Offset(n, 1); !inside(texts, start+m[2]) {
-			out = append(out, p.silence(n, start+m[2], strings.TrimRight(line[m[2]:m[3]], " \t"), texts))
-		}
+		s := p.silence(at, strings.TrimRight(line[m[2]:m[3]], " \t"))
+		s.First, s.Last = subject, max(subject, ends[subject])
+		out = append(out, s)
 	}
+	slices.Reverse(out)
 	return out
 }
 
 // texts are the scalars of the file as offsets of their first and last byte,
 // in order; of a block scalar that is without its header.
-func (p *parser) texts(n *yaml.Node) [][2]int {
-	var out [][2]int
+func (p *parser) texts(n *yaml.Node, out [][2]int) [][2]int {
 	if n.Kind == yaml.ScalarNode {
 		s := p.scalar(n)
-		start, end := s.Span().Start.Offset, s.End()
+		start, end := p.file.Offset(n.Line, n.Column), s.End()
 		if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 			if i := bytes.IndexByte(p.file.Bytes[start:], '\n'); i >= 0 {
 				start = min(start+i, end)
@@ -59,16 +68,18 @@ func (p *parser) texts(n *yaml.Node) [][2]int {
 		out = append(out, [2]int{start, end})
 	}
 	for _, c := range n.Content {
-		out = append(out, p.texts(c)...)
+		out = p.texts(c, out)
 	}
 	return out
 }
 
 func inside(texts [][2]int, at int) bool {
-	return slices.ContainsFunc(texts, func(t [2]int) bool { return t[0] <= at && at < t[1] })
+	i, exact := slices.BinarySearchFunc(texts, at, func(t [2]int, at int) int { return t[0] - at })
+	return exact || (i > 0 && at < texts[i-1][1])
 }
 
-func (p *parser) silence(line, at int, text string, texts [][2]int) *ast.Silence {
+// silence reads one comment.
+func (p *parser) silence(at int, text string) *ast.Silence {
 	s := &ast.Silence{Span: p.file.Span(at, at+len(text))}
 	s.CodeSpan = s.Span
 	if m := allowance.FindStringSubmatchIndex(text); m != nil {
@@ -81,27 +92,5 @@ func (p *parser) silence(line, at int, text string, texts [][2]int) *ast.Silence
 	} else if fields := strings.Fields(text); len(fields) > 2 && fields[1] == "allow" {
 		s.Code = fields[2]
 	}
-	s.First = p.subject(line)
-	s.Last = s.First
-	for _, t := range texts {
-		if from := p.file.At(t[0]).Line; from == s.First {
-			s.Last = max(s.Last, p.file.At(t[1]).Line)
-		}
-	}
 	return s
-}
-
-// subject is the line that a comment on a line is about, 0 where nothing
-// follows.
-func (p *parser) subject(line int) int {
-	said := func(n int) bool {
-		text := strings.TrimSpace(p.file.Line(n))
-		return text != "" && !strings.HasPrefix(text, "#")
-	}
-	for n := line; n <= p.file.Lines(); n++ {
-		if said(n) {
-			return n
-		}
-	}
-	return 0
 }

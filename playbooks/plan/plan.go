@@ -46,6 +46,32 @@ type Plan struct {
 	Results []Result `json:"results,omitempty"`
 	// Exprs are the expressions; a node refers to one by its index.
 	Exprs []Expr `json:"exprs,omitempty"`
+	// Children are the plans of the playbooks that steps call, sorted by
+	// playbook: what was checked is what is called.
+	Children []Child `json:"children,omitempty"`
+}
+
+// Child is the locked plan of a called playbook.
+type Child struct {
+	Playbook string `json:"playbook"`
+	// Digest is DigestOf(Plan).
+	Digest string `json:"digest"`
+	// Plan are the child's canonical bytes, its own children in them.
+	Plan json.RawMessage `json:"plan"`
+}
+
+// ChildPlan decodes the plan of a called playbook by its digest.
+func (p *Plan) ChildPlan(digest string) (*Plan, error) {
+	for _, c := range p.Children {
+		if c.Digest != digest {
+			continue
+		}
+		if got := DigestOf(c.Plan); got != digest {
+			return nil, fmt.Errorf("the plan of %s in %s has the digest %s, not %s", c.Playbook, p.Playbook, got, digest)
+		}
+		return Decode(c.Plan)
+	}
+	return nil, fmt.Errorf("the plan of %s has no child of the digest %s", p.Playbook, digest)
 }
 
 // Input is one typed input of the playbook.
@@ -55,6 +81,7 @@ type Input struct {
 	// Ask is the question put to a person who launches by hand.
 	Ask string `json:"ask,omitempty"`
 	// Default is used where nothing is given; nil means the input is required.
+	// It may read settings, run and now.
 	Default *Value `json:"default,omitempty"`
 	// Max bounds the length of a list or text; 0 means the kind's own bound.
 	Max     int    `json:"max,omitempty"`
@@ -72,7 +99,35 @@ type Setting struct {
 type Triggers struct {
 	Alerts []AlertTrigger `json:"alerts,omitempty"`
 	Manual *ManualTrigger `json:"manual,omitempty"`
+	// Schedules start runs by the clock.
+	Schedules []ScheduleTrigger `json:"schedules,omitempty"`
 }
+
+// ScheduleTrigger starts a run at each time of a cron line. Inputs see settings
+// and now, which is the time that the line names.
+type ScheduleTrigger struct {
+	// Cron has the five fields minute, hour, day, month, weekday; names and
+	// ranges as crontab(5) has them, no @ forms.
+	Cron string `json:"cron"`
+	// Zone is an IANA name.
+	Zone   string       `json:"zone"`
+	Inputs []NamedValue `json:"inputs,omitempty"`
+	// Overlap says what happens where the run before still goes.
+	Overlap Overlap `json:"overlap"`
+}
+
+// Overlap is what a schedule does while its last run still goes.
+type Overlap string
+
+// The overlaps.
+const (
+	// OverlapSkip drops the new run, on record.
+	OverlapSkip Overlap = "skip"
+	// OverlapQueue keeps one run waiting until the last has ended.
+	OverlapQueue Overlap = "queue"
+	// OverlapAllow starts it beside the last.
+	OverlapAllow Overlap = "allow"
+)
 
 // AlertTrigger starts a run from an alert of one of the sources in From. Its
 // expressions see `alert`, and OncePer sees `inputs`.
@@ -84,6 +139,11 @@ type AlertTrigger struct {
 	OncePer []ExprRef `json:"once_per,omitempty"`
 	// Quiet is how long after a run's end the same value starts no new one.
 	Quiet time.Duration `json:"quiet,omitempty"`
+	// Incident names what the run belongs to, as text: run.incident. It sees
+	// alert, inputs and settings. Where it is nil the engine names it.
+	Incident *ExprRef `json:"incident,omitempty"`
+	// Reason says why From is ["any"]; empty elsewhere.
+	Reason string `json:"reason,omitempty"`
 }
 
 // ManualTrigger lets people launch by hand; Roles may.
@@ -181,6 +241,8 @@ type NamedValue struct {
 type Output struct {
 	Name  string `json:"name"`
 	Value Value  `json:"value"`
+	// Optional says that the value may be absent.
+	Optional bool `json:"optional,omitempty"`
 }
 
 // Encode writes the plan's canonical bytes: JSON with struct fields in their

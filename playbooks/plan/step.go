@@ -11,17 +11,16 @@ type StepKind string
 
 // The step kinds.
 const (
-	Uses   StepKind = "uses"
-	Do     StepKind = "do"
-	Switch StepKind = "switch"
-	Set    StepKind = "set"
-	Wait   StepKind = "wait"
-	Ask    StepKind = "ask"
-	Undo   StepKind = "undo"
-	Fail   StepKind = "fail"
-	Stop   StepKind = "stop"
-	Report StepKind = "report"
-	// The kinds below have their place here and are not compiled yet.
+	Uses     StepKind = "uses"
+	Do       StepKind = "do"
+	Switch   StepKind = "switch"
+	Set      StepKind = "set"
+	Wait     StepKind = "wait"
+	Ask      StepKind = "ask"
+	Undo     StepKind = "undo"
+	Fail     StepKind = "fail"
+	Stop     StepKind = "stop"
+	Report   StepKind = "report"
 	Call     StepKind = "call"
 	Parallel StepKind = "parallel"
 	Note     StepKind = "note"
@@ -54,6 +53,8 @@ type Step struct {
 	OnError OnError `json:"on_error"`
 	Hold    *Hold   `json:"hold,omitempty"`
 	Accept  *Accept `json:"accept,omitempty"`
+	// UndoWith takes the step's effect back where its action has no inverse.
+	UndoWith *ActionCall `json:"undo_with,omitempty"`
 
 	Action *ActionCall  `json:"uses,omitempty"`
 	Steps  []Step       `json:"do,omitempty"`
@@ -62,11 +63,56 @@ type Step struct {
 	Pause  *WaitBody    `json:"wait,omitempty"`
 	People *AskBody     `json:"ask,omitempty"`
 	// Undoes are the ids of the steps that an undo takes back, newest effects
-	// first whatever the order here.
+	// first whatever the order here. A call takes back what its child did, a
+	// block what is in it.
 	Undoes []string `json:"undo,omitempty"`
-	// Text is the message of fail, the class of stop, the template of report.
+	// UndoOf gives the effects that an undo takes back in place of Undoes: a
+	// handle of the name Effect, or a list of them.
+	UndoOf *Value `json:"undo_of,omitempty"`
+	// Text is the message of fail, the class of stop, the template of report,
+	// the text of note.
 	Text *Value `json:"text,omitempty"`
+	// Params are what a report's template is given, sorted by name.
+	Params []NamedValue  `json:"params,omitempty"`
+	Fork   *ParallelBody `json:"parallel,omitempty"`
+	Child  *CallBody     `json:"call,omitempty"`
+	// Note is the id of a note within its run; writing it again replaces it.
+	Note string `json:"note,omitempty"`
 }
+
+// Inside returns the lists of steps that stand directly in a step, in the order
+// in which they are written: the block, the branches, the cases, the default.
+// All but a block's have names of their own in their steps' paths.
+func (s *Step) Inside() [][]Step {
+	var out [][]Step
+	if len(s.Steps) > 0 {
+		out = append(out, s.Steps)
+	}
+	if s.Fork != nil {
+		for _, b := range s.Fork.Branches {
+			out = append(out, b.Steps)
+		}
+	}
+	if s.Choose != nil {
+		for _, c := range s.Choose.Cases {
+			out = append(out, c.Steps)
+		}
+		out = append(out, s.Choose.Default)
+	}
+	return out
+}
+
+// Effect is the handle name of an effect as a value. Its ID is the effect's key
+// (package run), its Label what people read, its Instance the connector
+// instance that acted. The key is known before anything happens, so that a
+// value stands also for an effect that was skipped, denied or simulated; to
+// undo such a one does nothing.
+const Effect = "effect"
+
+// EffectField is the field of a result under which expressions find its effect:
+// steps.isolate.effect. In a foreach over one action it stands beside item, and
+// is there for every element.
+const EffectField = "effect"
 
 // ActionCall is the body of `uses`.
 type ActionCall struct {
@@ -76,8 +122,12 @@ type ActionCall struct {
 	// Effect says that the action changes the world.
 	Effect bool `json:"effect,omitempty"`
 	// Reads are the result's fields that later expressions read, sorted; those
-	// come back inline. "*" means all.
+	// come back inline. "*" means all. The effect itself is no field of the
+	// action and never stands here: see Named.
 	Reads []string `json:"reads,omitempty"`
+	// Named says that an expression reads EffectField of the result: the
+	// interpreter adds it, no activity gives it.
+	Named bool `json:"named,omitempty"`
 }
 
 // Foreach runs the step once per element, AtOnce at a time.
@@ -90,6 +140,10 @@ type Foreach struct {
 	OnItemError OnError `json:"on_item_error"`
 	// Max is the static bound of the list's length, 0 where there is none.
 	Max int `json:"max,omitempty"`
+	// Chunk is after how many elements the run may continue as new, 0 where it
+	// need not. It is set on loops over long lists that stand in no other loop
+	// and no parallel.
+	Chunk int `json:"chunk,omitempty"`
 }
 
 // Repeat runs the block in rounds: the first at once, then Every apart.
@@ -177,27 +231,90 @@ type Case struct {
 	Steps []Step   `json:"steps"`
 }
 
+// ParallelBody is the body of `parallel`. All branches begin at once and see
+// the results from before it; their ids are readable behind it. It ends when
+// all have ended. A branch that fails or stops lets the others begin no further
+// step; what is under way there is waited for.
+type ParallelBody struct {
+	// Branches stand in the order in which they are written.
+	Branches []Branch `json:"branches"`
+	// First ends it with the first branch that succeeds and cancels the others,
+	// which hold reads and waits only. The result is then {first: NAME}, and the
+	// ids of all branches may be absent behind it. It fails where all failed.
+	First bool `json:"first,omitempty"`
+}
+
+// Branch is one branch of a parallel. A step in it has the path
+// PARALLEL.NAME.STEP.
+type Branch struct {
+	Name  string `json:"name"`
+	Steps []Step `json:"steps"`
+}
+
+// CallBody is the body of `call`: a child run of another playbook, with its own
+// phases, limits and record. The result is the record of the child's outputs.
+// A child that ends failed, denied or cancelled is a failure of the step.
+type CallBody struct {
+	Playbook string `json:"playbook"`
+	// Digest is that of the child's plan, which stands in Plan.Children.
+	Digest string `json:"digest"`
+	// With are the child's inputs, sorted by name; those with a default may be
+	// missing.
+	With []NamedValue `json:"with,omitempty"`
+	// Limits are, per action and sorted, how many targets the child and what it
+	// calls may act on. They count as the caller's own: where the caller limits
+	// the action too, the lower rest counts.
+	Limits []Limit `json:"limits,omitempty"`
+}
+
 // WaitBody is the body of `wait`: exactly one of the fields is set.
 type WaitBody struct {
 	For *Value `json:"for,omitempty"`
 	At  *Value `json:"at,omitempty"`
+	// Open gives the name of a calendar; the wait ends when it is open, at once
+	// where it is already.
+	Open     *ExprRef  `json:"open,omitempty"`
+	ForAlert *ForAlert `json:"for_alert,omitempty"`
 }
 
-// AskBody is the body of `ask`.
+// ForAlert waits for an alert that joins the run. Alerts that joined before the
+// step began count too, the earliest first; none is taken twice by one step. The
+// result is {id, source, kind, severity, occurred} of the alert.
+type ForAlert struct {
+	// When sees `alert` beside everything else; nil takes any alert.
+	When   *ExprRef      `json:"when,omitempty"`
+	Within time.Duration `json:"within"`
+	// Late is ask, fail or continue; after continue there is no result.
+	Late OnError `json:"late"`
+}
+
+// AskBody is the body of `ask`. Without Fields it is a task: its result is
+// {done: boolean, why: text where it was not done}.
 type AskBody struct {
-	Text   Value        `json:"text"`
-	From   []Level      `json:"from"`
-	Silent OnError      `json:"silent"`
+	Text Value   `json:"text"`
+	From []Level `json:"from"`
+	// Silent is skip, stop, fail or continue; skip and continue leave no result,
+	// and so does a refusal to answer.
+	Silent OnError `json:"silent"`
+	// Subject is the affected account, a handle of the name user, that is asked
+	// before From, over Via and for Within. Such an answer is untrusted: the
+	// compiler keeps it from releasing and approving anything.
+	Subject *Value        `json:"subject,omitempty"`
+	Via     string        `json:"via,omitempty"`
+	Within  time.Duration `json:"within,omitempty"`
+
 	Show   []NamedValue `json:"show,omitempty"`
 	Fields []AskField   `json:"fields,omitempty"`
 }
 
 // AskField is one typed answer.
 type AskField struct {
-	Name  string    `json:"name"`
-	Type  kind.Type `json:"type"`
-	Max   int       `json:"max,omitempty"`
-	Among *ExprRef  `json:"among,omitempty"`
+	Name string    `json:"name"`
+	Type kind.Type `json:"type"`
+	Max  int       `json:"max,omitempty"`
+	// Pattern is a regular expression (RE2) that a text must match as a whole.
+	Pattern string   `json:"pattern,omitempty"`
+	Among   *ExprRef `json:"among,omitempty"`
 	// Default is used where the person leaves it out; nil means required.
 	Default *Value `json:"default,omitempty"`
 }

@@ -34,7 +34,7 @@ type Scalar struct {
 // NewScalar maps a scalar that starts at a byte offset.
 func NewScalar(f *File, start int, style Style, value string) *Scalar {
 	s := &Scalar{File: f, Value: value, Style: style, start: start}
-	d := decoder{src: f.Bytes, pos: start, value: value}
+	d := decoder{src: f.Bytes, pos: start, value: value, at: make([]int, 0, len(value)+1)}
 	ok := false
 	switch style {
 	case Plain:

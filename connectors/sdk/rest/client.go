@@ -122,7 +122,9 @@ func (c *Client) Base() *url.URL {
 type Request struct {
 	Method string
 	// Path are the segments behind the base URL, unescaped.
-	Path  []string
+	Path []string
+	// Slash ends the path with a slash, where the vendor insists on one.
+	Slash bool
 	Query url.Values
 	// JSON is sent as JSON where it is not nil, else Form where it is not nil.
 	JSON any

@@ -52,6 +52,9 @@ func (r Request) url(base *url.URL) (string, error) {
 		}
 		raw += "/" + url.PathEscape(seg)
 	}
+	if r.Slash {
+		raw += "/"
+	}
 	path, err := url.PathUnescape(raw)
 	if err != nil {
 		return "", spec.Errorf(spec.Internal, "path of a request: %v", err)

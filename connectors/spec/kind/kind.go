@@ -53,7 +53,7 @@ func Scalars() []Kind {
 
 // Handles returns the handle names of the vocabulary, sorted.
 func Handles() []string {
-	return []string{"consent", "device", "mail_rule", "message", "quarantined_file", "scan", "ticket", "user"}
+	return []string{"consent", "device", "effect", "mail_rule", "message", "quarantined_file", "scan", "ticket", "user"}
 }
 
 // Facts returns what expressions may read of a handle of that name, as c.granted;

@@ -1,0 +1,129 @@
+package report
+
+import (
+	"strings"
+	"time"
+
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/internal/effects"
+	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/workflows/run"
+)
+
+// phases lists the phases with their steps, as the run's tree has them.
+func (d *draft) phases() []Phase {
+	if d.tree == nil {
+		return nil
+	}
+	var out []Phase
+	left := maxSteps
+	for _, name := range plan.PhaseOrder() {
+		p := Phase{Name: string(name)}
+		for _, s := range d.tree.Steps {
+			if s.Phase == p.Name {
+				d.step(&p, s, 0, &left)
+			}
+		}
+		if len(p.Steps) > 0 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (d *draft) step(p *Phase, s run.StepProgress, depth int, left *int) {
+	if *left--; *left < 0 {
+		d.report.Left["steps"]++
+		return
+	}
+	if p.Began.IsZero() || !s.Began.IsZero() && s.Began.Before(p.Began) {
+		p.Began = s.Began
+	}
+	if s.Ended.After(p.Ended) {
+		p.Ended = s.Ended
+	}
+	p.Steps = append(p.Steps, Step{
+		Path: s.Path, Iteration: s.Iteration, Title: d.stepTitle(s.Path, s.Title), Kind: s.Kind, Outcome: s.Status,
+		Detail: s.Detail, Began: s.Began, Ended: s.Ended, Depth: depth,
+	})
+	for _, c := range s.Steps {
+		d.step(p, c, depth+1, left)
+	}
+}
+
+// effectList lists what was done, with how it was taken back.
+func (d *draft) effectList() []Effect {
+	approved := map[string][]string{}
+	for _, q := range d.asked {
+		for _, v := range q.Votes {
+			if v.Approve && q.Decision == "approved" {
+				approved[q.ID] = append(approved[q.ID], v.Actor)
+			}
+		}
+	}
+	undos := map[string][]Undo{}
+	for _, e := range d.effects {
+		if e.Direction == string(run.Undo) {
+			undos[e.Of] = append(undos[e.Of], Undo{At: later(e.Settled, e.Created), By: e.Actor, Outcome: outcomeOf(e), Detail: e.Detail, Row: e.Seq})
+		}
+	}
+	var out []Effect
+	for _, e := range d.effects {
+		if e.Direction != string(run.Do) {
+			continue
+		}
+		if len(out) == maxEffects {
+			d.report.Left["effects"]++
+			continue
+		}
+		x := Effect{
+			Key: e.Key, Phase: phaseOf(e.Step), Step: e.Step, Iteration: e.Iteration, Action: e.Action, Title: d.titleOf(e.Action),
+			Instance: e.Instance, Outcome: outcomeOf(e), Verified: e.Verified, Detail: e.Detail, Reversal: e.Reversal,
+			Actor: e.Actor, Approval: e.Approval, Approved: approved[e.Approval], Began: e.Created, Settled: e.Settled,
+			Held: d.held[e.Key], Undos: undos[e.Key], Row: e.Seq,
+		}
+		for _, t := range e.Targets {
+			x.Targets = append(x.Targets, t.Label)
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// outcomeOf is an effect's outcome; one without is on its way.
+func outcomeOf(e *effects.Effect) string {
+	switch {
+	case e.Outcome == "":
+		return "on its way"
+	case e.Outcome == effects.Unknown && e.Resolved != "":
+		return "unknown, " + strings.ReplaceAll(e.Resolved, "_", " ")
+	}
+	return e.Outcome
+}
+
+func later(a, b time.Time) time.Time {
+	if a.IsZero() {
+		return b
+	}
+	return a
+}
+
+// happened says that an effect is, or was, in force.
+func (e *Effect) happened() bool {
+	return e.Outcome == effects.Done || e.Outcome == effects.Already || e.Outcome == effects.Partial
+}
+
+// undone says that it was taken back, or left to others who hold it too.
+func (e *Effect) undone() bool {
+	for _, u := range e.Undos {
+		if u.Outcome == effects.Done || u.Outcome == effects.Already || u.Outcome == effects.Skipped {
+			return true
+		}
+	}
+	return false
+}
+
+// reversible says that there is something to take back and a way to do it.
+func (e *Effect) reversible() bool {
+	return e.Reversal == string(spec.Exact) || e.Reversal == string(spec.Lossy)
+}
