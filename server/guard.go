@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/quell-soar/quell/internal/auth"
@@ -36,7 +35,14 @@ func (s *Server) guarded(rt route, handle func(http.ResponseWriter, *http.Reques
 			}
 			return
 		}
-		handle(c.w, c.Request)
+		switch {
+		case rt.stream:
+			handle(c.w, c.Request)
+		case rt.method == http.MethodGet:
+			tagged(c, handle)
+		default:
+			s.once(c, rt, handle)
+		}
 	}
 }
 
@@ -67,7 +73,7 @@ func (s *Server) recovered(c *call) {
 
 // admit checks host, origin, length, caller and scope, in this order.
 func (s *Server) admit(c *call, rt route) error {
-	if err := s.site(c); err != nil {
+	if err := s.site(c, rt); err != nil {
 		return err
 	}
 	most := rt.body
@@ -92,12 +98,15 @@ func (s *Server) admit(c *call, rt route) error {
 			return &auth.RefusedError{Actor: actor.Name, Need: auth.Scope(rt.need)}
 		}
 	}
+	if err := s.limits.take(c, rt); err != nil {
+		return err
+	}
 	return c.take()
 }
 
 // site refuses requests that a browser was talked into: a Host that is not ours
 // (DNS rebinding) and an Origin that nobody allowed, "null" included.
-func (s *Server) site(c *call) error {
+func (s *Server) site(c *call, rt route) error {
 	if _, unix := peerConn(c.Context()).(*net.UnixConn); !unix && !s.hostAllowed(c.Host) {
 		return api.Problem(api.CodeForbidden, "this Host is not one of the server's names; add it to the configuration's hosts if it is")
 	}
@@ -106,6 +115,9 @@ func (s *Server) site(c *call) error {
 		if !slices.Contains(s.cfg.Origins, o) {
 			return api.Problem(api.CodeForbidden, "requests from this Origin are not allowed")
 		}
+	}
+	if rt.landing && c.Method == http.MethodGet && c.Header.Get("Sec-Fetch-Mode") == "navigate" && len(origins) == 0 {
+		return nil // the identity provider sends the browser here
 	}
 	if site := c.Header.Get("Sec-Fetch-Site"); len(origins) == 0 && (site == "cross-site" || site == "same-site") {
 		return api.Problem(api.CodeForbidden, "requests from other sites are not allowed")
@@ -134,32 +146,6 @@ func (s *Server) hostAllowed(host string) bool {
 func peerConn(ctx context.Context) net.Conn {
 	c, _ := ctx.Value(connKey{}).(net.Conn)
 	return c
-}
-
-// who finds out who calls. A token that was sent must hold, on the unix socket
-// too: whoever presents one wants to be that person.
-func (s *Server) who(c *call) (auth.Actor, error) {
-	head := c.Header.Values("Authorization")
-	if len(head) == 0 {
-		if u, ok := peerConn(c.Context()).(*net.UnixConn); ok {
-			a, err := auth.Peer(u, s.access.LocalRoles, s.access.Duties)
-			if err != nil {
-				return auth.Actor{}, api.Problem(api.CodeUnauthenticated, err.Error())
-			}
-			return a, nil
-		}
-		return auth.Actor{}, api.Problem(api.CodeUnauthenticated, "a token is needed: Authorization: Bearer quell_…")
-	}
-	secret, isBearer := strings.CutPrefix(head[0], "Bearer ")
-	if !isBearer || len(head) != 1 {
-		return auth.Actor{}, api.Problem(api.CodeUnauthenticated, "one Authorization header with a Bearer token is needed")
-	}
-	a, err := s.access.Tokens.Authenticate(c.Context(), secret)
-	if err != nil {
-		return auth.Actor{}, err
-	}
-	a.OnCall = s.access.Duties.Of(a.Name)
-	return a, nil
 }
 
 // problemOf turns any error into what the caller is told.

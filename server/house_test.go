@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/dispatch"
@@ -162,6 +163,7 @@ type house struct {
 	engine *fakeEngine
 	tokens *auth.Tokens
 	log    *safeBuffer
+	access func(*house, *Access)
 }
 
 type safeBuffer struct {
@@ -179,12 +181,18 @@ func (s *safeBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return 
 // open starts a server on a socket and on TCP.
 func open(t *testing.T, change ...func(*Config)) *house {
 	t.Helper()
+	return openWith(t, nil, change...)
+}
+
+// openWith is open with other doors than tokens.
+func openWith(t *testing.T, doors func(*house, *Access), change ...func(*Config)) *house {
+	t.Helper()
 	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context(), runs.Schema(), auth.Schema(), ledger.Schema(), approval.Schema(), guard.Schema(), effects.Schema()); err != nil {
+	if err := db.Migrate(t.Context(), runs.Schema(), auth.Schema(), answers.Schema(), ledger.Schema(), approval.Schema(), guard.Schema(), effects.Schema()); err != nil {
 		t.Fatal(err)
 	}
 	key, err := ledger.LoadKey(filepath.Join(t.TempDir(), "ledger.key"))
@@ -192,7 +200,7 @@ func open(t *testing.T, change ...func(*Config)) *house {
 		t.Fatal(err)
 	}
 	l := ledger.New(db, key, time.Now)
-	h := &house{t: t, engine: &fakeEngine{}, log: &safeBuffer{}, socket: filepath.Join(t.TempDir(), "run", "quell.sock")}
+	h := &house{t: t, access: doors, engine: &fakeEngine{}, log: &safeBuffer{}, socket: filepath.Join(t.TempDir(), "run", "quell.sock")}
 	h.rooms = Rooms{DB: db, Runs: runs.New(db, time.Now), Effects: someEffects{}, Approvals: approval.New(db, l, time.Now), Ledger: l}
 	h.tokens = auth.NewTokens(db, l, "t", time.Now)
 	shelf := shelf(t)
@@ -207,9 +215,14 @@ func open(t *testing.T, change ...func(*Config)) *house {
 	for _, f := range change {
 		f(&cfg)
 	}
-	h.srv, err = New(cfg, Access{Tokens: h.tokens, Duties: auth.Duties{"soc": {"alice"}}}, h.rooms,
-		Work{Engine: h.engine, Books: shelf, Connectors: fakeConnectors{}, Intake: in,
-			Reviews: &report.Builder{Runs: h.rooms.Runs, Effects: effects.New(db, l, nil, time.Now), Approvals: h.rooms.Approvals, Ledger: l, Now: time.Now}}, zerolog.New(h.log))
+	access := Access{Tokens: h.tokens, Duties: auth.Duties{"soc": {"alice"}}}
+	if h.access != nil {
+		h.access(h, &access)
+	}
+	h.srv, err = New(cfg, access, h.rooms, Work{
+		Engine: h.engine, Books: shelf, Connectors: fakeConnectors{}, Intake: in,
+		Reviews: &report.Builder{Runs: h.rooms.Runs, Effects: effects.New(db, l, nil, time.Now), Approvals: h.rooms.Approvals, Ledger: l, Now: time.Now},
+	}, zerolog.New(h.log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,6 +272,9 @@ func (h *house) client(token string) *api.Client {
 	return c
 }
 
+// stays is a client that follows no redirect.
+var stays = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
 // raw makes one request over TCP.
 func (h *house) raw(method, path, token string, body io.Reader, head map[string]string) (int, http.Header, api.Error) {
 	h.t.Helper()
@@ -276,7 +292,7 @@ func (h *house) raw(method, path, token string, body io.Reader, head map[string]
 		}
 		req.Header.Set(k, v)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := stays.Do(req)
 	if err != nil {
 		h.t.Fatalf("%s %s: %v", method, path, err)
 	}

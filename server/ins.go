@@ -74,6 +74,13 @@ type (
 	switchIn struct {
 		Body api.TurnSwitch
 	}
+	rotateIn struct {
+		OfID
+		Body api.RotateToken
+	}
+	firstIn struct {
+		Body api.FirstAdmin
+	}
 	newTokenIn struct {
 		Body api.NewToken
 	}

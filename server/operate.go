@@ -59,7 +59,7 @@ func (a *operateAPI) ready(c *call, in *readyIn) (*reply[api.Ready], error) {
 }
 
 func (a *operateAPI) whoami(c *call, _ *struct{}) (*reply[api.Whoami], error) {
-	out := api.Whoami{Actor: c.actor.Name, Roles: c.actor.Roles, OnCall: c.actor.OnCall, Token: c.actor.Token}
+	out := api.Whoami{Actor: c.actor.Name, Roles: c.actor.Roles, OnCall: c.actor.OnCall, Token: c.actor.Token, Session: c.actor.Session}
 	for _, s := range auth.Scopes() {
 		if c.actor.Can(s) {
 			out.Scopes = append(out.Scopes, string(s))
@@ -146,6 +146,21 @@ func (a *operateAPI) listTokens(c *call, _ *struct{}) (*reply[api.Tokens], error
 	return ok(out)
 }
 
+func (a *operateAPI) rotateToken(c *call, in *rotateIn) (*reply[api.CreatedToken], error) {
+	var overlap time.Duration
+	if in.Body.Overlap != "" {
+		var err error
+		if overlap, err = kind.ParseDuration(in.Body.Overlap); err != nil {
+			return nil, invalid("overlap %q is not a duration such as 10m", shorten(in.Body.Overlap))
+		}
+	}
+	t, secret, err := a.server.access.Tokens.Rotate(c.Context(), c.actor, in.ID, overlap)
+	if err != nil {
+		return nil, err
+	}
+	return status(http.StatusCreated, api.CreatedToken{Token: tokenOf(t), Secret: secret})
+}
+
 func (a *operateAPI) revokeToken(c *call, in *OfID) (*none, error) {
 	if err := a.server.access.Tokens.Revoke(c.Context(), c.actor, in.ID); err != nil {
 		return nil, err
@@ -196,6 +211,12 @@ func authProblem(err error) *api.Error {
 	switch {
 	case errors.Is(err, auth.ErrToken):
 		return api.Problem(api.CodeUnauthenticated, auth.ErrToken.Error())
+	case errors.Is(err, auth.ErrSession):
+		return api.Problem(api.CodeUnauthenticated, auth.ErrSession.Error())
+	case errors.Is(err, auth.ErrCSRF):
+		return api.Problem(api.CodeForbidden, auth.ErrCSRF.Error())
+	case errors.Is(err, auth.ErrFirst):
+		return api.Problem(api.CodeUnauthenticated, auth.ErrFirst.Error())
 	case errors.Is(err, auth.ErrNoToken):
 		return api.Problem(api.CodeNotFound, fmt.Sprintf("%v, or it was revoked before", auth.ErrNoToken))
 	case errors.As(err, &bad):

@@ -2,15 +2,19 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/approval"
+	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/effects"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/runs"
+	"github.com/quell-soar/quell/internal/signin"
 	"github.com/quell-soar/quell/internal/store"
 	"github.com/quell-soar/quell/server/api"
 	"github.com/quell-soar/quell/workflows/run"
@@ -73,10 +77,16 @@ type Work struct {
 
 // New builds the API. It fails where the route table is not sound.
 func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) (*Server, error) {
-	s := &Server{cfg: cfg.withDefaults(), access: access, log: log}
+	if (access.Sessions == nil) != (access.SignIn == nil) {
+		return nil, errors.New("server: sessions need a way to sign in, and that needs sessions")
+	}
+	s := &Server{cfg: cfg.withDefaults(), access: access.withDefaults(), log: log, limits: newLimits(time.Now)}
+	s.answers = answers.New(rooms.DB, cfg.Tenant, time.Now)
+	s.failures = auth.NewFailures(failuresAMinute, time.Minute, time.Now)
+	s.sessions = &sessionAPI{server: s, seen: map[string]signin.Identity{}}
 	s.refusals = &refusals{rooms: rooms, tenant: cfg.Tenant, now: time.Now}
 	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, reviews: work.Reviews, rights: access.Rights, answerTime: s.cfg.AnswerTime}
-	s.people = &peopleAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine}
+	s.people = &peopleAPI{server: s, tenant: cfg.Tenant, rooms: rooms, engine: work.Engine}
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}
 	s.guard = &guardAPI{tenant: cfg.Tenant, rooms: rooms}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/approval"
@@ -12,6 +13,7 @@ import (
 
 // peopleAPI answers for requests to people.
 type peopleAPI struct {
+	server *Server
 	tenant string
 	rooms  Rooms
 	engine Engine
@@ -122,6 +124,12 @@ func (a *peopleAPI) resolve(c *call, get *resolveIn) (*reply[api.Approval], erro
 func (a *peopleAPI) cast(c *call, req api.Approval, b approval.Ballot) (*reply[api.Approval], error) {
 	if len(b.Reason) > 2000 {
 		return nil, invalid("the reason is longer than 2000 bytes")
+	}
+	if err := a.server.sessions.decides(c, req, b.Approve); err != nil {
+		return nil, err
+	}
+	if playbook, _, _ := strings.Cut(req.Run, "/"); !a.server.access.Rights.MayApprove(c.actor, playbook) {
+		return nil, api.Problem(api.CodeForbidden, fmt.Sprintf("access.playbooks of the configuration does not let %s decide in runs of %s", c.actor.Name, playbook))
 	}
 	b.Tenant, b.Request, b.Actor, b.Names, b.Ref = a.tenant, req.ID, c.actor.Name, c.actor.Names(), c.id
 	if _, err := a.rooms.Approvals.Vote(c.Context(), b); err != nil {

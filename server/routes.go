@@ -50,6 +50,11 @@ type route struct {
 	answers map[string]string
 	// stream says that the answer is written piece by piece.
 	stream bool
+	// landing says that the identity provider sends browsers here.
+	landing bool
+	// unkept says that no answer is kept for an idempotency key: it has a secret
+	// in it, or the handler has a memory of its own.
+	unkept bool
 }
 
 func (r route) pattern() string { return r.method + " " + r.path }
@@ -69,7 +74,7 @@ func (s *Server) runRoutes() []route {
 	const read, launch, respond = need(auth.Read), need(auth.Launch), need(auth.Respond)
 	r, a := s.runs, s.alerts
 	return []route{
-		{method: "POST", path: "/v1/runs", need: launch, mount: does(r.start), body: 1 << 20, status: http.StatusAccepted, id: "startRun", tag: "runs", summary: "Start a playbook"},
+		{method: "POST", path: "/v1/runs", need: launch, unkept: true, mount: does(r.start), body: 1 << 20, status: http.StatusAccepted, id: "startRun", tag: "runs", summary: "Start a playbook"},
 		{method: "GET", path: "/v1/runs", need: read, mount: does(r.list), id: "listRuns", tag: "runs", summary: "List runs, the newest first"},
 		{method: "GET", path: oneRun, need: read, mount: does(r.show), id: "showRun", tag: "runs", summary: "Show a run with its tree, effects, decisions and record"},
 		{method: "GET", path: oneRun + "/events", need: read, mount: raw(r.watch), stream: true, answers: map[string]string{"200": "text/event-stream"}, id: "watchRun", tag: "runs", summary: "Follow a run as server-sent events; Last-Event-ID resumes"},
@@ -120,13 +125,23 @@ func (s *Server) operateRoutes() []route {
 }
 
 func (s *Server) accessRoutes() []route {
-	const admin = need(auth.Admin)
-	o := s.operate
+	const read, admin = need(auth.Read), need(auth.Admin)
+	o, i := s.operate, s.sessions
 	return []route{
 		{method: "GET", path: "/v1/whoami", need: known, mount: does(o.whoami), id: "whoami", tag: "access", summary: "Who the caller is and may do"},
-		{method: "POST", path: "/v1/tokens", need: admin, mount: does(o.createToken), status: http.StatusCreated, id: "createToken", tag: "access", summary: "Make a token; its secret is shown once"},
+		{method: "GET", path: "/v1/roles", need: read, mount: does(i.roles), id: "listRoles", tag: "access", summary: "List roles and what they allow"},
+		{method: "POST", path: "/v1/first-admin", need: public, mount: does(i.first), unkept: true, status: http.StatusCreated, id: "firstAdmin", tag: "access", summary: "Use up the code for the first admin"},
+		{method: "POST", path: "/v1/tokens", need: admin, mount: does(o.createToken), unkept: true, status: http.StatusCreated, id: "createToken", tag: "access", summary: "Make a token; its secret is shown once"},
 		{method: "GET", path: "/v1/tokens", need: admin, mount: does(o.listTokens), id: "listTokens", tag: "access", summary: "List tokens"},
+		{method: "POST", path: "/v1/tokens/{id}/rotate", need: admin, mount: does(o.rotateToken), unkept: true, status: http.StatusCreated, id: "rotateToken", tag: "access", summary: "Give a token another secret"},
 		{method: "DELETE", path: "/v1/tokens/{id}", need: admin, mount: does(o.revokeToken), status: http.StatusNoContent, id: "revokeToken", tag: "access", summary: "Revoke a token at once"},
+
+		{method: "GET", path: "/v1/session/begin", need: public, mount: raw(i.begin), stream: true, landing: true, answers: map[string]string{"303": "text/plain"}, id: "beginSession", tag: "access", summary: "Sign in: send the browser to the identity provider"},
+		{method: "GET", path: "/v1/session/callback", need: public, mount: raw(i.callback), stream: true, landing: true, answers: map[string]string{"303": "text/plain"}, id: "callback", tag: "access", summary: "Where the identity provider sends the browser back"},
+		{method: "POST", path: "/v1/session/end", need: known, mount: does(i.end), unkept: true, status: http.StatusNoContent, id: "endSession", tag: "access", summary: "Sign out"},
+		{method: "GET", path: "/v1/sessions", need: admin, mount: does(i.list), id: "listSessions", tag: "access", summary: "List who is signed in"},
+		{method: "DELETE", path: "/v1/sessions/{id}", need: admin, mount: does(i.endOne), status: http.StatusNoContent, id: "endOneSession", tag: "access", summary: "Sign somebody out"},
+
 		{method: "GET", path: "/v1/openapi.json", need: known, mount: raw(s.openAPI), answers: map[string]string{"200": "application/json"}, id: "openapi", tag: "server", summary: "This description, OpenAPI 3.1"},
 		{method: "GET", path: "/v1/openapi-3.0.json", need: known, mount: raw(s.openAPI30), answers: map[string]string{"200": "application/json"}, id: "openapi30", tag: "server", summary: "This description, OpenAPI 3.0 for generators"},
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,7 +18,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/rs/zerolog"
 
+	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/signin"
 )
 
 // Config is what the installation says about the API.
@@ -27,8 +30,11 @@ type Config struct {
 	// Socket is the path of the unix socket, empty for none. Its directory is
 	// made with mode 0700 and must belong to the server's uid.
 	Socket string
-	// Listen is a loopback address such as 127.0.0.1:7878, empty for none.
+	// Listen is an address such as 127.0.0.1:7878, empty for none. One that is
+	// not loopback needs TLS.
 	Listen string
+	// TLS serves TCP with certificates; nil serves it plain.
+	TLS *tls.Config
 	// Hosts are further names under which a proxy reaches us.
 	Hosts []string
 	// Origins are the origins whose browsers may call.
@@ -44,7 +50,7 @@ type Config struct {
 	Version string
 }
 
-// Access says who may come in.
+// Access says who may come in. Tokens is needed; what else is nil is not served.
 type Access struct {
 	Tokens *auth.Tokens
 	Duties auth.Duties
@@ -54,6 +60,22 @@ type Access struct {
 	Rights *auth.Rights
 	// People links the ways in which one person comes; nil links none.
 	People *auth.People
+	// Sessions and SignIn let people in with a browser; both or neither.
+	Sessions *auth.Sessions
+	SignIn   SignIn
+	// Fresh is how old a sign-in may be for approving effects; 0 means 15 min.
+	Fresh time.Duration
+	// Landing is where a browser goes after a sign-in, a path; default /v1/whoami.
+	Landing string
+	// First is the door for the first admin; nil keeps it shut.
+	First *auth.First
+}
+
+// SignIn is an identity provider; signin.Provider is one.
+type SignIn interface {
+	Begin(ctx context.Context, again bool) (location, ticket string, err error)
+	Finish(ctx context.Context, ticket, state, code string) (signin.Identity, error)
+	Recheck(ctx context.Context, was signin.Identity) (signin.Identity, error)
 }
 
 // Server answers the API.
@@ -66,7 +88,11 @@ type Server struct {
 	operate  *operateAPI
 	alerts   *alertsAPI
 	guard    *guardAPI
+	sessions *sessionAPI
 	refusals *refusals
+	limits   *limits
+	answers  *answers.Answers
+	failures *auth.Failures
 	huma     huma.API
 	gate     *gate
 }
@@ -154,14 +180,17 @@ func (s *Server) listen(ctx context.Context) ([]net.Listener, error) {
 	}
 	if s.cfg.Listen != "" {
 		a, err := netip.ParseAddrPort(s.cfg.Listen)
-		if err != nil || !a.Addr().IsLoopback() {
+		if err != nil || (!a.Addr().IsLoopback() && s.cfg.TLS == nil) {
 			closeAll()
-			return nil, fmt.Errorf("listen %s: not a loopback address with a port such as 127.0.0.1:7878; put a TLS proxy before it to serve others", s.cfg.Listen)
+			return nil, fmt.Errorf("listen %s: not a loopback address with a port such as 127.0.0.1:7878; access.tls with a certificate serves others", s.cfg.Listen)
 		}
 		l, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
 		if err != nil {
 			closeAll()
 			return nil, fmt.Errorf("listen: %w", err)
+		}
+		if s.cfg.TLS != nil {
+			l = tls.NewListener(l, s.cfg.TLS)
 		}
 		out = append(out, l)
 	}

@@ -67,7 +67,7 @@ func (c *cli) tokenCommand() *cobra.Command {
 			})
 		},
 	}
-	return group("token", "Make, list and revoke tokens", c.tokenCreate(), list, revoke, who)
+	return group("token", "Make, list and revoke tokens", c.tokenCreate(), c.tokenFirst(), c.tokenRotate(), list, revoke, who)
 }
 
 func (c *cli) tokenCreate() *cobra.Command {
@@ -95,6 +95,11 @@ func (c *cli) tokenCreate() *cobra.Command {
 }
 
 func (c *cli) createToken(ctx context.Context, in api.NewToken, file string) error {
+	return c.makeToken(ctx, file, func(cl *api.Client) (api.CreatedToken, error) { return cl.CreateToken(ctx, in) })
+}
+
+// makeToken has a token made and shows its secret or keeps it in a new file.
+func (c *cli) makeToken(ctx context.Context, file string, ask func(*api.Client) (api.CreatedToken, error)) error {
 	cl, err := c.client(ctx)
 	if err != nil {
 		return err
@@ -110,7 +115,7 @@ func (c *cli) createToken(ctx context.Context, in api.NewToken, file string) err
 			return usage("%v", err)
 		}
 	}
-	got, err := cl.CreateToken(ctx, in)
+	got, err := ask(cl)
 	if err != nil {
 		if out != nil {
 			_ = out.Close()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Scope is one thing that a token may do.
@@ -30,8 +31,12 @@ type Actor struct {
 	Scopes []Scope
 	// OnCall lists the actor's duties now, as approvals write them: oncall.soc.
 	OnCall []string
-	// Token is the id of the token, empty on the unix socket.
+	// Token is the id of the token, empty for who came without one.
 	Token string
+	// Session is the id of the browser's session, empty for who came without
+	// one; SignedIn is when that person proved who they are.
+	Session  string
+	SignedIn time.Time
 }
 
 // Can reports whether the actor has a scope. Admin has all of them.

@@ -174,17 +174,18 @@ func TestPeer(t *testing.T) {
 	}
 	defer func() { _ = s.Close() }()
 	name := "local:" + strconv.Itoa(os.Getuid())
-	a, err := Peer(s, []string{"lead"}, Duties{"soc": {name}, "net": {"carol"}})
-	if err != nil || a.Name != name || !a.Can(Admin) || !a.Can(Approve) || !slices.Equal(a.Names(), []string{"lead", "oncall.soc"}) {
+	a, uid, err := Peer(s, []string{"lead"})
+	a.OnCall = Duties{"soc": {name}, "net": {"carol"}}.Of(a.Name)
+	if err != nil || uid != os.Getuid() || a.Name != name || !a.Can(Admin) || !a.Can(Approve) || !slices.Equal(a.Names(), []string{"lead", "oncall.soc"}) {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if _, err := local(4711, 1000, nil, nil); err == nil {
+	if _, err := local(4711, 1000, nil); err == nil {
 		t.Error("a stranger's uid comes in")
 	}
-	if a, err := local(0, 1000, nil, nil); err != nil || a.Name != "local:0" {
+	if a, err := local(0, 1000, nil); err != nil || a.Name != "local:0" {
 		t.Errorf("root: %+v, %v", a, err)
 	}
-	if _, err := Peer(nil, nil, nil); err == nil {
+	if _, _, err := Peer(nil, nil); err == nil {
 		t.Error("no socket is a peer")
 	}
 }

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin
 
 package auth
 
@@ -8,6 +8,6 @@ import (
 )
 
 // Peer lets nobody in: without the kernel's word a unix socket proves nothing.
-func Peer(net.Conn, []string, Duties) (Actor, error) {
-	return Actor{}, errors.New("peer: this system does not say who is at the other end of a unix socket; come with a token over TCP")
+func Peer(net.Conn, []string) (Actor, int, error) {
+	return Actor{}, 0, errors.New("peer: this system does not say who is at the other end of a unix socket; come with a token over TCP")
 }

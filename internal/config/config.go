@@ -14,8 +14,8 @@ const DefaultFile = "/etc/quell/quell.yaml"
 type Config struct {
 	// DataDir holds the databases; default /var/lib/quell. It is mode 0700.
 	DataDir string `yaml:"data_dir"`
-	// Listen is the TCP address of the API, a loopback address with a port;
-	// default 127.0.0.1:7878. "off" leaves TCP closed and makes it empty.
+	// Listen is the TCP address of the API, an address with a port, loopback unless
+	// access.tls has a certificate; default 127.0.0.1:7878. "off" leaves TCP closed and makes it empty.
 	Listen string `yaml:"listen"`
 	// Socket is the unix socket of the API; default DATA_DIR/run/quell.sock. Its
 	// directory is mode 0700.
@@ -99,16 +99,6 @@ type Ledger struct {
 	// Checkpoints, where set, is a file that every signed checkpoint is appended
 	// to. It should lie on another disk or another machine.
 	Checkpoints string `yaml:"checkpoints"`
-}
-
-// Access says who may come in, and from where.
-type Access struct {
-	// LocalRoles are the roles of a person at the unix socket.
-	LocalRoles []string `yaml:"local_roles"`
-	// Hosts are further names under which a proxy reaches the API.
-	Hosts []string `yaml:"hosts"`
-	// Origins are the origins whose browsers may call the API.
-	Origins []string `yaml:"origins"`
 }
 
 // SourceKind is the shape of a source's alerts.

@@ -141,7 +141,7 @@ func (c *Config) complete(dir string) {
 	if c.Listen == "off" {
 		c.Listen = ""
 	}
-	for _, p := range []*string{&c.Socket, &c.Keys.Ledger, &c.Ledger.Checkpoints, &c.Temporal.TLS.Cert, &c.Temporal.TLS.Key, &c.Temporal.TLS.CA} {
+	for _, p := range []*string{&c.Socket, &c.Keys.Ledger, &c.Ledger.Checkpoints, &c.Temporal.TLS.Cert, &c.Temporal.TLS.Key, &c.Temporal.TLS.CA, &c.Access.TLS.Cert, &c.Access.TLS.Key, &c.Access.TLS.Clients} {
 		abs(p)
 	}
 	for i := range c.Playbooks {

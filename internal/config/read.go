@@ -65,6 +65,10 @@ func (r *reader) read(n *yaml.Node, v reflect.Value, path string) {
 		r.named(n, v, path)
 	case reflect.Slice:
 		r.list(n, v, path)
+	case reflect.Pointer:
+		to := reflect.New(v.Type().Elem())
+		r.read(n, to.Elem(), path)
+		v.Set(to)
 	case reflect.Interface:
 		if value := r.value(n, path, 0); value != nil {
 			v.Set(reflect.ValueOf(value))

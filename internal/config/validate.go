@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -39,6 +38,7 @@ type checker struct {
 func (c *Config) Validate() error {
 	k := &checker{problems: problems{file: c.file}, places: c.places}
 	k.basics(c)
+	k.access(c)
 	k.temporal(c.Temporal)
 	k.paths(c)
 	k.sources(c)
@@ -89,27 +89,12 @@ func (k *checker) basics(c *Config) {
 	k.name("tenant", c.Tenant)
 	k.oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
 	k.oneOf("log.format", c.Log.Format, "json", "text")
-	if c.Listen != "" {
-		a, err := netip.ParseAddrPort(c.Listen)
-		switch {
-		case err != nil:
-			k.bad("listen", "write an address with a port such as 127.0.0.1:7878, or off", "%s is no address with a port", short(c.Listen))
-		case !a.Addr().IsLoopback():
-			k.bad("listen", "put a TLS proxy on this machine before it and name the proxy's host in access.hosts", "%s is no loopback address; Quell does not serve other machines itself", c.Listen)
-		}
-	}
 	for _, l := range []struct {
 		path string
 		n    int
 	}{{"limits.active_runs", c.Limits.ActiveRuns}, {"limits.waiting_runs", c.Limits.WaitingRuns}} {
 		if l.n < 1 || l.n > 1_000_000 {
 			k.bad(l.path, "", "%d is not between 1 and 1000000", l.n)
-		}
-	}
-	for i, o := range c.Access.Origins {
-		u, err := url.Parse(o)
-		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.Path != "" || u.RawQuery != "" || u.User != nil {
-			k.bad("access.origins."+strconv.Itoa(i), "write it as https://soc.example", "%s is no origin", short(o))
 		}
 	}
 }

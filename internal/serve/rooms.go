@@ -12,6 +12,7 @@ import (
 
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/sdk/secret"
+	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/config"
@@ -35,7 +36,7 @@ type rooms struct {
 
 // Schemas lists the tables of all domains.
 func Schemas() []store.Schema {
-	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema()}
+	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema()}
 }
 
 func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *stack) (*rooms, error) {

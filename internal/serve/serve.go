@@ -67,6 +67,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := offerFirst(ctx, cfg.DataDir, auth.NewTokens(rooms.db, rooms.ledger, cfg.Tenant, time.Now), o.Stderr); err != nil {
+		return err
+	}
 	return loop(ctx, log, o.Stdout, rooms, disp, srv)
 }
 
@@ -194,9 +197,17 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 	if err != nil {
 		return nil, err
 	}
+	access, err := accessOf(ctx, cfg, r)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := tlsOf(cfg.Access.TLS)
+	if err != nil {
+		return nil, err
+	}
 	return server.New(
-		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
-		server.Access{Tokens: auth.NewTokens(r.db, r.ledger, cfg.Tenant, time.Now), Duties: auth.Duties(cfg.OnCall), LocalRoles: cfg.Access.LocalRoles},
+		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
+		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger},
 		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in,
 			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)

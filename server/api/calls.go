@@ -234,6 +234,32 @@ func (c *Client) RevokeToken(ctx context.Context, id string) error {
 	return c.do(ctx, http.MethodDelete, "/v1/tokens/"+url.PathEscape(id), nil, nil, nil)
 }
 
+// Sessions lists who is signed in with a browser.
+func (c *Client) Sessions(ctx context.Context) (Sessions, error) {
+	return get[Sessions](ctx, c, "/v1/sessions", nil)
+}
+
+// EndSession signs somebody out.
+func (c *Client) EndSession(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodDelete, "/v1/sessions/"+url.PathEscape(id), nil, nil, nil)
+}
+
+// Roles lists roles and what they allow.
+func (c *Client) Roles(ctx context.Context) (Roles, error) {
+	return get[Roles](ctx, c, "/v1/roles", nil)
+}
+
+// RotateToken gives a token another secret; overlap is how long the old one
+// stays good, such as 10m, empty for not at all.
+func (c *Client) RotateToken(ctx context.Context, id, overlap string) (CreatedToken, error) {
+	return post[CreatedToken](ctx, c, "/v1/tokens/"+url.PathEscape(id)+"/rotate", RotateToken{Overlap: overlap})
+}
+
+// FirstAdmin uses up the code for the first admin.
+func (c *Client) FirstAdmin(ctx context.Context, in FirstAdmin) (CreatedToken, error) {
+	return post[CreatedToken](ctx, c, "/v1/first-admin", in)
+}
+
 // Health asks whether the process answers.
 func (c *Client) Health(ctx context.Context) (Health, error) {
 	return get[Health](ctx, c, "/v1/health", nil)

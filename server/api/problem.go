@@ -21,6 +21,8 @@ const (
 	CodeForbidden Code = "forbidden"
 	// CodeSelfApproval: who asked for a thing cannot approve it.
 	CodeSelfApproval Code = "self_approval"
+	// CodeSignInAgain: the sign-in is too old for this decision; sign in again.
+	CodeSignInAgain Code = "sign_in_again"
 	// CodeSealChanged: what would be done changed since it was shown; look again.
 	CodeSealChanged Code = "seal_changed"
 	// CodeDenied: a guard, a mode or a limit says no.
@@ -75,7 +77,7 @@ func (e *Error) ContentType(string) string { return ProblemType }
 // a guard, one's own request. The command line exits with 3 for it.
 func (e *Error) Refused() bool {
 	switch e.Code {
-	case CodeUnauthenticated, CodeForbidden, CodeSelfApproval, CodeSealChanged, CodeDenied:
+	case CodeUnauthenticated, CodeForbidden, CodeSelfApproval, CodeSealChanged, CodeDenied, CodeSignInAgain:
 		return true
 	}
 	return false
@@ -96,7 +98,7 @@ func statusOf(code Code) int {
 		return http.StatusBadRequest
 	case CodeUnauthenticated:
 		return http.StatusUnauthorized
-	case CodeForbidden, CodeSelfApproval, CodeDenied:
+	case CodeForbidden, CodeSelfApproval, CodeDenied, CodeSignInAgain:
 		return http.StatusForbidden
 	case CodeNotFound:
 		return http.StatusNotFound

@@ -220,6 +220,54 @@ type Whoami struct {
 	// OnCall lists the duties that the actor has now.
 	OnCall []string `json:"on_call,omitempty"`
 	Token  string   `json:"token,omitempty"`
+	// Session is set for who signed in with a browser.
+	Session string `json:"session,omitempty"`
+}
+
+// Role is a role and what it allows.
+type Role struct {
+	Name   string   `json:"name"`
+	Scopes []string `json:"scopes"`
+}
+
+// Roles are all roles that allow something.
+type Roles struct {
+	Roles []Role `json:"roles"`
+}
+
+// Session is somebody who is signed in.
+type Session struct {
+	ID      string    `json:"id"`
+	Actor   string    `json:"actor"`
+	Shown   string    `json:"shown,omitempty"`
+	Subject string    `json:"subject"`
+	Issuer  string    `json:"issuer"`
+	Roles   []string  `json:"roles,omitempty"`
+	Address string    `json:"address,omitempty"`
+	Created time.Time `json:"created"`
+	Seen    time.Time `json:"seen"`
+	Expires time.Time `json:"expires"`
+}
+
+// Sessions are the live sessions, newest first.
+type Sessions struct {
+	Sessions []Session `json:"sessions"`
+}
+
+// FirstAdmin uses up the code for the first admin.
+type FirstAdmin struct {
+	// Code is what the server showed at its first start.
+	Code string `json:"code" maxLength:"128"`
+	// User is the admin's name; Name says what the token is for.
+	User string `json:"user"`
+	Name string `json:"name"`
+}
+
+// RotateToken gives a token another secret.
+type RotateToken struct {
+	// Overlap is how long the old secret stays good, such as 10m; empty means
+	// that it ends at once.
+	Overlap string `json:"overlap,omitempty"`
 }
 
 // KillSwitch says whether new effects are stopped, and why. Releases by a
