@@ -57,8 +57,10 @@ func (s *session) attach(ctx context.Context, issueID, name string, content []by
 		return spec.Reply{}, err
 	}
 	// Answered or not, the issue's own list is the proof.
+	var again error
 	for until := time.Now().Add(lostPatience); ; {
-		if id, again := s.attached(ctx, issueID, name); again == nil && id != "" {
+		var id string
+		if id, again = s.attached(ctx, issueID, name); again == nil && id != "" {
 			reply := spec.Reply{Outcome: spec.Done, Output: attachmentOutput(id, name)}
 			if rep != nil {
 				reply.VendorRequestID = rep.RequestID
@@ -69,8 +71,14 @@ func (s *session) attach(ctx context.Context, issueID, name string, content []by
 			break
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return spec.Reply{}, err
+	case again == nil:
+		return spec.Reply{}, &spec.Error{
+			Kind: spec.Uncertain, VendorRequestID: rep.RequestID,
+			Message: "Jira accepted the file and does not list it; it may come yet",
+		}
 	}
 	return spec.Reply{Outcome: spec.Pending, VendorRequestID: rep.RequestID}, nil
 }

@@ -56,7 +56,7 @@ func (s *session) comment(ctx context.Context, r spec.Request, issueID, mark str
 		return spec.Reply{}, err
 	}
 	// Whether it was answered or not, the list of comments is the proof.
-	id, _, again := s.marked(ctx, issueID, mark)
+	id, all, again := s.marked(ctx, issueID, mark)
 	switch {
 	case again == nil && id != "":
 		reply := spec.Reply{Outcome: spec.Done, Output: commentOutput(id)}
@@ -66,6 +66,11 @@ func (s *session) comment(ctx context.Context, r spec.Request, issueID, mark str
 		return reply, nil
 	case err != nil:
 		return spec.Reply{}, err
+	case again == nil && all:
+		return spec.Reply{}, &spec.Error{
+			Kind: spec.Uncertain, VendorRequestID: rep.RequestID,
+			Message: "Jira accepted the comment and does not list it; it may come yet",
+		}
 	}
 	return spec.Reply{Outcome: spec.Pending, Output: commentOutput(made.ID), VendorRequestID: rep.RequestID}, nil
 }

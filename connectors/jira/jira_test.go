@@ -148,7 +148,9 @@ func TestConformance(t *testing.T) {
 		Inputs: map[string]any{"key": "prepared", "title": "Prepared"},
 	}
 	gone := kind.Handle{Name: "ticket", Instance: conformance.Instance, ID: "99999", Label: "SEC-99999"}
-	lost := func(op string) conformance.Faults { return conformance.Faults{Lost: "jira " + op + ": lost"} }
+	lost := func(op string) conformance.Faults {
+		return conformance.Faults{Lost: "jira " + op + ": lost", SoftError: "jira " + op + ": always soft"}
+	}
 	conformance.Run(t, conformance.Target{
 		Binary:    binary(t),
 		Connector: jira.New(),

@@ -76,6 +76,11 @@ func (s *session) transit(ctx context.Context, i issue, want string) (spec.Reply
 		return reply, nil
 	case err != nil:
 		return spec.Reply{}, err
+	case again == nil:
+		return spec.Reply{}, &spec.Error{
+			Kind: spec.Uncertain, VendorRequestID: reply.VendorRequestID,
+			Message: "Jira accepted the transition and " + i.Key + " is " + titleOf(after.Fields.Status.Name) + "; it may happen yet, or somebody moved it on",
+		}
 	}
 	reply.Outcome = spec.Pending
 	return reply, nil

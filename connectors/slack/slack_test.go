@@ -132,6 +132,7 @@ func TestConformance(t *testing.T) {
 		Binary: binary(t), Connector: slack.New(), Lookup: vocabulary.Lookup,
 		Start: func(t testing.TB) conformance.Fake {
 			l := start(t, true)
+			must(t, l.world.SetLag(map[string]time.Duration{"slack.history": 100 * time.Millisecond}))
 			return conformance.Fake{
 				Settings: l.settings(), Secrets: secrets(token), Fault: func(text string) { l.script(t, text) },
 				World: func() string {

@@ -73,7 +73,7 @@ func New(w *fake.World, email, token, project string) *Jira {
 		world: w, projects: []string{project}, serial: 10000, most: 5000,
 		auth: "Basic " + base64.StdEncoding.EncodeToString([]byte(email+":"+token)),
 	}
-	j.vendor = &fake.Vendor{Name: "jira", Authorize: j.authorize, Refused: refused, Dump: j.dump, Expire: func() {}}
+	j.vendor = &fake.Vendor{Name: "jira", Authorize: j.authorize, Refused: refused, Dump: j.dump, Expire: func() {}, Soft: soft}
 	w.Lag("jira.search", time.Second)
 	w.Lag("jira.latency", 0)
 	w.Add(j.vendor)
@@ -215,6 +215,18 @@ func failure(c *fake.Call, status int, message string, fields ...string) fake.An
 
 func success(c *fake.Call, status int, body any) fake.Answer {
 	return fake.Answer{Status: status, Header: map[string]string{"Atl-Traceid": c.ID}, Body: body}
+}
+
+// soft is a write that was accepted and changes nothing: Jira has no error
+// within a success, but a success is no proof either.
+func soft(c *fake.Call) fake.Answer {
+	if strings.HasSuffix(c.URL.Path, "/transitions") {
+		return success(c, http.StatusNoContent, nil)
+	}
+	if strings.HasSuffix(c.URL.Path, "/attachments") {
+		return success(c, http.StatusOK, []any{})
+	}
+	return success(c, http.StatusCreated, map[string]any{})
 }
 
 func refused(c *fake.Call, status int, retry time.Duration) fake.Answer {
