@@ -9,8 +9,9 @@ import (
 	"github.com/quell-soar/quell/connectors/sdk"
 	"github.com/quell-soar/quell/connectors/slack"
 	"github.com/quell-soar/quell/connectors/smtp"
+	"github.com/quell-soar/quell/connectors/virustotal"
 )
 
 func main() {
-	sdk.Serve(crowdstrike.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New())
+	sdk.Serve(crowdstrike.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New(), virustotal.New())
 }
