@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/quell-soar/quell/connectors/crowdstrike"
+	"github.com/quell-soar/quell/connectors/entra"
 	"github.com/quell-soar/quell/connectors/jira"
 	"github.com/quell-soar/quell/connectors/labdata"
 	"github.com/quell-soar/quell/connectors/okta"
@@ -13,5 +14,5 @@ import (
 )
 
 func main() {
-	sdk.Serve(crowdstrike.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New(), virustotal.New())
+	sdk.Serve(crowdstrike.New(), entra.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New(), virustotal.New())
 }

@@ -2,7 +2,7 @@
 // interface, with one world and one control API. cmd/quell-lab is its program;
 // tests start it in process.
 //
-// Paths: /falcon and /jira are the vendors' APIs, /_lab is the control API.
+// Paths: /falcon, /jira and /entra are the vendors' APIs, /_lab is the control API.
 //
 //	GET  /_lab/world?vendor=             every object, in a fixed order
 //	GET  /_lab/effects?vendor=&operation=&object=&key=&after=
@@ -10,6 +10,9 @@
 //	GET  /_lab/lag, PUT /_lab/lag        {"crowdstrike.containment": "2s"}
 //	POST /_lab/hosts                     {"count": 2000, "prefix": "host-"} or {"hosts": […]}
 //	POST /_lab/files                     {"files": […]}
+//	POST /_lab/entra/users               {"users": […]}
+//	POST /_lab/entra/messages            {"messages": […]}
 //
-// Hosts and files are described at fakefalcon.Host and fakefalcon.File.
+// Accounts and messages are described at fakegraph.User and fakegraph.Message,
+// hosts and files at fakefalcon.Host and fakefalcon.File.
 package lab

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quell-soar/quell/connectors/crowdstrike/fakefalcon"
+	"github.com/quell-soar/quell/connectors/entra/fakegraph"
 	"github.com/quell-soar/quell/connectors/fake"
 	"github.com/quell-soar/quell/connectors/jira/fakejira"
 )
@@ -23,6 +24,9 @@ const (
 	JiraEmail          = "quell@lab.example"
 	JiraToken          = "jira-lab-token" //nolint:gosec // see above
 	JiraProject        = "SEC"
+	EntraTenant        = "11111111-2222-3333-4444-555555555555"
+	EntraClientID      = "66666666-7777-8888-9999-aaaaaaaaaaaa"
+	EntraClientSecret  = "graph-lab-secret" //nolint:gosec // see above
 )
 
 // Options of a lab.
@@ -41,7 +45,9 @@ type Options struct {
 type URLs struct {
 	CrowdStrike string `json:"crowdstrike"`
 	Jira        string `json:"jira"`
-	Control     string `json:"control"`
+	// Entra is Graph, the token endpoint and Exchange in one.
+	Entra   string `json:"entra"`
+	Control string `json:"control"`
 }
 
 // Lab is a running lab.
@@ -49,6 +55,7 @@ type Lab struct {
 	World  *fake.World
 	Falcon *fakefalcon.Falcon
 	Jira   *fakejira.Jira
+	Entra  *fakegraph.Graph
 	URLs   URLs
 
 	server *http.Server
@@ -75,6 +82,7 @@ func Start(o Options) (*Lab, error) {
 	l := &Lab{World: w, over: make(chan error, 1)}
 	l.Falcon = fakefalcon.New(w, FalconClientID, FalconClientSecret)
 	l.Jira = fakejira.New(w, JiraEmail, JiraToken, JiraProject)
+	l.Entra = fakegraph.New(w, EntraTenant, EntraClientID, EntraClientSecret)
 	if err := w.SetScript(o.Script); err != nil {
 		return nil, errors.Join(err, journal.Close())
 	}
@@ -84,7 +92,7 @@ func Start(o Options) (*Lab, error) {
 		return nil, errors.Join(fmt.Errorf("the lab cannot listen: %w", err), journal.Close())
 	}
 	base := "http://" + listener.Addr().String()
-	l.URLs = URLs{CrowdStrike: base + "/falcon", Jira: base + "/jira", Control: base + "/_lab"}
+	l.URLs = URLs{CrowdStrike: base + "/falcon", Jira: base + "/jira", Entra: base + "/entra", Control: base + "/_lab"}
 	l.server = &http.Server{Handler: l.handler(), ReadHeaderTimeout: 10 * time.Second}
 	go func() { l.over <- l.server.Serve(listener) }()
 	return l, nil
@@ -104,7 +112,9 @@ func (l *Lab) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/falcon/", http.StripPrefix("/falcon", l.Falcon.Handler()))
 	mux.Handle("/jira/", http.StripPrefix("/jira", l.Jira.Handler(l.URLs.Jira)))
+	mux.Handle("/entra/", http.StripPrefix("/entra", l.Entra.Handler(l.URLs.Entra)))
 	l.World.Control(mux)
+	l.Entra.Control(mux)
 	l.Falcon.Control(mux)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		// A page in a browser on this machine must not reach the lab by a name of
