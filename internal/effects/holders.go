@@ -348,6 +348,20 @@ func (e *Effects) Stack(ctx context.Context, tenant, runID string, steps []strin
 	return slices.DeleteFunc(all, func(ef *Effect) bool { return !slices.Contains(steps, ef.Step) }), nil
 }
 
+// Forsaken lists effects of which nobody knows whether they happened: without an
+// outcome though nothing of the last attempt can land since grace, or unknown and
+// not resolved; the oldest first. Those of a run that goes on are its own to bring
+// to an end; of others, people must be asked.
+func (e *Effects) Forsaken(ctx context.Context, grace time.Duration) ([]*Effect, error) {
+	all, err := e.query(ctx, `SELECT `+columns+` FROM effects WHERE state = 'open' OR (state = 'idle' AND doubt = 1) OR (outcome = 'unknown' AND resolved = '')
+		ORDER BY created, effect_key LIMIT 10000`)
+	if err != nil {
+		return nil, err
+	}
+	last := e.now().Add(-grace)
+	return slices.DeleteFunc(all, func(ef *Effect) bool { return ef.State != stateSettled && ef.Deadline.Add(ef.Settle).After(last) }), nil
+}
+
 func (e *Effects) query(ctx context.Context, q string, args ...any) ([]*Effect, error) {
 	var out []*Effect
 	err := e.db.View(ctx, func(tx *store.Tx) error {

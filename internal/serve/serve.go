@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/quell-soar/quell/activities"
@@ -57,12 +58,15 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	w, err := startWorker(eng, rooms, h, book)
+	pulse := dispatch.NewPulse(time.Now)
+	w, err := startWorker(eng, rooms, h, book, pulse)
 	if err != nil {
 		return err
 	}
 	closers.push("worker", func(context.Context) error { w.Stop(); return nil })
-	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{Log: log})
+	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{
+		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Doubts: doubts(rooms),
+	})
 	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp)
 	if err != nil {
 		return err
@@ -160,7 +164,7 @@ func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, c 
 // startWorker runs workflows and activities in this process. Activities wait for
 // targets, deadlines and vendors, so there may be many; how many calls leave at
 // once, the host decides per instance.
-func startWorker(e *engine.Engine, r *rooms, h *host.Host, b *book) (worker.Worker, error) {
+func startWorker(e *engine.Engine, r *rooms, h *host.Host, b *book, pulse *dispatch.Pulse) (worker.Worker, error) {
 	const cached = 1000
 	worker.SetStickyWorkflowCacheSize(cached)
 	w := worker.New(e.Client(), run.TaskQueue, worker.Options{
@@ -168,6 +172,7 @@ func startWorker(e *engine.Engine, r *rooms, h *host.Host, b *book) (worker.Work
 		MaxConcurrentLocalActivityExecutionSize: 200,
 		MaxConcurrentWorkflowTaskExecutionSize:  100,
 		WorkerStopTimeout:                       10 * time.Second,
+		Interceptors:                            []interceptor.WorkerInterceptor{pulse},
 	})
 	workflows.New().Register(w)
 	charters := &charters{runs: r.runs, book: b}
