@@ -50,6 +50,9 @@ type Sample struct {
 	Before []Step
 	// Inputs are canonical values, or Found.
 	Inputs map[string]any
+	// Want are outputs that the inputs must give on a fresh fake, such as a verdict
+	// that only a finished analysis has. What it does not name is not looked at.
+	Want map[string]any
 	// Missing names something that is not there: the answer is not_found. For an
 	// effect it may be left out.
 	Missing map[string]any
