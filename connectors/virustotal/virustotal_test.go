@@ -138,12 +138,12 @@ func TestConformance(t *testing.T) {
 			}
 		},
 		Samples: map[string]conformance.Sample{
-			"intel.lookup_domain": {Inputs: value("odd.example"), Faults: soft("get-domain")},
+			"intel.lookup_domain": {Inputs: value("odd.example"), Want: map[string]any{"verdict": "suspicious"}, Faults: soft("get-domain")},
 			"intel.lookup_hash":   {Inputs: value(badHash), Faults: soft("get-file")},
 			"intel.lookup_ip":     {Inputs: value("198.51.100.7"), Faults: soft("get-ip")},
 			"intel.lookup_url":    {Inputs: value(badURL), Faults: soft("get-url")},
 			"sandbox.detonate": {
-				Inputs: map[string]any{"file": kind.ArtifactOf(sample)},
+				Inputs: map[string]any{"file": kind.ArtifactOf(sample)}, Want: map[string]any{"verdict": "malicious"},
 				Faults: conformance.Faults{SoftError: "virustotal upload: always soft", Lost: "virustotal upload: lost"},
 			},
 		},
