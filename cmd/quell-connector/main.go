@@ -10,9 +10,10 @@ import (
 	"github.com/quell-soar/quell/connectors/sdk"
 	"github.com/quell-soar/quell/connectors/slack"
 	"github.com/quell-soar/quell/connectors/smtp"
+	"github.com/quell-soar/quell/connectors/splunk"
 	"github.com/quell-soar/quell/connectors/virustotal"
 )
 
 func main() {
-	sdk.Serve(crowdstrike.New(), entra.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New(), virustotal.New())
+	sdk.Serve(crowdstrike.New(), entra.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New(), virustotal.New(), splunk.New())
 }
