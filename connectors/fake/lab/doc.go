@@ -2,7 +2,8 @@
 // interface, with one world and one control API. cmd/quell-lab is its program;
 // tests start it in process.
 //
-// Paths: /falcon, /jira and /entra are the vendors' APIs, /_lab is the control API.
+// Paths: /falcon, /jira, /entra, /okta and /slack are the vendors' APIs, /_lab is
+// the control API. A mail relay listens beside them.
 //
 //	GET  /_lab/world?vendor=             every object, in a fixed order
 //	GET  /_lab/effects?vendor=&operation=&object=&key=&after=
@@ -12,7 +13,11 @@
 //	POST /_lab/files                     {"files": […]}
 //	POST /_lab/entra/users               {"users": […]}
 //	POST /_lab/entra/messages            {"messages": […]}
+//	POST /_lab/okta                      {"users": […], "groups": […]}
+//	POST /_lab/slack                     {"users": […], "channels": […]}
 //
-// Accounts and messages are described at fakegraph.User and fakegraph.Message,
+// Okta's accounts are described at fakeokta.User, people and channels of Slack at
+// fakeslack; what the relay took stands in the world. Accounts and messages of
+// Entra are described at fakegraph.User and fakegraph.Message,
 // hosts and files at fakefalcon.Host and fakefalcon.File.
 package lab

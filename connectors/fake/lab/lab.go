@@ -46,7 +46,11 @@ type URLs struct {
 	CrowdStrike string `json:"crowdstrike"`
 	Jira        string `json:"jira"`
 	// Entra is Graph, the token endpoint and Exchange in one.
-	Entra   string `json:"entra"`
+	Entra string `json:"entra"`
+	Okta  string `json:"okta"`
+	Slack string `json:"slack"`
+	// Mail is the mail relay, as host:port.
+	Mail    string `json:"mail"`
 	Control string `json:"control"`
 }
 
@@ -56,7 +60,8 @@ type Lab struct {
 	Falcon *fakefalcon.Falcon
 	Jira   *fakejira.Jira
 	Entra  *fakegraph.Graph
-	URLs   URLs
+	People
+	URLs URLs
 
 	server *http.Server
 	over   chan error
@@ -86,13 +91,20 @@ func Start(o Options) (*Lab, error) {
 	if err := w.SetScript(o.Script); err != nil {
 		return nil, errors.Join(err, journal.Close())
 	}
+	var mail string
+	if l.People, mail, err = newPeople(w, o.Listen); err != nil {
+		return nil, errors.Join(err, journal.Close())
+	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(context.Background(), "tcp", o.Listen)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the lab cannot listen: %w", err), journal.Close())
+		return nil, errors.Join(fmt.Errorf("the lab cannot listen: %w", err), l.Mail.Close(), journal.Close())
 	}
 	base := "http://" + listener.Addr().String()
-	l.URLs = URLs{CrowdStrike: base + "/falcon", Jira: base + "/jira", Entra: base + "/entra", Control: base + "/_lab"}
+	l.URLs = URLs{
+		CrowdStrike: base + "/falcon", Jira: base + "/jira", Entra: base + "/entra", Okta: base + "/okta", Slack: base + "/slack", Mail: mail,
+		Control: base + "/_lab",
+	}
 	l.server = &http.Server{Handler: l.handler(), ReadHeaderTimeout: 10 * time.Second}
 	go func() { l.over <- l.server.Serve(listener) }()
 	return l, nil
@@ -116,6 +128,7 @@ func (l *Lab) handler() http.Handler {
 	l.World.Control(mux)
 	l.Entra.Control(mux)
 	l.Falcon.Control(mux)
+	l.serve(mux, l.URLs)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		// A page in a browser on this machine must not reach the lab by a name of
 		// its own that leads here.
@@ -142,5 +155,5 @@ func (l *Lab) Over() <-chan error { return l.over }
 // Close ends the lab: what waits is cut off, and the journal is closed.
 func (l *Lab) Close() error {
 	l.World.Close()
-	return errors.Join(l.server.Close(), l.World.Journal().Close())
+	return errors.Join(l.server.Close(), l.Mail.Close(), l.World.Journal().Close())
 }
