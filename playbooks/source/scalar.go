@@ -73,6 +73,10 @@ func (s *Scalar) Part(from, to int) Span {
 	}
 	from = min(max(from, 0), len(s.Value))
 	to = min(max(to, from), len(s.Value))
+	// A line break at the end is nothing that anybody wants to be shown.
+	for to > from+1 && s.Value[to-1] == '\n' {
+		to--
+	}
 	end := s.at[to]
 	if to > from {
 		// The end is where the last character ends: behind a line break or an
