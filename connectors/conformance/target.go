@@ -36,6 +36,8 @@ type Target struct {
 type Fake struct {
 	Settings map[string]string
 	Secrets  map[string]secret.Value
+	// Reads are files that the connector's process must be let read.
+	Reads []string
 	// Fault makes the fake misbehave by a script from now on; "" ends that.
 	Fault func(script string)
 	// World writes the vendor's state, always in the same form: what a change
