@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/quell-soar/quell/connectors/asset"
 	"github.com/quell-soar/quell/connectors/crowdstrike"
 	"github.com/quell-soar/quell/connectors/entra"
 	"github.com/quell-soar/quell/connectors/jira"
@@ -15,5 +16,5 @@ import (
 )
 
 func main() {
-	sdk.Serve(crowdstrike.New(), entra.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New(), virustotal.New(), splunk.New())
+	sdk.Serve(crowdstrike.New(), entra.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New(), virustotal.New(), splunk.New(), asset.New())
 }
