@@ -157,6 +157,9 @@ func New(r Rules) (*Guard, error) {
 	return g, nil
 }
 
+// Rules are what the guard was made from. They are not to be changed.
+func (g *Guard) Rules() Rules { return g.rules }
+
 func folded(list []string) map[string]bool {
 	out := make(map[string]bool, len(list))
 	for _, s := range list {
