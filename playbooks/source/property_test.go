@@ -46,7 +46,9 @@ func (a *author) same(s string) {
 
 func (a *author) n(most int, label string) int { return rapid.IntRange(0, most).Draw(a.t, label) }
 
-func (a *author) one(label string, of ...string) string { return rapid.SampledFrom(of).Draw(a.t, label) }
+func (a *author) one(label string, of ...string) string {
+	return rapid.SampledFrom(of).Draw(a.t, label)
+}
 
 func (a *author) word() string {
 	return a.one("word", "a", "steps.x", "ü", "漢字", "😀b", "é", "a:b", "c#d", "x'y", `p"q`, "${{x}}", "0")
