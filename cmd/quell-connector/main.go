@@ -16,5 +16,8 @@ import (
 )
 
 func main() {
-	sdk.Serve(crowdstrike.New(), entra.New(), jira.New(), labdata.New(), okta.New(), panos.New(), slack.New(), smtp.New(), virustotal.New(), splunk.New(), asset.New())
+	sdk.Serve(
+		asset.New(), crowdstrike.New(), entra.New(), jira.New(), labdata.New(), okta.New(),
+		panos.New(), slack.New(), smtp.New(), splunk.New(), virustotal.New(),
+	)
 }

@@ -49,6 +49,11 @@ type URLs struct {
 	Entra string `json:"entra"`
 	Okta  string `json:"okta"`
 	Slack string `json:"slack"`
+
+	Panos      string `json:"panos"`
+	VirusTotal string `json:"virustotal"`
+	Splunk     string `json:"splunk"`
+	Asset      string `json:"asset"`
 	// Mail is the mail relay, as host:port.
 	Mail    string `json:"mail"`
 	Control string `json:"control"`
@@ -61,6 +66,7 @@ type Lab struct {
 	Jira   *fakejira.Jira
 	Entra  *fakegraph.Graph
 	People
+	Sources
 	URLs URLs
 
 	server *http.Server
@@ -88,7 +94,11 @@ func Start(o Options) (*Lab, error) {
 	l.Falcon = fakefalcon.New(w, FalconClientID, FalconClientSecret)
 	l.Jira = fakejira.New(w, JiraEmail, JiraToken, JiraProject)
 	l.Entra = fakegraph.New(w, EntraTenant, EntraClientID, EntraClientSecret)
-	if err := w.SetScript(o.Script); err != nil {
+	l.Sources, err = newSources(w)
+	if err == nil {
+		err = w.SetScript(o.Script)
+	}
+	if err != nil {
 		return nil, errors.Join(err, journal.Close())
 	}
 	var mail string
@@ -103,6 +113,7 @@ func Start(o Options) (*Lab, error) {
 	base := "http://" + listener.Addr().String()
 	l.URLs = URLs{
 		CrowdStrike: base + "/falcon", Jira: base + "/jira", Entra: base + "/entra", Okta: base + "/okta", Slack: base + "/slack", Mail: mail,
+		Panos: base + "/panos", VirusTotal: base + "/virustotal", Splunk: base + "/splunk", Asset: base + "/asset",
 		Control: base + "/_lab",
 	}
 	l.server = &http.Server{Handler: l.handler(), ReadHeaderTimeout: 10 * time.Second}
@@ -129,6 +140,7 @@ func (l *Lab) handler() http.Handler {
 	l.Entra.Control(mux)
 	l.Falcon.Control(mux)
 	l.serve(mux, l.URLs)
+	l.mount(mux)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		// A page in a browser on this machine must not reach the lab by a name of
 		// its own that leads here.
