@@ -33,6 +33,7 @@ func (Connector) Manifest() spec.Manifest {
 			{Name: "file", Type: kind.Of(kind.Path), Optional: true, Doc: "the CSV file; name it in the instance's reads too"},
 			{Name: "base_url", Type: kind.Of(kind.URL), Optional: true, Doc: "the service, in place of a file"},
 			{Name: "token", Type: kind.Of(kind.Secret), Secret: true, Optional: true, Doc: "the service's bearer token"},
+			{Name: "authorities", Type: kind.Of(kind.String), Optional: true, Doc: "certificates in PEM form that are trusted besides the system's"},
 			{Name: "allow_http", Type: kind.Of(kind.Boolean), Default: "false", Doc: "permits a base URL without TLS beyond the loopback interface; for labs only"},
 		},
 	}
@@ -64,7 +65,7 @@ func (Connector) Open(_ context.Context, c sdk.Config) (sdk.Session, error) {
 		credential = rest.NewKey("Authorization", "Bearer ", token)
 	}
 	client, err := rest.New(rest.Options{
-		BaseURL: text("base_url"), AllowHTTP: insecure, Credential: credential,
+		BaseURL: text("base_url"), AllowHTTP: insecure, Authorities: text("authorities"), Credential: credential,
 		Limits: []rest.LimitHeader{{Name: "Retry-After", Form: rest.Delay}}, Fault: fault,
 	})
 	if err != nil {

@@ -57,6 +57,7 @@ func (Connector) Manifest() spec.Manifest {
 			{Name: "url_category", Type: kind.Of(kind.String), Default: "quell-block", Doc: "the custom URL category (type URL List) that blocked URLs are put into"},
 			{Name: "vsys", Type: kind.Of(kind.String), Default: "vsys1", Doc: "the virtual system"},
 			{Name: "backstop", Type: kind.Of(kind.Duration), Optional: true, Doc: "after this time the firewall itself drops a tag, whoever still holds it: longer than any hold, at most 30d"},
+			{Name: "authorities", Type: kind.Of(kind.String), Optional: true, Doc: "certificates in PEM form that are trusted besides the system's"},
 			{Name: "allow_http", Type: kind.Of(kind.Boolean), Default: "false", Doc: "permits a base URL without TLS beyond the loopback interface; for labs only"},
 		},
 	}
@@ -97,7 +98,7 @@ func (Connector) Open(_ context.Context, c sdk.Config) (sdk.Session, error) {
 		return nil, spec.Errorf(spec.Invalid, "give one of the secrets password and api_key")
 	}
 	s.key = newKey(s.user, password, apiKey)
-	client, err := rest.New(rest.Options{BaseURL: text("base_url"), AllowHTTP: insecure, Credential: s.key, Fault: fault})
+	client, err := rest.New(rest.Options{BaseURL: text("base_url"), AllowHTTP: insecure, Authorities: text("authorities"), Credential: s.key, Fault: fault})
 	if err != nil {
 		return nil, err
 	}

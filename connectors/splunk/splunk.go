@@ -52,6 +52,7 @@ func (Connector) Manifest() spec.Manifest {
 				)),
 			},
 			{Name: "max_rows", Type: kind.Of(kind.Int), Default: "1000", Doc: "the most rows that are taken of one search, from 1 to 10000"},
+			{Name: "authorities", Type: kind.Of(kind.String), Optional: true, Doc: "certificates in PEM form that are trusted besides the system's"},
 			{Name: "allow_http", Type: kind.Of(kind.Boolean), Default: "false", Doc: "permits a base URL without TLS beyond the loopback interface; for labs only"},
 		},
 	}
@@ -100,7 +101,7 @@ func (Connector) Open(_ context.Context, c sdk.Config) (sdk.Session, error) {
 		s.declared[name] = d
 	}
 	client, err := rest.New(rest.Options{
-		BaseURL: text("base_url"), AllowHTTP: insecure, Credential: rest.NewKey("Authorization", "Bearer ", c.Secrets["token"]),
+		BaseURL: text("base_url"), AllowHTTP: insecure, Authorities: text("authorities"), Credential: rest.NewKey("Authorization", "Bearer ", c.Secrets["token"]),
 		Limits: []rest.LimitHeader{{Name: "Retry-After", Form: rest.Delay}}, Fault: fault,
 	})
 	if err != nil {

@@ -3,6 +3,8 @@ package rest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +30,9 @@ type Options struct {
 	// AllowHTTP permits a base URL without TLS. One on the loopback interface is
 	// always permitted.
 	AllowHTTP bool
+	// Authorities are certificates in PEM form that are trusted besides the system's:
+	// appliances rarely have one of a public authority.
+	Authorities string
 	// Credential authorises requests; nil sends none.
 	Credential Credential
 	// Limits are the headers in which the vendor says when to come back, the one
@@ -68,7 +73,12 @@ func New(o Options) (*Client, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	roots, err := trust(o.Authorities)
+	if err != nil {
+		return nil, err
+	}
 	transport := &http.Transport{
+		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		Proxy:                 nil, // a proxy of the environment would see every credential
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   5 * time.Second,
@@ -95,6 +105,22 @@ func New(o Options) (*Client, error) {
 			return r.StatusCode() >= http.StatusBadGateway && r.StatusCode() <= http.StatusGatewayTimeout
 		})
 	return c, nil
+}
+
+// trust returns the system's certificates with more of them; nil, which is the
+// system's own, where there are none.
+func trust(more string) (*x509.CertPool, error) {
+	if more == "" {
+		return nil, nil
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // a machine without any still trusts what it is told to
+	}
+	if !roots.AppendCertsFromPEM([]byte(more)) {
+		return nil, spec.Errorf(spec.Invalid, "the setting authorities has no certificate in PEM form, which begins with -----BEGIN CERTIFICATE-----")
+	}
+	return roots, nil
 }
 
 func quiet(r *resty.Client, limit int) *resty.Client {

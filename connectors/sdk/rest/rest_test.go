@@ -3,8 +3,11 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -45,6 +48,28 @@ func cut(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {
 		_ = conn.Close()
+	}
+}
+
+// A certificate that no public authority signed is trusted where it is named,
+// and nowhere else.
+func TestAuthorities(t *testing.T) {
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer srv.Close()
+	named := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
+	for text, want := range map[string]spec.ErrorKind{named: "", "": spec.Transient} {
+		c, err := New(Options{BaseURL: srv.URL, Authorities: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		if _, err := c.Do(t.Context(), Request{}); want == "" && err != nil || want != "" && spec.KindOf(err) != want {
+			t.Errorf("with %d bytes of authorities: %v", len(text), err)
+		}
+	}
+	if _, err := New(Options{BaseURL: srv.URL, Authorities: "/etc/ssl/ca.pem"}); spec.KindOf(err) != spec.Invalid {
+		t.Errorf("a path in place of a certificate: %v", err)
 	}
 }
 
