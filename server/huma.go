@@ -176,9 +176,10 @@ var jsonFormat = huma.Format{
 	},
 }
 
-// problems makes huma's own refusals ours. huma keeps this in a variable of its
-// package, so it is set once for the process.
+// problems makes huma's own refusals ours. huma keeps this in variables of its
+// package, so they are set once for the process.
 var problems = sync.OnceFunc(func() {
+	huma.DefaultArrayNullable = false // an empty list is [] in our answers
 	huma.NewErrorWithContext = func(hc huma.Context, code int, msg string, errs ...error) huma.StatusError {
 		p := humaProblem(code, msg, errs)
 		if hc != nil {
