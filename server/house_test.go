@@ -155,7 +155,7 @@ func shelf(t testing.TB) books {
 
 // house is a server over a real store, with its fakes.
 type house struct {
-	t      *testing.T
+	t      testing.TB
 	srv    *Server
 	tcp    string
 	socket string
@@ -179,13 +179,13 @@ func (s *safeBuffer) Write(p []byte) (int, error) {
 func (s *safeBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
 
 // open starts a server on a socket and on TCP.
-func open(t *testing.T, change ...func(*Config)) *house {
+func open(t testing.TB, change ...func(*Config)) *house {
 	t.Helper()
 	return openWith(t, nil, change...)
 }
 
 // openWith is open with other doors than tokens.
-func openWith(t *testing.T, doors func(*house, *Access), change ...func(*Config)) *house {
+func openWith(t testing.TB, doors func(*house, *Access), change ...func(*Config)) *house {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
 	if err != nil {
