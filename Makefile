@@ -16,12 +16,16 @@ PROGRAMS := $(patsubst %/main.go,./%,$(wildcard cmd/*/main.go))
 # minutes and gigabytes, so `make race` leaves them out.
 HEAVY := /internal/(engine|serve|e2e)$$|/cmd/quell$$
 
-.PHONY: all build test race check lint fuzz bench soak integration mutants docs update clean
+.PHONY: all build demo demo-adverse darwin test race check lint fuzz bench soak integration mutants docs update clean
 
 all: build
 
 build: ## build the programs into bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
+	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
+
+demo: ## build, then show one incident from alert to review on this machine; DEMO=--keep leaves it running
+	@scripts/build-demo.sh '$(GO)' '$(LDFLAGS)'
+	@bin/quell demo $(DEMO)
 
 test: ## all tests, in their short form
 	CGO_ENABLED=0 $(GO) test ./...
@@ -54,6 +58,12 @@ soak: ## the end-to-end tests with their full figures
 
 integration: ## the built programs in their own processes, both databases, an identity provider, a generated client
 	QUELL_INTEGRATION=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 1h -v ./internal/e2e ./internal/store/... ./internal/signin
+
+demo-adverse: build ## the demo under the conditions of strange machines
+	scripts/demo-adverse.sh bin
+
+darwin: ## vet what ships, as macOS would build it
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) vet $(PROGRAMS) ./internal/... ./connectors/... ./playbooks/... ./workflows/... ./activities/... ./server/...
 
 mutants: ## the conformance suite against connectors with planted faults
 	QUELL_MUTANTS=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 60m -v -run 'TestFiles|TestMutants' ./connectors/conformance/mutants

@@ -88,6 +88,17 @@ func (someEffects) List(_ context.Context, f effects.Filter) ([]*effects.Effect,
 	return []*effects.Effect{{Key: "k", Run: f.Run, Action: "edr.isolate_host", Outcome: "done", Targets: []guard.Target{{ID: "1", Label: "ws-12"}}}}, nil
 }
 
+func (someEffects) Observations(_ context.Context, _, playbook string, since time.Time, _ int) ([]effects.Observed, error) {
+	would := &effects.Effect{Run: "p/x/1", Playbook: "contain", Action: "edr.isolate_host", Outcome: "simulated", ReadBack: "strong", Reversal: "exact", Found: "absent",
+		Created: since.Add(time.Hour), Targets: []guard.Target{{ID: "1", Label: "ws-12"}}}
+	not := *would
+	not.Refusal, not.Targets = &guard.Refusal{Rule: "protected", Reason: "dc01 is protected"}, []guard.Target{{ID: "2", Label: "dc01"}}
+	if playbook != "" && playbook != "contain" {
+		return nil, nil
+	}
+	return []effects.Observed{{Effect: would, Looked: since, Present: since.Add(2 * time.Hour)}, {Effect: &not, Looked: since}}, nil
+}
+
 type fakeConnectors struct{ why error }
 
 func (f fakeConnectors) List(context.Context) ([]api.Connector, error) {
@@ -201,7 +212,7 @@ func openWith(t testing.TB, doors func(*house, *Access), change ...func(*Config)
 	}
 	l := ledger.New(db, key, time.Now)
 	h := &house{t: t, access: doors, engine: &fakeEngine{}, log: &safeBuffer{}, socket: filepath.Join(t.TempDir(), "run", "quell.sock")}
-	h.rooms = Rooms{DB: db, Runs: runs.New(db, time.Now), Effects: someEffects{}, Approvals: approval.New(db, l, time.Now), Ledger: l}
+	h.rooms = Rooms{DB: db, Runs: runs.New(db, time.Now), Effects: someEffects{}, Approvals: approval.New(db, l, time.Now), Ledger: l, Guard: guards(t)}
 	h.tokens = auth.NewTokens(db, l, "t", time.Now)
 	shelf := shelf(t)
 	in, err := intake.New(intake.Config{Tenant: "t", Sources: []intake.Source{
@@ -347,4 +358,19 @@ func (h *house) votes(id string) []approval.Vote {
 		h.t.Fatal(err)
 	}
 	return r.Votes
+}
+
+// guards are one of each.
+func guards(t *testing.T) *guard.Guard {
+	t.Helper()
+	g, err := guard.New(guard.Rules{
+		Protected: []string{"dc01"}, Own: []string{"quell"}, Domains: []string{"partner.example"},
+		Conditions: []guard.Condition{{Name: "tier-0", When: `target.kind == "device"`, Then: guard.AskFirst}},
+		Budgets:    []guard.Budget{{Name: "isolations", Actions: []string{"edr"}, Targets: 5, Per: time.Hour, Criticality: []string{"high"}}},
+		Freezes:    []guard.Freeze{{From: time.Unix(0, 0), To: time.Now().Add(time.Hour), Reason: "audit"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }

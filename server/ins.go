@@ -44,6 +44,10 @@ type (
 		Run   string `query:"run" maxLength:"500" doc:"of one run"`
 		After int64  `query:"after" minimum:"0" doc:"the number of the last entry that was seen"`
 	}
+	observedIn struct {
+		Since    string `query:"since" maxLength:"20" doc:"how far back, such as 24h; 7d where it is not given"`
+		Playbook string `query:"playbook" maxLength:"200" doc:"of one playbook"`
+	}
 	startIn struct {
 		Body api.StartRun
 	}

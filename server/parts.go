@@ -11,6 +11,7 @@ import (
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/effects"
+	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/runs"
@@ -55,6 +56,8 @@ type Connectors interface {
 // Effects tells what a run did to the world; effects.Effects does.
 type Effects interface {
 	List(ctx context.Context, f effects.Filter) ([]*effects.Effect, error)
+	// Observations lists what observe mode kept from happening, the oldest first.
+	Observations(ctx context.Context, tenant, playbook string, since time.Time, limit int) ([]effects.Observed, error)
 }
 
 // Rooms are where things are kept.
@@ -64,6 +67,7 @@ type Rooms struct {
 	Effects   Effects
 	Approvals *approval.Approvals
 	Ledger    *ledger.Ledger
+	Guard     *guard.Guard
 }
 
 // Work is who does what the API asks for.

@@ -114,6 +114,8 @@ func (s *Server) operateRoutes() []route {
 		{method: "POST", path: "/v1/connectors/{instance}/check", need: respond, mount: does(o.checkConnector), id: "checkConnector", tag: "connectors", summary: "Ask an instance whether credential and network are good"},
 		{method: "GET", path: "/v1/playbooks", need: read, mount: does(o.playbooks), id: "listPlaybooks", tag: "playbooks", summary: "List the active playbooks"},
 
+		{method: "GET", path: "/v1/guard", need: read, mount: does(g.rules), id: "showGuards", tag: "guards", summary: "Show the guards as they stand, with budgets and what is spent"},
+		{method: "GET", path: "/v1/observe", need: read, mount: does(g.observed), id: "listObserved", tag: "guards", summary: "Show what observe mode kept from happening, beside what people did"},
 		{method: "GET", path: "/v1/guard/kill", need: read, mount: does(g.show), id: "showKillSwitch", tag: "guards", summary: "Show the kill switch"},
 		{method: "POST", path: "/v1/guard/kill", need: respond, mount: does(g.kill), id: "kill", tag: "guards", summary: "Stop new effects"},
 		{method: "POST", path: "/v1/guard/lift", need: admin, mount: does(g.lift), id: "liftKillSwitch", tag: "guards", summary: "Let effects happen again"},

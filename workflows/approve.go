@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"strconv"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/quell-soar/quell/activities/task"
@@ -92,7 +90,7 @@ func (it *interp) verdict(a *plan.Approve, s *seal, t task.TallyResult) (*seal, 
 	case plan.OnSkip:
 		return nil, &result{outcome: task.Denied, detail: said(t)}, nil
 	case plan.OnFail:
-		return nil, nil, &stepError{task.Failure{Kind: "denied", Message: said(t)}}
+		return nil, nil, failed("denied", "%s", said(t))
 	}
 	return nil, nil, &ending{closing: closedDenied, reason: said(t)}
 }
@@ -124,8 +122,7 @@ func (it *interp) mode(instance string) string {
 func (it *interp) permitted(f frame, st *plan.Step, c call) (*seal, *result, error) {
 	switch {
 	case f.sealed != nil:
-		res, err := it.covered(f, st, c)
-		return f.sealed, res, err
+		return it.covered(f, st, c)
 	case it.mode(c.instance) != modeAsk:
 		return nil, nil, nil
 	}
@@ -160,74 +157,15 @@ func (it *interp) askFor(f frame, st *plan.Step, c call, question string) (*seal
 // covered checks an effect that is about to happen against the seal around it.
 // A new or changed one is asked again, alone; fewer than were sealed need no
 // one.
-func (it *interp) covered(f frame, st *plan.Step, c call) (*result, error) {
+func (it *interp) covered(f frame, st *plan.Step, c call) (*seal, *result, error) {
 	e, err := showEffect(f, st, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if f.sealed.effects[e.place] == e.digest {
-		return nil, nil
+		return f.sealed, nil, nil
 	}
-	_, res, err := it.ask(f, st, f.sealed.step, []shown{e})
-	return res, err
-}
-
-// preview lists every effect inside a step without acting: targets and inputs
-// as they will be. An effect whose inputs cannot be known yet cannot be sealed,
-// and so cannot be approved here.
-func (it *interp) preview(f frame, st *plan.Step) ([]shown, error) {
-	if st.Foreach == nil {
-		return it.previewBody(f, st)
-	}
-	items, err := it.elements(f, st)
-	if err != nil {
-		return nil, err
-	}
-	var all []shown
-	for i, item := range items {
-		sc := f.sc.inner()
-		sc.locals[st.Foreach.Var] = item
-		in := f.round(strconv.Itoa(i), sc, f.node)
-		one, err := it.previewBody(in, st)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one...)
-	}
-	return all, nil
-}
-
-func (it *interp) previewBody(f frame, st *plan.Step) ([]shown, error) {
-	if st.Kind == plan.Uses {
-		if !st.Action.Effect {
-			return nil, nil
-		}
-		c, err := it.resolve(f, st)
-		if err != nil {
-			return nil, err
-		}
-		e, err := showEffect(f, st, c)
-		return []shown{e}, err
-	}
-	var all []shown
-	for i := range st.Steps {
-		inner := &st.Steps[i]
-		if inner.If != nil {
-			yes, err := it.truth(f, *inner.If)
-			if err != nil || !yes {
-				if err != nil {
-					return nil, err
-				}
-				continue
-			}
-		}
-		one, err := it.preview(f, inner)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one...)
-	}
-	return all, nil
+	return it.ask(f, st, f.sealed.step, []shown{e})
 }
 
 func showEffect(f frame, st *plan.Step, c call) (shown, error) {

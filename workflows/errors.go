@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"fmt"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -9,13 +10,28 @@ import (
 	"github.com/quell-soar/quell/playbooks/expr"
 )
 
-// stepError is a step's failure; on_error decides what it means.
-type stepError struct{ task.Failure }
+// stepError is a step's failure; the on_error of the step, and then of the blocks
+// around it, decides what it means. at is the path of the step that failed, once
+// it has left it.
+type stepError struct {
+	task.Failure
+	at string
+}
 
-func (e *stepError) Error() string { return e.Kind + ": " + e.Message }
+func (e *stepError) Error() string {
+	if e.at == "" {
+		return e.Kind + ": " + e.Message
+	}
+	return "step " + e.at + ": " + e.Kind + ": " + e.Message
+}
 
-// ending unwinds to review: a stop, a denied approval, or a failure that nobody
-// handled.
+// failed makes a step's failure.
+func failed(kind, format string, args ...any) error {
+	return &stepError{Failure: task.Failure{Kind: kind, Message: fmt.Sprintf(format, args...)}}
+}
+
+// ending unwinds to review, past every on_error: a stop, a denied approval, a
+// person's word that the run shall stop.
 type ending struct {
 	closing string
 	reason  string
@@ -39,9 +55,9 @@ func asFailure(err error) error {
 	}
 	var ee *expr.EvalError
 	if errors.As(err, &ee) {
-		return &stepError{task.Failure{Kind: "expression", Message: ee.Error()}}
+		return failed("expression", "%s", ee.Error())
 	}
-	return &stepError{task.Failure{Kind: "expression", Message: err.Error()}}
+	return failed("expression", "%s", err.Error())
 }
 
 // failureOf returns the failure inside err, if err is one that on_error may

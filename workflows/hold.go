@@ -26,7 +26,9 @@ func (it *interp) startHold(f frame, st *plan.Step, c call, key run.Key) error {
 		Tenant: it.in.Tenant, Run: it.in.Run, Key: key.String(), For: st.Hold.For, Then: string(st.Hold.Then),
 		Action: c.action.Name, Instance: c.instance, Labels: labels(c), Pages: it.troubleshooters(st),
 	}
-	ctx := workflow.WithChildOptions(f.ctx, workflow.ChildWorkflowOptions{
+	// It outlives the step: no end of a step, a block or the run may cancel it.
+	free, _ := workflow.NewDisconnectedContext(f.ctx)
+	ctx := workflow.WithChildOptions(free, workflow.ChildWorkflowOptions{
 		WorkflowID: run.HoldID(in.Key), TaskQueue: run.TaskQueue,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
@@ -148,7 +150,7 @@ func release(ctx workflow.Context, in run.HoldInput, actor string) (string, time
 // askHold pages people and waits for as long as it takes; nothing is released
 // by silence.
 func askHold(ctx workflow.Context, in run.HoldInput) (task.TallyResult, error) {
-	it := &interp{in: run.Input{Tenant: in.Tenant, Run: in.Run}, asked: map[string]int{}, root: &node{}}
+	it := newInterp(run.Input{Tenant: in.Tenant, Run: in.Run})
 	if err := workflow.SetUpdateHandler(ctx, run.UpdateVoted, func(workflow.Context, run.Voted) error { it.voted++; return nil }); err != nil {
 		return task.TallyResult{}, err
 	}

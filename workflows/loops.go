@@ -44,10 +44,10 @@ func (it *interp) elements(f frame, st *plan.Step) ([]any, error) {
 	}
 	items, ok := v.([]any)
 	if !ok {
-		return nil, &stepError{task.Failure{Kind: "invalid", Message: "foreach needs a list"}}
+		return nil, failed("invalid", "foreach needs a list")
 	}
 	if st.Foreach.Max > 0 && len(items) > st.Foreach.Max {
-		return nil, &stepError{task.Failure{Kind: "invalid", Message: fmt.Sprintf("foreach over %d elements; the playbook allows %d", len(items), st.Foreach.Max)}}
+		return nil, failed("invalid", "foreach over %d elements; the playbook allows %d", len(items), st.Foreach.Max)
 	}
 	return items, nil
 }
@@ -91,6 +91,9 @@ type round struct {
 // item runs one round and makes its record. An error is returned only where it
 // shall end the loop.
 func (it *interp) item(f frame, st *plan.Step, i int, item any) (round, error) {
+	if err := it.gate(f); err != nil {
+		return round{rec: map[string]any{"item": item, "index": int64(i), "ok": false}}, err
+	}
 	sc := f.sc.inner()
 	sc.locals[st.Foreach.Var] = item
 	n := &node{}
@@ -99,9 +102,16 @@ func (it *interp) item(f frame, st *plan.Step, i int, item any) (round, error) {
 	n.step.Title = label(item)
 	f.node.children = append(f.node.children, n)
 
-	in := f.round(strconv.Itoa(i), sc, n)
+	in, c := it.controlled(f.round(strconv.Itoa(i), sc, n), st)
 	res, err := it.bounded(in, st)
+	it.uncontrolled(c)
+	if err != nil && c.skipped != "" && temporal.IsCanceledError(err) && f.ctx.Err() == nil {
+		res, err = result{outcome: task.Skipped, detail: c.skipped}, nil
+	}
 	r := round{rec: map[string]any{"item": item, "index": int64(i), "ok": false}, outcome: task.Failed}
+	if st.Kind == plan.Uses && st.Action.Named {
+		r.rec[plan.EffectField] = it.effectValue(in, st)
+	}
 	fail, handled := failureOf(err)
 	switch {
 	case err == nil:
@@ -112,10 +122,11 @@ func (it *interp) item(f frame, st *plan.Step, i int, item any) (round, error) {
 		return r, nil
 	case handled:
 		r.rec["error"] = map[string]any{"kind": fail.Kind, "message": fail.Message}
-		n.end(workflow.Now(f.ctx), string(task.Failed), fail.Kind+": "+fail.Message)
+		n.end(workflow.Now(f.ctx), string(outcomeOf(fail)), fail.Kind+": "+fail.Message)
 		if st.Foreach.OnItemError == plan.OnContinue {
 			return r, nil
 		}
+		err = at(err, fail, st.Path)
 	default:
 		n.end(workflow.Now(f.ctx), "ended", err.Error())
 	}
@@ -131,9 +142,9 @@ func (it *interp) outputs(rec map[string]any, st *plan.Step, sc *scope, res resu
 		}
 		return
 	}
-	for _, in := range st.Steps {
-		if v, ok := sc.steps[in.ID]; ok && in.ID != "" {
-			rec[in.ID] = v
+	for _, id := range it.inside[st.Path] {
+		if v, ok := sc.steps[id]; ok {
+			rec[id] = v
 		}
 	}
 }
@@ -183,6 +194,9 @@ func label(v any) string {
 func (it *interp) repeat(f frame, st *plan.Step) (result, error) {
 	began := workflow.Now(f.ctx)
 	for round := 0; ; round++ {
+		if err := it.gate(f); err != nil {
+			return result{}, err
+		}
 		sc := f.sc.inner()
 		n := &node{}
 		n.step.Path, n.step.Kind, n.step.Phase, n.step.Iteration = st.Path, "round", string(st.Phase), strconv.Itoa(round)
@@ -227,17 +241,23 @@ func (it *interp) late(f frame, st *plan.Step, rec map[string]any, rounds int) (
 	case plan.OnContinue:
 		return result{outcome: task.Failed, out: rec, detail: fail.Message}, false, nil
 	case plan.OnAsk:
-		choice, err := it.trouble(f, st, fail, []string{"retry", "skip", "stop"})
-		if err != nil {
-			return result{}, false, err
-		}
-		switch choice.choice {
-		case "retry":
-			return result{}, true, nil
-		case "skip":
-			return result{outcome: task.Skipped, out: rec, detail: choice.said()}, false, nil
-		}
-		return result{}, false, &ending{closing: closedFailed, reason: choice.said()}
+		return it.lateChoice(f, st, fail, rec)
 	}
-	return result{}, false, &stepError{fail}
+	return result{}, false, &stepError{Failure: fail}
+}
+
+// lateChoice asks what to do about a wait that was in vain: as long once more,
+// go on without, or stop.
+func (it *interp) lateChoice(f frame, st *plan.Step, fail task.Failure, out any) (res result, again bool, err error) {
+	choice, err := it.trouble(f, st, fail, []string{"retry", "skip", "stop"})
+	if err != nil {
+		return result{}, false, err
+	}
+	switch choice.choice {
+	case "retry":
+		return result{}, true, nil
+	case "skip":
+		return result{outcome: task.Skipped, out: out, detail: choice.said()}, false, nil
+	}
+	return result{}, false, &ending{closing: closedFailed, reason: choice.said()}
 }

@@ -2,7 +2,10 @@ package workflows
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -27,8 +30,13 @@ func (it *interp) decide(f frame, req task.OpenRequest) (task.TallyResult, error
 	}
 	before := f.node.step.Status
 	f.node.step.Status, f.node.step.Detail = "waiting for "+req.Kind, req.ID
-	it.status = "waiting for " + req.Kind
-	defer func() { f.node.step.Status, it.status = before, "running" }()
+	it.waits = append(it.waits, req.Kind)
+	f.people.start(workflow.Now(f.ctx))
+	defer func() {
+		f.node.step.Status = before
+		it.waits = slices.Delete(it.waits, slices.Index(it.waits, req.Kind), slices.Index(it.waits, req.Kind)+1)
+		f.people.stop(workflow.Now(f.ctx))
+	}()
 	for {
 		seen := it.voted
 		var t task.TallyResult
@@ -39,18 +47,24 @@ func (it *interp) decide(f frame, req task.OpenRequest) (task.TallyResult, error
 			err := execute(f.ctx, task.CloseActivity, task.CloseRequest{Place: req.Place, ID: req.ID, Decision: t.State}, nil)
 			return t, err
 		}
-		wake := func() bool { return it.voted != seen }
+		wake := func() bool { return it.voted != seen || f.ctl.ordered() }
 		var err error
 		if t.Next.IsZero() {
 			err = workflow.Await(f.ctx, wake)
 		} else {
 			_, err = workflow.AwaitWithTimeout(f.ctx, until(f.ctx, t.Next), wake)
 		}
+		if err == nil && f.ctl.ordered() {
+			err = errOrdered
+		}
 		if err != nil {
 			return task.TallyResult{}, it.withdraw(f, req, err)
 		}
 	}
 }
+
+// errOrdered says that a verb answered in place of the people who were asked.
+var errOrdered = errors.New("a verb answered")
 
 // withdraw ends a request that nobody waits for any more: its run was cancelled,
 // or the time of a block around it is over.
@@ -80,41 +94,72 @@ func (it *interp) question(f frame, st *plan.Step) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	if t.State == "approved" {
-		out, err := answer(st.People.Fields, t.Answer)
+	switch {
+	case t.State == "approved":
+		out, err := it.answer(f, st.People.Fields, t.Answer)
 		if err != nil {
 			return result{}, err
 		}
-		return result{outcome: task.Done, out: out, detail: "answered by " + join(t.By)}, nil
+		detail := "answered by " + join(t.By)
+		if t.Untrusted {
+			detail += ", the affected person: untrusted"
+		}
+		return result{outcome: task.Done, out: out, detail: detail}, nil
+	case t.State == "denied" && !t.Withdrawn && len(st.People.Fields) == 0:
+		out := map[string]any{"done": false}
+		if t.Reason != "" {
+			out["why"] = t.Reason
+		}
+		return result{outcome: task.Done, out: out, detail: "not done: " + said(t)}, nil
 	}
 	return it.unanswered(st.People.Silent, t)
 }
 
 func (it *interp) questionRequest(f frame, st *plan.Step) (task.OpenRequest, error) {
-	text, err := it.text(f, &st.People.Text)
-	if err != nil {
-		return task.OpenRequest{}, err
+	req := task.OpenRequest{
+		Place: it.place(f, st), Kind: "question", Levels: levels(st.People.From),
+		Quorum: 1, Silent: string(st.People.Silent), Opened: workflow.Now(f.ctx).UTC(),
+	}
+	var err error
+	if req.Text, err = it.text(f, &st.People.Text); err != nil {
+		return req, err
 	}
 	show := map[string]any{}
 	for _, s := range st.People.Show {
 		v, err := it.value(f, s.Value)
 		if err != nil {
-			return task.OpenRequest{}, err
+			return req, err
 		}
 		show[s.Name] = v
 	}
-	raw, err := kind.Canonical(show)
-	if err != nil {
-		return task.OpenRequest{}, asFailure(err)
+	if req.Show, err = kind.Canonical(show); err != nil {
+		return req, asFailure(err)
 	}
-	fields, err := it.askFields(f, st)
-	if err != nil {
-		return task.OpenRequest{}, err
+	if req.Fields, err = it.askFields(f, st); err != nil {
+		return req, err
 	}
-	return task.OpenRequest{
-		Place: it.place(f, st), ID: it.requestID(f, st), Kind: "question", Text: text, Show: raw, Fields: fields,
-		Levels: levels(st.People.From), Quorum: 1, Silent: string(st.People.Silent), Opened: workflow.Now(f.ctx).UTC(),
-	}, nil
+	if st.People.Subject != nil {
+		if err := it.askSubject(f, st, &req); err != nil {
+			return req, err
+		}
+	}
+	req.ID = it.requestID(f, st)
+	return req, nil
+}
+
+// askSubject puts the affected person before the people of the chain.
+func (it *interp) askSubject(f frame, st *plan.Step, req *task.OpenRequest) error {
+	v, err := it.value(f, *st.People.Subject)
+	if err != nil {
+		return err
+	}
+	h, ok := v.(kind.Handle)
+	if !ok {
+		return failed("invalid", "ask.subject is no account")
+	}
+	req.Subject, req.Via = run.Subject(h.Instance, h.ID), st.People.Via
+	req.Levels = append([]task.Level{{Who: []string{req.Subject}, Within: st.People.Within}}, req.Levels...)
+	return nil
 }
 
 // askFields describes the fields for the form, with the choices of `among` as
@@ -124,12 +169,13 @@ func (it *interp) askFields(f frame, st *plan.Step) ([]byte, error) {
 		Name    string          `json:"name"`
 		Type    kind.Type       `json:"type"`
 		Max     int             `json:"max,omitempty"`
+		Pattern string          `json:"pattern,omitempty"`
 		Among   json.RawMessage `json:"among,omitempty"`
 		Default json.RawMessage `json:"default,omitempty"`
 	}
 	out := make([]form, 0, len(st.People.Fields))
 	for _, fd := range st.People.Fields {
-		e := form{Name: fd.Name, Type: fd.Type, Max: fd.Max}
+		e := form{Name: fd.Name, Type: fd.Type, Max: fd.Max, Pattern: fd.Pattern}
 		if fd.Among != nil {
 			v, err := it.eval(f, *fd.Among)
 			if err != nil {
@@ -154,26 +200,6 @@ func (it *interp) askFields(f frame, st *plan.Step) ([]byte, error) {
 	return raw, asFailure(err)
 }
 
-// answer decodes what a person said; without fields it is a task: done, and why
-// not.
-func answer(fields []plan.AskField, raw json.RawMessage) (any, error) {
-	rec := make([]kind.Field, 0, len(fields))
-	for _, fd := range fields {
-		rec = append(rec, kind.Field{Name: fd.Name, Type: fd.Type, Optional: fd.Default != nil})
-	}
-	if len(fields) == 0 {
-		rec = []kind.Field{{Name: "done", Type: kind.Of(kind.Boolean), Optional: true}, {Name: "why", Type: kind.Of(kind.String), Optional: true}}
-	}
-	if len(raw) == 0 {
-		raw = []byte("{}")
-	}
-	v, err := kind.Decode(kind.RecordOf(rec...), raw)
-	if err != nil {
-		return nil, &stepError{task.Failure{Kind: "invalid", Message: "answer: " + err.Error()}}
-	}
-	return v, nil
-}
-
 // unanswered decides what a refusal or silence means.
 func (it *interp) unanswered(silent plan.OnError, t task.TallyResult) (result, error) {
 	if t.State == "denied" {
@@ -183,7 +209,7 @@ func (it *interp) unanswered(silent plan.OnError, t task.TallyResult) (result, e
 	case plan.OnSkip, plan.OnContinue:
 		return result{outcome: task.Skipped, detail: "nobody answered"}, nil
 	case plan.OnFail:
-		return result{}, &stepError{task.Failure{Kind: "timeout", Message: "nobody answered"}}
+		return result{}, failed("timeout", "nobody answered")
 	}
 	return result{}, &ending{closing: closedDenied, reason: "nobody answered"}
 }
@@ -210,22 +236,31 @@ func (it *interp) trouble(f frame, st *plan.Step, fail task.Failure, options []s
 		Text: fmt.Sprintf("%s: %s: %s", title(st), fail.Kind, fail.Message), Fields: fields,
 		Levels: []task.Level{{Who: it.troubleshooters(st)}}, Quorum: 1, Opened: workflow.Now(f.ctx).UTC(),
 	}
+	f.ctl.offers(options)
 	t, err := it.decide(f, req)
+	f.ctl.offers(nil)
+	if errors.Is(err, errOrdered) {
+		return f.ctl.obeyed(), nil
+	}
 	if err != nil {
 		return troubleChoice{}, err
 	}
 	var a struct {
 		Choice string `json:"choice"`
 	}
-	if err := json.Unmarshal(t.Answer, &a); err != nil || a.Choice == "" {
-		a.Choice = "stop"
+	if err := json.Unmarshal(t.Answer, &a); err != nil || !slices.Contains(options, a.Choice) {
+		a.Choice = "stop" // denied, withdrawn, or no answer that was offered
 	}
 	return troubleChoice{choice: a.Choice, actor: join(t.By), reason: t.Reason}, nil
 }
 
 // troubleshooters are those who may launch the playbook by hand and those whom
-// the step's own approval names.
+// the step's own approval names. Whoever a run was handed over to is asked in
+// their place.
 func (it *interp) troubleshooters(st *plan.Step) []string {
+	if len(it.owners) > 0 {
+		return distinct(append([]string{"ir-lead"}, it.owners...))
+	}
 	who := []string{"ir-lead", "oncall.soc"}
 	if it.plan.Triggers.Manual != nil {
 		who = append(who, it.plan.Triggers.Manual.Roles...)
@@ -241,11 +276,7 @@ func (it *interp) troubleshooters(st *plan.Step) []string {
 func distinct(in []string) []string {
 	var out []string
 	for _, s := range in {
-		known := false
-		for _, o := range out {
-			known = known || o == s
-		}
-		if !known {
+		if !slices.Contains(out, s) {
 			out = append(out, s)
 		}
 	}
@@ -273,13 +304,4 @@ func said(t task.TallyResult) string {
 	return s
 }
 
-func join(names []string) string {
-	out := ""
-	for i, n := range names {
-		if i > 0 {
-			out += ", "
-		}
-		out += n
-	}
-	return out
-}
+func join(names []string) string { return strings.Join(names, ", ") }

@@ -32,6 +32,7 @@ func (w *Workflows) Register(r Registry) {
 	r.RegisterWorkflowWithOptions(w.Playbook, workflow.RegisterOptions{Name: run.PlaybookWorkflow})
 	r.RegisterWorkflowWithOptions(Undo, workflow.RegisterOptions{Name: run.UndoWorkflow})
 	r.RegisterWorkflowWithOptions(Hold, workflow.RegisterOptions{Name: run.HoldWorkflow})
+	r.RegisterWorkflowWithOptions(Doubt, workflow.RegisterOptions{Name: run.DoubtWorkflow})
 }
 
 // interp is one run.
@@ -45,30 +46,61 @@ type interp struct {
 	// is over.
 	closing, reason, ended string
 	phase                  plan.PhaseName
-	status                 string
 	root                   *node
-	// voted counts the Updates; whoever waits for people compares.
-	voted int
+	// waits are the kinds of the requests that are open, in the order in which
+	// they were opened.
+	waits []string
+	// voted, alerted and said count the Updates; whoever waits compares.
+	voted, alerted, said int
 	// asked counts the requests per place, for their ids.
 	asked map[string]int
 	// tried counts the generations of an effect per place.
 	tried map[string]int
+	// taken is the last alert that each wait took.
+	taken map[string]int64
+	// served is the instance that an effect at a place went to.
+	served map[string]string
+	// heldUntil is when the holds that the run began are over.
+	heldUntil map[string]time.Time
+	// reached counts the targets that the run's own effects reached, lent what
+	// called runs may reach, both per action.
+	reached, lent map[string]int
+
+	// cancel ends the phases; cancelledBy says who wanted it, where a verb did.
+	cancel      workflow.CancelFunc
+	cancelledBy string
+	// paused says who paused the run, or is empty.
+	paused string
+	// owners are whom the run asks about failures since it was handed over.
+	owners []string
+	// controls are the steps under way; obeyed is the last verb that was heard.
+	controls []*control
+	obeyed   int64
+}
+
+func newInterp(in run.Input) *interp {
+	return &interp{
+		in: in, inputs: map[string]any{}, settings: map[string]any{}, closing: closedCompleted, root: &node{},
+		asked: map[string]int{}, tried: map[string]int{}, taken: map[string]int64{}, heldUntil: map[string]time.Time{},
+		served: map[string]string{}, reached: map[string]int{}, lent: map[string]int{}, cancel: func() {},
+	}
 }
 
 // Playbook runs one playbook to its end. It fails only where the run could not
 // even begin; a run that failed returns a Result that says so.
 func (w *Workflows) Playbook(ctx workflow.Context, in run.Input) (run.Result, error) {
-	it := &interp{
-		in: in, started: workflow.Now(ctx).UTC(), inputs: map[string]any{}, settings: map[string]any{},
-		closing: closedCompleted, status: "running", root: &node{}, asked: map[string]int{}, tried: map[string]int{},
-	}
+	it := newInterp(in)
+	it.started = workflow.Now(ctx).UTC()
 	if err := it.handlers(ctx); err != nil {
 		return run.Result{}, err
 	}
 	if err := it.load(ctx, w.Programs); err != nil {
 		return run.Result{}, temporal.NewNonRetryableApplicationError(err.Error(), "plan", err)
 	}
-	f := frame{ctx: ctx, sc: newScope(), node: it.root}
+	free, _ := workflow.NewDisconnectedContext(ctx)
+	workflow.Go(free, it.hear)
+	f := frame{sc: newScope(), node: it.root}
+	f.ctx, it.cancel = workflow.WithCancel(ctx)
 	it.phases(f)
 	// A cancelled run ends on record too.
 	f.ctx, _ = workflow.NewDisconnectedContext(ctx)
@@ -81,8 +113,20 @@ func (it *interp) handlers(ctx workflow.Context) error {
 	if err := workflow.SetQueryHandler(ctx, run.QueryProgress, func() (run.Progress, error) { return it.progress(), nil }); err != nil {
 		return fmt.Errorf("set the progress query: %w", err)
 	}
-	return workflow.SetUpdateHandler(ctx, run.UpdateVoted, func(workflow.Context, run.Voted) error {
+	if err := workflow.SetUpdateHandler(ctx, run.UpdateVoted, func(workflow.Context, run.Voted) error {
 		it.voted++
+		return nil
+	}); err != nil {
+		return fmt.Errorf("set the handler of votes: %w", err)
+	}
+	if err := workflow.SetUpdateHandler(ctx, run.UpdateAlerted, func(workflow.Context, run.Alerted) error {
+		it.alerted++
+		return nil
+	}); err != nil {
+		return fmt.Errorf("set the handler of alerts: %w", err)
+	}
+	return workflow.SetUpdateHandler(ctx, run.UpdateVerb, func(workflow.Context, run.Said) error {
+		it.said++
 		return nil
 	})
 }
@@ -149,6 +193,9 @@ func (it *interp) close(err error) {
 		it.closing, it.reason = en.closing, en.reason
 	case temporal.IsCanceledError(err):
 		it.closing, it.reason = closedCancelled, "cancelled"
+		if it.cancelledBy != "" {
+			it.reason = "cancelled by " + it.cancelledBy
+		}
 	default:
 		it.closing, it.reason = closedFailed, err.Error()
 	}
@@ -156,8 +203,8 @@ func (it *interp) close(err error) {
 
 // finish makes the result and records it.
 func (it *interp) finish(f frame) (run.Result, error) {
-	it.ended, it.status, it.phase = it.closing, "ended", ""
-	res := run.Result{Closing: it.closing, Reason: it.reason, Tree: it.progress()}
+	it.ended, it.phase = it.closing, ""
+	res := run.Result{Closing: it.closing, Reason: it.reason, Used: it.used(), Tree: it.progress()}
 	if it.closing == closedCompleted && len(it.plan.Outputs) > 0 {
 		out := map[string]any{}
 		for _, o := range it.plan.Outputs {

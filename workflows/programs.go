@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/quell-soar/quell/playbooks/expr"
@@ -12,9 +13,17 @@ import (
 type program struct {
 	plan *plan.Plan
 	set  *expr.Set
-	ids  map[string]string // step id to step path
-	// named lists the ids in the order of the plan.
-	named []string
+	// ids are the paths of a step's id and of all steps inside it: what an undo of
+	// the id takes back.
+	ids map[string][]string
+	// named lists the ids in the order of the plan; inside those of the steps in a
+	// step, by its path.
+	named  []string
+	inside map[string][]string
+	// open are the expressions that read run.open.
+	open map[plan.ExprRef]bool
+	// children are the called playbooks, by digest.
+	children map[string]*plan.Plan
 }
 
 // Programs caches the programs of plans by digest, over all runs of a worker.
@@ -49,9 +58,17 @@ func (p *Programs) get(digest string, raw []byte) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the expressions of %s: %w", pl.Playbook, err)
 	}
-	pr := &program{plan: pl, set: set, ids: map[string]string{}}
+	pr := &program{plan: pl, set: set, ids: map[string][]string{}, inside: map[string][]string{}, open: map[plan.ExprRef]bool{}, children: map[string]*plan.Plan{}}
 	for _, ph := range pl.Phases {
 		pr.collect(ph.Steps)
+	}
+	for i, e := range pl.Exprs {
+		pr.open[plan.ExprRef(i)] = slices.Contains(e.Uses, "run.open")
+	}
+	for _, c := range pl.Children {
+		if pr.children[c.Digest], err = pl.ChildPlan(c.Digest); err != nil {
+			return nil, err
+		}
 	}
 	if len(p.order) >= cachedPrograms {
 		delete(p.known, p.order[0])
@@ -61,20 +78,25 @@ func (p *Programs) get(digest string, raw []byte) (*program, error) {
 	return pr, nil
 }
 
-// collect maps the ids of steps, and of all steps inside them, to paths.
-func (pr *program) collect(steps []plan.Step) {
+// collect maps the ids of steps to the paths of the steps and of all inside them,
+// and returns all those paths.
+func (pr *program) collect(steps []plan.Step) []string {
+	var all []string
 	for i := range steps {
 		st := &steps[i]
+		paths := []string{st.Path}
 		if st.ID != "" {
-			pr.ids[st.ID] = st.Path
 			pr.named = append(pr.named, st.ID)
 		}
-		pr.collect(st.Steps)
-		if st.Choose != nil {
-			for _, c := range st.Choose.Cases {
-				pr.collect(c.Steps)
-			}
-			pr.collect(st.Choose.Default)
+		before := len(pr.named)
+		for _, inside := range st.Inside() {
+			paths = append(paths, pr.collect(inside)...)
 		}
+		pr.inside[st.Path] = slices.Clone(pr.named[before:])
+		if st.ID != "" {
+			pr.ids[st.ID] = paths
+		}
+		all = append(all, paths...)
 	}
+	return all
 }

@@ -45,5 +45,18 @@ func (n *node) tree() []run.StepProgress {
 
 // progress answers the query.
 func (it *interp) progress() run.Progress {
-	return run.Progress{Run: it.in.Run, Closing: it.ended, Phase: string(it.phase), Status: it.status, Steps: it.root.tree()}
+	return run.Progress{Run: it.in.Run, Closing: it.ended, Phase: string(it.phase), Status: it.status(), Steps: it.root.tree()}
+}
+
+// status is the run's state in a word for people.
+func (it *interp) status() string {
+	switch {
+	case it.ended != "":
+		return "ended"
+	case it.paused != "":
+		return "paused"
+	case len(it.waits) > 0:
+		return "waiting for " + it.waits[0]
+	}
+	return "running"
 }

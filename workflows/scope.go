@@ -2,6 +2,8 @@ package workflows
 
 import (
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -37,6 +39,13 @@ type frame struct {
 	// sealed are the effects that an approval around this place covers, by
 	// place; nil where there is none.
 	sealed *seal
+	// ctl is the step's control, for verbs that name it.
+	ctl *control
+	// people measures the time that the step around this place spends waiting for
+	// people; nil where no time-out asks.
+	people *stopwatch
+	// alert is what the condition of a wait for an alert sees; else nil.
+	alert map[string]any
 }
 
 // round returns the frame of one round of a loop.
@@ -48,35 +57,115 @@ func (f frame) round(index string, sc *scope, n *node) frame {
 	return f
 }
 
+// branch returns the frame of one branch of a parallel.
+func (f frame) branch(st *plan.Step, name string) frame {
+	n := &node{}
+	n.step.Path, n.step.Kind, n.step.Phase, n.step.Iteration = st.Path+"."+name, "branch", string(st.Phase), f.iter
+	n.step.Title, n.step.Status, n.step.Began = name, "running", workflow.Now(f.ctx).UTC()
+	f.node.children = append(f.node.children, n)
+	f.node = n
+	return f
+}
+
 func (it *interp) vars(f frame) expr.Scope {
 	return expr.Scope{
 		Inputs: it.inputs, Settings: it.settings,
 		Steps: f.sc.steps, Outcome: f.sc.outcome, Errors: f.sc.errors, Locals: f.sc.locals,
-		Run: it.runVars(), Now: workflow.Now(f.ctx).UTC(),
+		Run: it.runVars(), Now: workflow.Now(f.ctx).UTC(), Alert: f.alert,
 	}
 }
 
 // runVars is the root `run` of expressions.
 func (it *interp) runVars() map[string]any {
+	trigger := it.in.Trigger.Kind
+	if it.in.Parent != "" {
+		trigger = "call"
+	}
 	return map[string]any{
 		"id": it.in.Run, "playbook": it.in.Playbook, "incident": it.in.Incident, "actor": it.in.Trigger.Actor,
-		"started": it.started, "mode": it.in.Mode, "trigger": it.in.Trigger.Kind, "closing": it.closing,
+		"started": it.started, "mode": it.in.Mode, "trigger": trigger, "closing": it.closing,
 	}
 }
 
+// sees is what an expression reads. run.open is asked of the store, where the
+// expression reads it.
+func (it *interp) sees(f frame, open bool) (expr.Scope, error) {
+	sc := it.vars(f)
+	if !open {
+		return sc, nil
+	}
+	list, err := it.inForce(f)
+	sc.Run["open"] = list
+	return sc, err
+}
+
+// inForce lists what the run did that is in force and can be taken back.
+func (it *interp) inForce(f frame) ([]any, error) {
+	var res task.InForceResult
+	if err := execute(f.ctx, task.InForceActivity, task.InForceRequest{Tenant: it.in.Tenant, Run: it.in.Run}, &res); err != nil {
+		return nil, err
+	}
+	out := make([]any, len(res.Effects))
+	for i, e := range res.Effects {
+		targets := make([]any, len(e.Targets))
+		for k, t := range e.Targets {
+			targets[k] = t
+		}
+		what := effectLabel(e.Action, e.Targets)
+		out[i] = map[string]any{
+			"what": what, "action": e.Action, "step": e.Step, "targets": targets, "since": e.Since.UTC(),
+			"effect": kind.Handle{Name: plan.Effect, Instance: e.Instance, ID: e.Key, Label: what},
+		}
+		if until, ok := it.heldUntil[e.Key]; ok {
+			out[i].(map[string]any)["until"] = until
+		}
+	}
+	return out, nil
+}
+
+func effectLabel(action string, targets []string) string {
+	return strings.TrimSpace(action + " " + strings.Join(targets, ", "))
+}
+
 func (it *interp) eval(f frame, ref plan.ExprRef) (any, error) {
-	v, err := it.set.Eval(ref, it.vars(f))
+	sc, err := it.sees(f, it.open[ref])
+	if err != nil {
+		return nil, err
+	}
+	v, err := it.set.Eval(ref, sc)
 	return v, asFailure(err)
 }
 
 func (it *interp) truth(f frame, ref plan.ExprRef) (bool, error) {
-	b, err := it.set.Bool(ref, it.vars(f))
+	sc, err := it.sees(f, it.open[ref])
+	if err != nil {
+		return false, err
+	}
+	b, err := it.set.Bool(ref, sc)
 	return b, asFailure(err)
 }
 
 func (it *interp) value(f frame, v plan.Value) (any, error) {
-	x, err := it.set.Value(v, it.vars(f))
+	sc, err := it.sees(f, it.readsOpen(v))
+	if err != nil {
+		return nil, err
+	}
+	x, err := it.set.Value(v, sc)
 	return x, asFailure(err)
+}
+
+// readsOpen reports whether an expression in a value reads run.open.
+func (it *interp) readsOpen(v plan.Value) bool {
+	if v.Expr != nil && it.open[*v.Expr] {
+		return true
+	}
+	for _, p := range v.Template {
+		if p.Expr != nil && it.open[*p.Expr] {
+			return true
+		}
+	}
+	return slices.ContainsFunc(v.List, it.readsOpen) ||
+		slices.ContainsFunc(v.Map, func(n plan.NamedValue) bool { return it.readsOpen(n.Value) })
 }
 
 // text evaluates a value and writes it as people read it.
@@ -162,7 +251,7 @@ func (it *interp) decodeNamed(raw []byte, into map[string]any, typeOf func(strin
 	}
 	v, err := kind.Decode(kind.RecordOf(fields...), raw)
 	if err != nil {
-		return &stepError{task.Failure{Kind: "invalid", Message: "inputs: " + err.Error()}}
+		return failed("invalid", "inputs: %s", err.Error())
 	}
 	for _, fd := range fields {
 		if x, ok := v.(map[string]any)[fd.Name]; ok {

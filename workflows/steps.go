@@ -1,13 +1,15 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/plan"
 )
 
@@ -30,15 +32,21 @@ func (it *interp) steps(f frame, steps []plan.Step) error {
 	return nil
 }
 
-// step runs one step with its modifiers and records how it ended.
+// step runs one step with its modifiers and records how it ended. A failure that
+// the step does not handle itself goes to the block around it.
 func (it *interp) step(f frame, st *plan.Step) error {
-	if f.ctx.Err() != nil {
-		return temporal.NewCanceledError()
+	if err := it.gate(f); err != nil {
+		return err
 	}
 	n := f.begin(st)
 	in := f
 	in.node = n
-	res, err := it.decided(in, st)
+	in, c := it.controlled(in, st)
+	res, err := it.attended(in, st)
+	it.uncontrolled(c)
+	if err != nil && c.skipped != "" && temporal.IsCanceledError(err) && f.ctx.Err() == nil {
+		res, err = result{outcome: task.Skipped, detail: c.skipped}, nil
+	}
 	if err == nil {
 		f.record(st, res.outcome, res.out, nil)
 		n.end(workflow.Now(f.ctx), string(res.outcome), res.detail)
@@ -50,13 +58,66 @@ func (it *interp) step(f frame, st *plan.Step) error {
 		f.record(st, task.Skipped, nil, nil)
 		return err
 	}
-	f.record(st, task.Failed, nil, fail)
-	n.end(workflow.Now(f.ctx), string(task.Failed), fail.Kind+": "+fail.Message)
+	f.record(st, outcomeOf(fail), nil, fail)
+	n.end(workflow.Now(f.ctx), string(outcomeOf(fail)), fail.Kind+": "+fail.Message)
 	if st.OnError == plan.OnContinue {
 		return nil
 	}
-	return &ending{closing: closedFailed, reason: fmt.Sprintf("step %s: %s: %s", st.Path, fail.Kind, fail.Message)}
+	return at(err, fail, st.Path)
 }
+
+// at says where a failure came from: the innermost step counts.
+func at(err error, fail *task.Failure, path string) error {
+	var se *stepError
+	if errors.As(err, &se) {
+		if se.at == "" {
+			se.at = path
+		}
+		return se
+	}
+	return &stepError{Failure: *fail, at: path}
+}
+
+// outcomeOf is what outcome.ID shows of a failure: a guard's refusal and an
+// unknown effect keep their own word.
+func outcomeOf(f *task.Failure) task.Outcome {
+	switch o := task.Outcome(f.Kind); o {
+	case task.Refused, task.Unknown, task.Denied:
+		return o
+	}
+	return task.Failed
+}
+
+// attended runs a step and, where on_error is ask, puts its failure before
+// people. Effects ask by themselves, for they know what may be done about them;
+// what comes here of them is that they could not even be asked for. A denial is
+// a person's word already.
+func (it *interp) attended(f frame, st *plan.Step) (result, error) {
+	for {
+		res, err := it.decided(f, st)
+		fail, ok := failureOf(err)
+		if !ok || st.OnError != plan.OnAsk || slices.Contains(answered, task.Outcome(fail.Kind)) {
+			return res, err
+		}
+		choice, err := it.trouble(f, st, *fail, []string{"retry", "skip", "by_hand", "stop"})
+		if err != nil {
+			return result{}, err
+		}
+		switch choice.choice {
+		case "retry":
+			it.tried[place(st, f)]++
+			continue
+		case "skip":
+			return result{outcome: task.Skipped, detail: choice.said()}, nil
+		case "by_hand":
+			return result{outcome: task.Done, detail: choice.said()}, nil
+		}
+		return result{}, &ending{closing: closedFailed, reason: fmt.Sprintf("step %s: %s", st.Path, choice.said())}
+	}
+}
+
+// answered are the failures that nobody is asked about.
+var answered = []task.Outcome{task.Denied}
 
 // decided applies if, approve and the loops.
 func (it *interp) decided(f frame, st *plan.Step) (result, error) {
@@ -92,30 +153,6 @@ func deref(r *result) result {
 	return *r
 }
 
-// bounded applies timeout to steps that are no single action; an action's time
-// is bounded by its activity, which knows what a call that left may still do.
-func (it *interp) bounded(f frame, st *plan.Step) (result, error) {
-	if st.Timeout == 0 || st.Kind == plan.Uses {
-		return it.body(f, st)
-	}
-	ctx, cancel := workflow.WithCancel(f.ctx)
-	late := false
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		if workflow.Sleep(ctx, st.Timeout) == nil {
-			late = true
-			cancel()
-		}
-	})
-	in := f
-	in.ctx = ctx
-	res, err := it.body(in, st)
-	cancel()
-	if late && err != nil {
-		return result{}, &stepError{task.Failure{Kind: "timeout", Message: fmt.Sprintf("it did not end within %s", st.Timeout)}}
-	}
-	return res, err
-}
-
 // body does what the step's kind says.
 func (it *interp) body(f frame, st *plan.Step) (result, error) {
 	switch st.Kind {
@@ -123,8 +160,12 @@ func (it *interp) body(f frame, st *plan.Step) (result, error) {
 		return it.uses(f, st)
 	case plan.Do:
 		return result{outcome: task.Done}, it.steps(f, st.Steps)
+	case plan.Parallel:
+		return it.parallel(f, st)
 	case plan.Switch:
 		return it.choose(f, st)
+	case plan.Call:
+		return it.call(f, st)
 	case plan.Set:
 		return it.assign(f, st)
 	case plan.Wait:
@@ -135,12 +176,14 @@ func (it *interp) body(f frame, st *plan.Step) (result, error) {
 		return it.undo(f, st)
 	case plan.Report:
 		return it.report(f, st)
+	case plan.Note:
+		return it.note(f, st)
 	case plan.Fail:
 		text, err := it.text(f, st.Text)
 		if err != nil {
 			return result{}, err
 		}
-		return result{}, &stepError{task.Failure{Kind: "fail", Message: text}}
+		return result{}, failed("fail", "%s", text)
 	case plan.Stop:
 		class, err := it.text(f, st.Text)
 		if err != nil {
@@ -151,7 +194,7 @@ func (it *interp) body(f frame, st *plan.Step) (result, error) {
 		}
 		return result{}, &ending{closing: class, reason: "stopped by " + st.Path}
 	}
-	return result{}, &stepError{task.Failure{Kind: "internal", Message: fmt.Sprintf("this build does not run steps of kind %q", st.Kind)}}
+	return result{}, failed("internal", "this build does not run steps of kind %q", st.Kind)
 }
 
 func (it *interp) choose(f frame, st *plan.Step) (result, error) {
@@ -159,17 +202,24 @@ func (it *interp) choose(f frame, st *plan.Step) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	for _, c := range st.Choose.Cases {
-		for _, k := range c.Keys {
-			if k == text {
-				return result{outcome: task.Done, detail: "case " + k}, it.steps(f, c.Steps)
-			}
-		}
-	}
-	if !st.Choose.HasDefault {
+	steps, how := chosen(st.Choose, text)
+	if how == "" {
 		return result{outcome: task.Skipped, detail: fmt.Sprintf("no case for %q", text)}, nil
 	}
-	return result{outcome: task.Done, detail: "default"}, it.steps(f, st.Choose.Default)
+	return result{outcome: task.Done, detail: how}, it.steps(f, steps)
+}
+
+// chosen finds the case of a switch; how is empty where there is none.
+func chosen(s *plan.SwitchBody, text string) (steps []plan.Step, how string) {
+	for _, c := range s.Cases {
+		if slices.Contains(c.Keys, text) {
+			return c.Steps, "case " + text
+		}
+	}
+	if s.HasDefault {
+		return s.Default, "default"
+	}
+	return nil, ""
 }
 
 func (it *interp) assign(f frame, st *plan.Step) (result, error) {
@@ -186,27 +236,21 @@ func (it *interp) assign(f frame, st *plan.Step) (result, error) {
 	return result{outcome: task.Done, out: out}, nil
 }
 
-func (it *interp) wait(f frame, st *plan.Step) (result, error) {
-	var d time.Duration
-	switch {
-	case st.Pause.For != nil:
-		v, err := it.value(f, *st.Pause.For)
-		if err != nil {
-			return result{}, err
-		}
-		d, _ = v.(time.Duration)
-	case st.Pause.At != nil:
-		v, err := it.value(f, *st.Pause.At)
-		if err != nil {
-			return result{}, err
-		}
-		at, ok := v.(time.Time)
-		if !ok {
-			return result{}, &stepError{task.Failure{Kind: "invalid", Message: "wait.at is not a time"}}
-		}
-		d = until(f.ctx, at)
+// note writes into the ledger. A note with the same id replaces an earlier one
+// for who reads them; the ledger keeps both.
+func (it *interp) note(f frame, st *plan.Step) (result, error) {
+	text, err := it.text(f, st.Text)
+	if err != nil {
+		return result{}, err
 	}
-	return result{outcome: task.Done}, workflow.Sleep(f.ctx, d)
+	data, err := kind.Canonical(map[string]any{"note": st.Note, "text": text})
+	if err != nil {
+		return result{}, asFailure(err)
+	}
+	p := place(st, f)
+	it.tried[p]++
+	req := task.NoteRequest{Place: it.place(f, st), ID: fmt.Sprintf("note:%s#%s#%d", it.in.Run, p, it.tried[p]), Kind: "note.written", Data: data}
+	return result{outcome: task.Done}, execute(f.ctx, task.NoteActivity, req, nil)
 }
 
 func (it *interp) report(f frame, st *plan.Step) (result, error) {
@@ -214,8 +258,23 @@ func (it *interp) report(f frame, st *plan.Step) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	var res task.ReportResult
+	params := map[string]any{}
+	for _, p := range st.Params {
+		v, err := it.value(f, p.Value)
+		if err != nil {
+			return result{}, err
+		}
+		if v != nil {
+			params[p.Name] = v
+		}
+	}
 	req := task.ReportRequest{Place: it.place(f, st), Template: template, Tree: it.progress()}
+	if len(params) > 0 {
+		if req.Params, err = kind.Canonical(params); err != nil {
+			return result{}, asFailure(err)
+		}
+	}
+	var res task.ReportResult
 	if err := execute(f.ctx, task.ReportActivity, req, &res); err != nil {
 		return result{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -42,7 +43,7 @@ func unwind(ctx workflow.Context, base task.ActRequest, stack []task.StackItem, 
 		}
 		key, err := run.ParseKey(s.Key)
 		if err != nil {
-			return u, &stepError{task.Failure{Kind: "internal", Message: err.Error()}}
+			return u, failed("internal", "%s", err.Error())
 		}
 		key.Direction, key.Generation = run.Undo, generation
 		req := base
@@ -68,17 +69,28 @@ func unwind(ctx workflow.Context, base task.ActRequest, stack []task.StackItem, 
 
 // undo runs an undo step.
 func (it *interp) undo(f frame, st *plan.Step) (result, error) {
-	paths := make([]string, 0, len(st.Undoes))
+	req := task.StackRequest{Tenant: it.in.Tenant, Run: it.in.Run}
 	for _, id := range st.Undoes {
-		paths = append(paths, it.ids[id])
+		req.Steps = append(req.Steps, it.ids[id]...)
+	}
+	if st.UndoOf != nil {
+		var err error
+		if req.Keys, err = it.effectKeys(f, *st.UndoOf); err != nil {
+			return result{}, err
+		}
+	}
+	if len(req.Steps)+len(req.Keys) == 0 { // an empty list would mean all
+		return result{outcome: task.Already, detail: "nothing to take back"}, nil
 	}
 	for {
 		var stack task.StackResult
-		if err := execute(f.ctx, task.StackActivity, task.StackRequest{Tenant: it.in.Tenant, Run: it.in.Run, Steps: paths}, &stack); err != nil {
+		if err := execute(f.ctx, task.StackActivity, req, &stack); err != nil {
 			return result{}, err
 		}
 		base := task.ActRequest{Place: it.place(f, st), Mode: it.in.Mode, Actor: it.in.Trigger.Actor, Unattended: true}
+		f.ctl.acts(1)
 		u, err := unwind(f.ctx, base, stack.Items, it.tried[place(st, f)]+1)
+		f.ctl.acts(-1)
 		if err != nil {
 			return result{}, err
 		}
@@ -87,7 +99,7 @@ func (it *interp) undo(f frame, st *plan.Step) (result, error) {
 		}
 		fail := task.Failure{Kind: "undo", Message: fmt.Sprintf("%d of %d effects are still there: %s", u.left, len(u.items), leftovers(u))}
 		if st.OnError != plan.OnAsk {
-			return result{}, &stepError{fail}
+			return result{}, &stepError{Failure: fail}
 		}
 		choice, err := it.trouble(f, st, fail, []string{"retry", "skip", "by_hand", "stop"})
 		if err != nil {
@@ -104,6 +116,27 @@ func (it *interp) undo(f frame, st *plan.Step) (result, error) {
 		}
 		return result{}, &ending{closing: closedFailed, reason: choice.said()}
 	}
+}
+
+// effectKeys are the keys of effects that an expression gives: one or a list.
+func (it *interp) effectKeys(f frame, of plan.Value) ([]string, error) {
+	v, err := it.value(f, of)
+	if err != nil {
+		return nil, err
+	}
+	list, many := v.([]any)
+	if !many {
+		list = []any{v}
+	}
+	var keys []string
+	for _, e := range list {
+		h, ok := e.(kind.Handle)
+		if !ok || h.Name != plan.Effect {
+			return nil, failed("invalid", "undo needs an effect")
+		}
+		keys = append(keys, h.ID)
+	}
+	return keys, nil
 }
 
 func undone(u unwound) result {

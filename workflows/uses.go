@@ -30,7 +30,7 @@ type call struct {
 func (it *interp) resolve(f frame, st *plan.Step) (call, error) {
 	sp, ok := it.plan.ActionSpec(st.Action.Name)
 	if !ok {
-		return call{}, &stepError{task.Failure{Kind: "internal", Message: "the plan has no spec of " + st.Action.Name}}
+		return call{}, failed("internal", "the plan has no spec of %s", st.Action.Name)
 	}
 	values := map[string]any{}
 	for _, w := range st.Action.With {
@@ -44,12 +44,12 @@ func (it *interp) resolve(f frame, st *plan.Step) (call, error) {
 	}
 	raw, err := kind.Encode(sp.InputType(), values)
 	if err != nil {
-		return call{}, &stepError{task.Failure{Kind: "invalid", Message: "inputs: " + err.Error()}}
+		return call{}, failed("invalid", "inputs: %s", err.Error())
 	}
 	c := call{action: sp, schema: it.schema(sp.Name), inputs: raw, values: values}
 	c.instance = it.instanceOf(sp, values)
 	if c.instance == "" {
-		return call{}, &stepError{task.Failure{Kind: "unavailable", Message: "no connector instance serves " + sp.Name + "; bind one in the configuration"}}
+		return call{}, failed("unavailable", "no connector instance serves %s; bind one in the configuration", sp.Name)
 	}
 	return c, nil
 }
@@ -131,7 +131,7 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 		}
 	}
 	if res.Failure != nil {
-		return result{}, &stepError{*res.Failure}
+		return result{}, &stepError{Failure: *res.Failure}
 	}
 	return it.output(c.action, task.Done, res.Output, "")
 }
@@ -149,7 +149,7 @@ func (it *interp) output(a spec.Action, o task.Outcome, raw []byte, detail strin
 	}
 	v, err := kind.Decode(kind.RecordOf(fields...), raw)
 	if err != nil {
-		return res, &stepError{task.Failure{Kind: "internal", Message: fmt.Sprintf("the result of %s does not fit its type: %v", a.Name, err)}}
+		return res, failed("internal", "the result of %s does not fit its type: %v", a.Name, err)
 	}
 	res.out = v
 	return res, nil
@@ -163,6 +163,7 @@ func (it *interp) effect(f frame, st *plan.Step, c call) (result, error) {
 		return deref(res), err
 	}
 	f.sealed = sealed
+	it.served[place(st, f)] = c.instance
 	for asked := false; ; {
 		key := it.key(f, st)
 		res, err := it.attempt(f, st, c, key)
@@ -180,7 +181,11 @@ func (it *interp) effect(f frame, st *plan.Step, c call) (result, error) {
 			continue
 		}
 		if res.Failure == nil && res.Outcome != task.Refused && res.Outcome != task.Unknown {
-			return it.output(c.action, res.Outcome, res.Output, res.Detail)
+			it.reached[c.action.Name] += c.targets()
+			if err := it.arrange(f, st, c, key, res); err != nil {
+				return result{}, err
+			}
+			return it.effectOutput(f, st, c, res)
 		}
 		r, again, err := it.wrong(f, st, key, res)
 		if err != nil || !again {
@@ -188,6 +193,39 @@ func (it *interp) effect(f frame, st *plan.Step, c call) (result, error) {
 		}
 		it.tried[place(st, f)]++
 	}
+}
+
+// effectOutput is the result of an effect, with the effect itself as a value
+// where an expression reads it.
+func (it *interp) effectOutput(f frame, st *plan.Step, c call, res task.ActResult) (result, error) {
+	r, err := it.output(c.action, res.Outcome, res.Output, res.Detail)
+	if err != nil || !st.Action.Named {
+		return r, err
+	}
+	out, _ := r.out.(map[string]any)
+	if out == nil {
+		out = map[string]any{}
+	}
+	out[plan.EffectField] = it.effectValue(f, st)
+	r.out = out
+	return r, nil
+}
+
+// effectValue is the effect at a place as a value. Its key is known whatever
+// became of it: to undo what did not happen does nothing.
+func (it *interp) effectValue(f frame, st *plan.Step) kind.Handle {
+	return kind.Handle{Name: plan.Effect, Instance: it.served[place(st, f)], ID: it.key(f, st).String(), Label: title(st)}
+}
+
+// targets counts what the call acts on.
+func (c call) targets() int {
+	switch v := c.values[c.action.Targets].(type) {
+	case []any:
+		return len(v)
+	case nil:
+		return 0
+	}
+	return 1
 }
 
 func place(st *plan.Step, f frame) string { return st.Path + "#" + f.iter }
@@ -204,7 +242,7 @@ func (it *interp) key(f frame, st *plan.Step) run.Key {
 func (it *interp) attempt(f frame, st *plan.Step, c call, key run.Key) (task.ActResult, error) {
 	req := task.ActRequest{
 		Place: it.place(f, st), Key: key, Action: c.action.Name, Schema: c.schema, Inst: c.instance,
-		Inputs: c.inputs, Limit: it.plan.LimitOf(c.action.Name), Mode: it.in.Mode,
+		Inputs: c.inputs, Limit: it.limit(c.action.Name), Mode: it.in.Mode,
 		Actor: it.in.Trigger.Actor, Fields: st.Action.Reads, Timeout: st.Timeout,
 	}
 	if f.sealed != nil {
@@ -220,8 +258,14 @@ func (it *interp) attempt(f frame, st *plan.Step, c call, key run.Key) (task.Act
 		}
 	}
 	var res task.ActResult
-	if err := act(f.ctx, task.ActActivity, req, &res); err != nil {
+	f.ctl.acts(1)
+	err := act(f.ctx, task.ActActivity, req, &res)
+	f.ctl.acts(-1)
+	if err != nil {
 		return task.ActResult{}, err
+	}
+	if held && res.Held {
+		it.heldUntil[key.String()] = workflow.Now(f.ctx).Add(st.Hold.For).UTC()
 	}
 	if held && !res.Held && res.Outcome != task.Unknown {
 		look(f.ctx, key.String())
@@ -241,7 +285,12 @@ func (it *interp) wrong(f frame, st *plan.Step, key run.Key, res task.ActResult)
 		if res.Outcome == task.Refused || res.Outcome == task.Unknown {
 			fail.Kind = string(res.Outcome)
 		}
-		return result{}, false, &stepError{fail}
+		if res.Outcome != task.Unknown {
+			// Should a block around it be tried again, that is a new effect. One whose
+			// outcome is unknown stays the same and stays unknown.
+			it.tried[place(st, f)]++
+		}
+		return result{}, false, &stepError{Failure: fail}
 	}
 	options := []string{"retry", "skip", "by_hand", "stop"}
 	if res.Outcome == task.Unknown {

@@ -33,6 +33,22 @@ const (
 	LoadActivity = "quell.load"
 	// ReportActivity makes the post-incident review of a run.
 	ReportActivity = "quell.report"
+	// InForceActivity lists what a run did that is in force, for run.open.
+	InForceActivity = "quell.in_force"
+	// ArrangeActivity keeps how an effect without an inverse is taken back.
+	ArrangeActivity = "quell.arrange"
+	// OpeningActivity tells when a calendar opens.
+	OpeningActivity = "quell.opening"
+	// AlertsActivity lists the alerts that joined a run.
+	AlertsActivity = "quell.alerts"
+	// VerbsActivity lists the verbs that people said on a run.
+	VerbsActivity = "quell.verbs"
+	// AnswerActivity stores what a run made of a verb.
+	AnswerActivity = "quell.answer"
+	// CallActivity stores the run that a step calls.
+	CallActivity = "quell.call"
+	// FireActivity claims a run for a schedule.
+	FireActivity = "quell.fire"
 )
 
 // Outcome is what `outcome.ID` shows.
@@ -142,11 +158,13 @@ type ActResult struct {
 	Held bool `json:"held,omitempty"`
 }
 
-// StackRequest asks for what a run did. Steps limits it to those step paths.
+// StackRequest asks for what a run and the runs that it called did. Steps limits
+// it to those step paths and to what was called there, Keys to those effects.
 type StackRequest struct {
 	Tenant string   `json:"tenant"`
 	Run    string   `json:"run"`
 	Steps  []string `json:"steps,omitempty"`
+	Keys   []string `json:"keys,omitempty"`
 }
 
 // StackItem is one effect that could be taken back, newest first.
@@ -195,6 +213,10 @@ type OpenRequest struct {
 	Quorum int             `json:"quorum"`
 	// Requester may not vote.
 	Requester string `json:"requester,omitempty"`
+	// Subject is the affected person whom the first level asks, over Via; what
+	// they say is untrusted.
+	Subject string `json:"subject,omitempty"`
+	Via     string `json:"via,omitempty"`
 	// Silent is what happens when nobody answers, for people to see.
 	Silent string    `json:"silent,omitempty"`
 	Opened time.Time `json:"opened"`
@@ -223,6 +245,10 @@ type TallyResult struct {
 	// Answer is the answer of the deciding vote, for a question or a failure.
 	Answer json.RawMessage `json:"answer,omitempty"`
 	Reason string          `json:"reason,omitempty"`
+	// Untrusted says that the deciding vote was the affected person's own.
+	Untrusted bool `json:"untrusted,omitempty"`
+	// Withdrawn says of a denial that nobody voted: the request was taken back.
+	Withdrawn bool `json:"withdrawn,omitempty"`
 }
 
 // CloseRequest ends a request with what came of it.
@@ -270,8 +296,10 @@ type LoadResult struct {
 // ReportRequest makes a report of the run so far.
 type ReportRequest struct {
 	Place
-	Template string       `json:"template"`
-	Tree     run.Progress `json:"tree"`
+	Template string `json:"template"`
+	// Params are the author's values for the template, as canonical JSON.
+	Params json.RawMessage `json:"params,omitempty"`
+	Tree   run.Progress    `json:"tree"`
 }
 
 // ReportResult says where it stands in the ledger.

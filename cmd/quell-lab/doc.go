@@ -6,4 +6,5 @@
 //	{"crowdstrike":"http://127.0.0.1:1234/falcon","jira":"http://127.0.0.1:1234/jira","control":"http://127.0.0.1:1234/_lab"}
 //
 // Package fake tells the grammar of the script, package lab the control API.
+// --world FILE gives the hosts and files to begin with, in the control API's words.
 package main

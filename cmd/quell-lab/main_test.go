@@ -52,9 +52,34 @@ func TestItTellsItsURLsAndEnds(t *testing.T) {
 	}
 }
 
+// A world from a file is there from the beginning; a wrong one is refused.
+func TestWorld(t *testing.T) {
+	dir := t.TempDir()
+	world := filepath.Join(dir, "world.json")
+	for text, want := range map[string]int{
+		`{"hosts":[{"hostname":"lt-0471"}],"files":[{"hostname":"lt-0471","path":"C:\\a.exe","state":"released"}]}`: 0,
+		`{"hosts":[{"hostnme":"lt-0471"}]}`:                     1,
+		`{"files":[{"hostname":"nowhere","path":"C:\\a.exe"}]}`: 1,
+	} {
+		if err := os.WriteFile(world, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		r, w := io.Pipe()
+		over := make(chan int, 1)
+		var stderr bytes.Buffer
+		go func() { over <- run(ctx, []string{"--world", world}, w, &stderr); _ = w.Close() }()
+		_, _ = bufio.NewReader(r).ReadString('\n')
+		cancel()
+		if got := <-over; got != want {
+			t.Errorf("%s: exit code %d, want %d (%s)", text, got, want, &stderr)
+		}
+	}
+}
+
 func TestExitCodes(t *testing.T) {
 	for args, want := range map[string]int{
-		"--listen 0.0.0.0:0": 1, "--script /does/not/exist": 1, "--what": 2, "surplus": 2,
+		"--listen 0.0.0.0:0": 1, "--script /does/not/exist": 1, "--world /does/not/exist": 1, "--what": 2, "surplus": 2,
 	} {
 		var stderr bytes.Buffer
 		if got := run(t.Context(), strings.Fields(args), io.Discard, &stderr); got != want {

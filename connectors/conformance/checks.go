@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -72,6 +73,7 @@ func (p *probe) reads() bool {
 	if r.Outcome != spec.Done {
 		p.errorf("a read answers done, not %s", r.Outcome)
 	}
+	p.wanted(r)
 	p.unchanged(before, "a read")
 	return true
 }
@@ -96,7 +98,19 @@ func (p *probe) acts() bool {
 	if p.action.Reversal == spec.Exact && r.Prior == nil {
 		p.errorf("its inverse is exact, so it must return the prior state")
 	}
+	if r.Outcome == spec.Done {
+		p.wanted(r)
+	}
 	return true
+}
+
+// wanted compares the answer with what the sample says of it.
+func (p *probe) wanted(r spec.Reply) {
+	for name, want := range p.sample.Want {
+		if got := r.Output[name]; !reflect.DeepEqual(got, want) {
+			p.errorf("the output %s is %v, not %v", name, got, want)
+		}
+	}
 }
 
 func (p *probe) again() bool {

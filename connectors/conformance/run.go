@@ -40,7 +40,10 @@ func Run(t *testing.T, target Target) {
 				t.Run(a.Name, func(t *testing.T) {
 					for _, c := range checks {
 						if c.fits(a) {
-							t.Run(c.name, func(t *testing.T) { one(t, target, w.open, a, c) })
+							t.Run(c.name, func(t *testing.T) {
+								t.Parallel() // each has its own fake, and most of the time is waiting
+								one(t, target, w.open, a, c)
+							})
 						}
 					}
 				})

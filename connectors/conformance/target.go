@@ -36,6 +36,8 @@ type Target struct {
 type Fake struct {
 	Settings map[string]string
 	Secrets  map[string]secret.Value
+	// Reads are files that the connector's process must be let read.
+	Reads []string
 	// Fault makes the fake misbehave by a script from now on; "" ends that.
 	Fault func(script string)
 	// World writes the vendor's state, always in the same form: what a change
@@ -50,6 +52,9 @@ type Sample struct {
 	Before []Step
 	// Inputs are canonical values, or Found.
 	Inputs map[string]any
+	// Want are outputs that the inputs must give on a fresh fake, such as a verdict
+	// that only a finished analysis has. What it does not name is not looked at.
+	Want map[string]any
 	// Missing names something that is not there: the answer is not_found. For an
 	// effect it may be left out.
 	Missing map[string]any

@@ -164,7 +164,7 @@ func openWired(t testing.TB, target Target, f Fake) (way, error) {
 		Log: zerolog.New(w.text), Evidence: evidence,
 		Instances: []host.Instance{{
 			Name: Instance, Connector: target.Connector.Manifest().Name, Binary: target.Binary,
-			Settings: f.Settings, Secrets: fetch(f),
+			Settings: f.Settings, Secrets: fetch(f), Reads: f.Reads,
 		}},
 	})
 	if err != nil {

@@ -10,8 +10,9 @@
 //     unsuspending restores exactly what was there. Okta suspends only an ACTIVE
 //     account; one that is locked out, in recovery or not yet activated is a
 //     conflict for a person. A suspended account "can only be unsuspended or
-//     deactivated", so its password cannot be reset: reset it before it is
-//     disabled, or after it is enabled.
+//     deactivated", so its password cannot be reset; and one whose password was
+//     reset is PASSWORD_EXPIRED until its owner signs in, so it cannot be
+//     suspended. A playbook on Okta disables first, and resets after it enabled.
 //   - Searches lag; reading an account, its groups, factors and grants does not.
 //   - Lists have pages: the Link header's "next" carries a cursor, which is all
 //     that is taken from it.

@@ -123,12 +123,14 @@ func wrongStatus(a account, d direction) *spec.Error {
 	switch {
 	case a.Transitioning != "":
 		advice = "it is on its way to " + plain(a.Transitioning) + "; wait for that"
-	case a.Status == "LOCKED_OUT" || a.Status == "RECOVERY" || a.Status == "PASSWORD_EXPIRED":
-		advice = "unlock it or end the recovery first, or deactivate it there"
+	case a.Status == "PASSWORD_EXPIRED" || a.Status == "RECOVERY":
+		advice = "its owner must first set a new password; until then end its sessions, or deactivate it in the admin console"
+	case a.Status == "LOCKED_OUT":
+		advice = "unlock it first, or deactivate it in the admin console"
 	case a.Status == "PROVISIONED":
-		advice = "its invitation is still open: deactivate it there"
+		advice = "its invitation is still open: deactivate it in the admin console"
 	case a.Status == deprovisioned || a.Status == staged:
-		advice = "activate it there"
+		advice = "activate it in the admin console"
 	}
 	return spec.Errorf(spec.Conflict, "Okta can %s only an account that is %s; %s is %s: %s", d.call, d.from, plain(a.Profile.Login), plain(a.Status), advice)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -186,9 +187,12 @@ type liveWatch struct {
 	stop          chan struct{}
 	stopped       chan struct{}
 
-	mu    sync.Mutex // guards view and drawn
+	mu    sync.Mutex // guards what follows
 	view  *view
 	drawn int
+	// said and footer stand beneath the tree: what was said for good, and what
+	// is asked now.
+	said, footer []string
 }
 
 func newLiveWatch(w io.Writer, v *view, width, height int) *liveWatch {
@@ -229,9 +233,25 @@ func (l *liveWatch) event(ev api.Event) error {
 	return nil
 }
 
+// foot asks something beneath the tree, or nothing.
+func (l *liveWatch) foot(lines []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.footer = lines
+	l.draw()
+}
+
+// note says something beneath the tree for good.
+func (l *liveWatch) note(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.said = append(l.said, line)
+	l.draw()
+}
+
 // draw replaces what was drawn. The cursor stands under the last line.
 func (l *liveWatch) draw() {
-	list := l.view.lines()
+	list := slices.Concat(l.view.lines(), l.said, l.footer)
 	if most := l.height - 1; len(list) > most && most > 1 {
 		hidden := len(list) - most + 1
 		list = append([]string{list[0], fmt.Sprintf("… %d lines above", hidden)}, list[hidden+1:]...)

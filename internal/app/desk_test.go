@@ -82,6 +82,20 @@ func (d *desk) answers(export string) {
 		"GET /v1/tokens":                       api.Tokens{Tokens: []api.Token{{ID: "t-1", Name: "ci", User: "bob", Scopes: []string{"read"}}}},
 		"DELETE /v1/tokens/{id}":               nil,
 	}
+	fixed["GET /v1/guard"] = api.Guards{
+		Switch: d.kill, Own: []string{"quell.soc.example"}, Protected: []string{"dc01"},
+		Budgets: []api.GuardBudget{{Name: "isolations", Actions: []string{"edr.isolate_host"}, Targets: 5, Per: "1h", Spent: 3, Then: "refuse"}},
+		Freezes: []api.GuardFreeze{{Reason: "weekend", Then: "ask"}},
+		Rules:   []api.GuardRule{{Name: "tier-0", When: `"tier-0" in target.tags`, Then: "refuse"}},
+	}
+	at := time.Date(2026, 3, 1, 2, 3, 4, 0, time.UTC)
+	fixed["GET /v1/observe"] = api.Observations{
+		Since: at, Totals: []api.ObservedSum{{Playbook: "contain-infected-host", Action: "edr.isolate_host", Would: 1, Refused: 1, People: 1}},
+		Observations: []api.Observation{
+			{At: at, Run: runID, Action: "edr.isolate_host", Targets: []string{hostile}, Would: "done", People: "did", Seen: at.Add(time.Hour)},
+			{At: at, Run: runID, Action: "edr.isolate_host", Targets: []string{"dc01"}, Would: "refused", Why: "protected: dc01 is protected", People: "unread"},
+		},
+	}
 	for route, body := range fixed {
 		d.mux.HandleFunc(route, func(w http.ResponseWriter, _ *http.Request) { d.say(w, body) })
 	}

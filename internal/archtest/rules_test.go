@@ -12,15 +12,15 @@ var levels = []struct {
 	{90, []string{"internal/serve", "internal/app"}},
 	{80, []string{"server", "workflows/playtest"}},
 	{70, []string{"internal/dispatch", "internal/intake", "workflows", "activities", "connectors/conformance", "connectors/conformance/mutants", "connectors/conformance/openapi"}},
-	{65, []string{"connectors/conformance/internal/reference", "connectors/crowdstrike", "connectors/jira", "connectors/labdata", "connectors/okta", "connectors/panos", "connectors/slack", "connectors/smtp"}},
+	{65, []string{"connectors/conformance/internal/reference", "connectors/asset", "connectors/crowdstrike", "connectors/entra", "connectors/jira", "connectors/labdata", "connectors/okta", "connectors/panos", "connectors/slack", "connectors/smtp", "connectors/splunk", "connectors/virustotal"}},
 	{60, []string{"connectors/host", "internal/report", "connectors/sdk/rest", "connectors/sdk/mail", "internal/engine", "connectors/fake/lab"}},
-	{55, []string{"connectors/host/launch", "connectors/crowdstrike/...", "connectors/jira/...", "connectors/okta/...", "connectors/panos/...", "connectors/slack/...", "connectors/smtp/...", "internal/approval", "internal/auth", "internal/effects", "internal/answers", "internal/runs", "internal/signin"}},
+	{55, []string{"connectors/host/launch", "connectors/asset/...", "connectors/crowdstrike/...", "connectors/entra/...", "connectors/jira/...", "connectors/okta/...", "connectors/panos/...", "connectors/slack/...", "connectors/smtp/...", "connectors/splunk/...", "connectors/virustotal/...", "internal/approval", "internal/auth", "internal/effects", "internal/answers", "internal/runs", "internal/signin"}},
 	{50, []string{"connectors/sdk", "playbooks/compile", "internal/guard", "internal/config", "internal/sarif", "activities/task"}},
 	{45, []string{"connectors/proto", "playbooks/parse", "playbooks/expr", "internal/ledger", "internal/secrets"}},
 	{40, []string{"connectors/vocabulary", "connectors/fake", "connectors/sdk/recall", "connectors/sdk/message", "playbooks/plan", "playbooks/ast", "internal/store/storetest", "server/api", "internal/egress"}},
 	{35, []string{"playbooks/diag", "internal/alert", "internal/calendar", "internal/store"}},
 	{30, []string{"connectors/spec", "internal/guard/subject", "playbooks/source", "workflows/run"}},
-	{20, []string{"connectors/spec/kind", "connectors/sdk/secret"}},
+	{20, []string{"connectors/spec/kind", "examples", "connectors/sdk/secret"}},
 }
 
 // leaves may import of ours only what stands here. They are the paper between

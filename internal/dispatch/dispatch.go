@@ -36,6 +36,14 @@ type Delivery struct{ Vote, Request string }
 
 // Options tune a dispatcher. Zero fields take their defaults.
 type Options struct {
+	// Active is how many runs may work at once before more are started; 0 is any
+	// number. Pulse tells how many do; without it they are not counted.
+	Active int
+	Pulse  *Pulse
+	// Doubts lists the effects whose run is gone and of which people must be asked;
+	// nil lists none. It is looked at every DoubtScan, default 30 s.
+	Doubts    func(ctx context.Context) ([]run.DoubtInput, error)
+	DoubtScan time.Duration
 	// Scan is how often the store is looked at without a nudge; default 500 ms.
 	Scan time.Duration
 	// Parallel is how many starts are under way at once; default 8.
@@ -50,6 +58,8 @@ type Dispatcher struct {
 	votes    Votes
 	opts     Options
 	nudge    chan struct{}
+	// asked are the effects about which people were asked since the start.
+	asked map[string]bool
 }
 
 // New makes a dispatcher. Run must be called for it to do anything.
@@ -60,7 +70,10 @@ func New(c client.Client, q Queue, v Votes, o Options) *Dispatcher {
 	if o.Parallel <= 0 {
 		o.Parallel = 8
 	}
-	return &Dispatcher{temporal: c, queue: q, votes: v, opts: o, nudge: make(chan struct{}, 1)}
+	if o.DoubtScan <= 0 {
+		o.DoubtScan = 30 * time.Second
+	}
+	return &Dispatcher{temporal: c, queue: q, votes: v, opts: o, nudge: make(chan struct{}, 1), asked: map[string]bool{}}
 }
 
 // Nudge says that something new stands in the store. It never blocks, and losing
@@ -77,6 +90,8 @@ func (d *Dispatcher) Nudge() {
 func (d *Dispatcher) Run(ctx context.Context) {
 	t := time.NewTicker(d.opts.Scan)
 	defer t.Stop()
+	doubts := time.NewTicker(d.opts.DoubtScan)
+	defer doubts.Stop()
 	for {
 		if err := d.starts(ctx); err != nil && ctx.Err() == nil {
 			d.opts.Log.Warn().Err(err).Msg("runs wait to be started")
@@ -89,13 +104,20 @@ func (d *Dispatcher) Run(ctx context.Context) {
 			return
 		case <-d.nudge:
 		case <-t.C:
+		case <-doubts.C:
+			if err := d.doubts(ctx); err != nil && ctx.Err() == nil {
+				d.opts.Log.Warn().Err(err).Msg("people wait to be asked about effects that are not known")
+			}
 		}
 	}
 }
 
 // starts starts the claimed runs, those first that the queue gives first.
 func (d *Dispatcher) starts(ctx context.Context) error {
-	const batch = 256
+	batch := d.room(256)
+	if batch == 0 {
+		return nil // the next scan looks again
+	}
 	waiting, err := d.queue.Unstarted(ctx, batch)
 	if err != nil {
 		return err
@@ -150,6 +172,7 @@ func (d *Dispatcher) start(ctx context.Context, id, severity string) error {
 	if err != nil && !errors.As(err, &there) {
 		return fmt.Errorf("start %s: %w", id, err)
 	}
+	d.opts.Pulse.beat(id)
 	return d.queue.MarkStarted(ctx, id)
 }
 

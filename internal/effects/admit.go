@@ -206,7 +206,7 @@ func (e *Effects) guarded(tx *store.Tx, ef *Effect, in Intent, q guard.Question,
 // overLimit counts the targets of this action that the run acted on, or may
 // have: only what is known to have had no effect is given back.
 func (e *Effects) overLimit(tx *store.Tx, ef *Effect, limit int) (*guard.Refusal, error) {
-	if limit <= 0 {
+	if limit == 0 {
 		return nil, nil
 	}
 	// Two targets of one run may be admitted at once: one counts after the other.
@@ -220,7 +220,7 @@ func (e *Effects) overLimit(tx *store.Tx, ef *Effect, limit int) (*guard.Refusal
 		return nil, fmt.Errorf("effects: count targets: %w", err)
 	}
 	if int(n)+len(ef.Targets) > limit {
-		return &guard.Refusal{Rule: "limit", Reason: fmt.Sprintf("the playbook allows %s on %d targets in one run; this would be number %d", ef.Action, limit, int(n)+len(ef.Targets))}, nil
+		return &guard.Refusal{Rule: "limit", Reason: fmt.Sprintf("the playbook allows %s on %d targets in one run; this would be number %d", ef.Action, max(0, limit), int(n)+len(ef.Targets))}, nil
 	}
 	return nil, nil
 }

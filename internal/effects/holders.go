@@ -121,13 +121,17 @@ func (e *Effects) freshUndo(tx *store.Tx, in Intent, now time.Time) (Verdict, er
 	if of != nil && of.Tenant != in.Key.Tenant {
 		of = nil
 	}
+	back, err := arranged(tx, in.Of)
+	if err != nil {
+		return Verdict{}, err
+	}
 	ef := &Effect{
 		Key: in.Key.String(), Tenant: in.Key.Tenant, Run: in.Key.Run, Step: in.Key.Step, Iteration: in.Key.Iteration,
 		Direction: string(run.Undo), Of: in.Of, Actor: in.Actor, Approval: in.Approval, Inputs: []byte("{}"),
 		Action: in.Action.Name, Instance: in.Instance, State: stateIdle, Created: now,
 		Class: string(in.Action.Class), ReadBack: string(in.Action.ReadBack), Reversal: string(in.Action.Reversal), Settle: in.Action.Settle,
 	}
-	if why := notToUndo(of); why != "" {
+	if why := notToUndo(of, back); why != "" {
 		if fresh, err := insert(tx, ef); err != nil {
 			return Verdict{}, err
 		} else if !fresh {
@@ -136,6 +140,9 @@ func (e *Effects) freshUndo(tx *store.Tx, in Intent, now time.Time) (Verdict, er
 		return e.nothing(tx, ef, why)
 	}
 	ef.Playbook, ef.Inputs, ef.Instance = of.Playbook, of.Inputs, of.Instance
+	if back != nil {
+		ef.Inputs, ef.Instance = back.Inputs, back.Instance
+	}
 	if busy, err := e.busy(tx, of, ef); err != nil || busy {
 		return Verdict{Wait: now.Add(busyWait)}, err
 	}
@@ -144,7 +151,7 @@ func (e *Effects) freshUndo(tx *store.Tx, in Intent, now time.Time) (Verdict, er
 	} else if !fresh {
 		return e.admit(tx, in)
 	}
-	return e.release(tx, of, ef, in, now)
+	return e.release(tx, of, ef, in, back, now)
 }
 
 // undoAgain admits an undo whose earlier attempts did nothing. Meanwhile others
@@ -154,18 +161,29 @@ func (e *Effects) undoAgain(tx *store.Tx, ef *Effect, in Intent, now time.Time) 
 	if err != nil {
 		return Verdict{}, err
 	}
-	if why := notToUndo(of); why != "" {
+	back, err := arranged(tx, ef.Of)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if why := notToUndo(of, back); why != "" {
 		return e.nothing(tx, ef, why)
 	}
 	if busy, err := e.busy(tx, of, ef); err != nil || busy {
 		return Verdict{Wait: now.Add(busyWait)}, err
 	}
-	return e.release(tx, of, ef, in, now)
+	return e.release(tx, of, ef, in, back, now)
 }
 
 // release calls for what the effect holds alone; what others hold too is only
-// left to them.
-func (e *Effects) release(tx *store.Tx, of, ef *Effect, in Intent, now time.Time) (Verdict, error) {
+// left to them. What is taken back as the author arranged it was never held.
+func (e *Effects) release(tx *store.Tx, of, ef *Effect, in Intent, back *Arrangement, now time.Time) (Verdict, error) {
+	if back != nil {
+		ef.Targets = back.Targets
+		if err := retarget(tx, ef); err != nil {
+			return Verdict{}, err
+		}
+		return e.attempt(tx, ef, in, now)
+	}
 	alone, others, ours, err := e.alone(tx, of)
 	if err != nil {
 		return Verdict{}, err
@@ -197,7 +215,7 @@ func (e *Effects) release(tx *store.Tx, of, ef *Effect, in Intent, now time.Time
 }
 
 // notToUndo says why there is nothing to take back, or "".
-func notToUndo(of *Effect) string {
+func notToUndo(of *Effect, back *Arrangement) string {
 	switch {
 	case of == nil:
 		return "there is no such effect"
@@ -209,6 +227,7 @@ func notToUndo(of *Effect) string {
 		return "whether it happened is unknown; resolve it first"
 	case of.Outcome != Done && of.Outcome != Already && of.Outcome != Partial:
 		return "it had no effect: " + of.Outcome
+	case back != nil:
 	case of.Inverse == "":
 		return "it has no inverse"
 	case of.Outcome == Already && len(of.Targets) == 0:
@@ -346,6 +365,20 @@ func (e *Effects) Stack(ctx context.Context, tenant, runID string, steps []strin
 		return all, nil
 	}
 	return slices.DeleteFunc(all, func(ef *Effect) bool { return !slices.Contains(steps, ef.Step) }), nil
+}
+
+// Forsaken lists effects of which nobody knows whether they happened: without an
+// outcome though nothing of the last attempt can land since grace, or unknown and
+// not resolved; the oldest first. Those of a run that goes on are its own to bring
+// to an end; of others, people must be asked.
+func (e *Effects) Forsaken(ctx context.Context, grace time.Duration) ([]*Effect, error) {
+	all, err := e.query(ctx, `SELECT `+columns+` FROM effects WHERE state = 'open' OR (state = 'idle' AND doubt = 1) OR (outcome = 'unknown' AND resolved = '')
+		ORDER BY created, effect_key LIMIT 10000`)
+	if err != nil {
+		return nil, err
+	}
+	last := e.now().Add(-grace)
+	return slices.DeleteFunc(all, func(ef *Effect) bool { return ef.State != stateSettled && ef.Deadline.Add(ef.Settle).After(last) }), nil
 }
 
 func (e *Effects) query(ctx context.Context, q string, args ...any) ([]*Effect, error) {

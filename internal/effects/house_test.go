@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -43,6 +44,7 @@ type house struct {
 	db     *store.DB
 	ledger *ledger.Ledger
 	fx     *effects.Effects
+	guard  *guard.Guard
 	clock  *clock
 }
 
@@ -62,7 +64,7 @@ func newHouse(t testing.TB, db *store.DB, r guard.Rules) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{TB: t, ctx: t.Context(), db: db, clock: &clock{at: epoch}}
+	h := &house{TB: t, ctx: t.Context(), db: db, guard: g, clock: &clock{at: epoch}}
 	h.ledger = ledger.New(db, key, h.clock.now)
 	h.fx = effects.New(db, h.ledger, g, h.clock.now)
 	return h
@@ -165,6 +167,9 @@ func show(v effects.Verdict) string {
 	case v.Back != nil:
 		return fmt.Sprintf("back %d", v.Back.Fence)
 	}
+	if v.Off != nil {
+		return "off " + v.Off.String()
+	}
 	return "wait " + v.Wait.Format(time.RFC3339Nano)
 }
 
@@ -207,6 +212,33 @@ func (h *house) kill(on bool) {
 		h.Fatal(err)
 	}
 }
+
+// killOnRecord turns the switch on with its entry, as the API does.
+func (h *house) killOnRecord() error {
+	return h.db.Update(h.ctx, func(tx *store.Tx) error {
+		if err := guard.Kill(tx, true, "ann", "drill", h.clock.now()); err != nil {
+			return err
+		}
+		_, err := h.ledger.Append(tx, ledger.Row{Kind: "guard.killed", Tenant: "t", Actor: "ann"}, nil)
+		return err
+	})
+}
+
+// all lists the kinds of all ledger entries, in order.
+func (h *house) all() []string {
+	h.Helper()
+	list, err := h.ledger.Read(h.ctx, ledger.Filter{})
+	if err != nil {
+		h.Fatal(err)
+	}
+	kinds := make([]string, len(list))
+	for i, e := range list {
+		kinds[i] = e.Kind
+	}
+	return kinds
+}
+
+func sortedKeys(keys []string) []string { slices.Sort(keys); return keys }
 
 // entries lists the kinds of the ledger entries about a key.
 func (h *house) entries(key string) []string {

@@ -42,6 +42,9 @@ func Schema() store.Schema {
 		`CREATE TABLE effect_turns (
 			tenant TEXT NOT NULL, instance TEXT NOT NULL, lane TEXT NOT NULL, ended BIGINT NOT NULL,
 			PRIMARY KEY (tenant, instance, lane))`,
+		`CREATE TABLE effect_seen (effect_key TEXT PRIMARY KEY, looked BIGINT NOT NULL, present BIGINT NOT NULL)`,
+		`CREATE TABLE effect_arranged (
+			effect_key TEXT PRIMARY KEY, action TEXT NOT NULL, instance TEXT NOT NULL, inputs BLOB NOT NULL, targets BLOB NOT NULL)`,
 	}}
 }
 

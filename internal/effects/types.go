@@ -57,7 +57,8 @@ type Intent struct {
 	// Unattended says of an inverse that no person asked for it just now: a hold
 	// whose time is over, a playbook's undo step. The kill switch puts it off.
 	Unattended bool
-	// Limit bounds the targets of this action in this run; 0 means no limit.
+	// Limit bounds the targets of this action in this run; 0 means no limit, -1
+	// that none is left.
 	Limit int
 	// Mode is the lowest of the modes that apply.
 	Mode guard.Mode

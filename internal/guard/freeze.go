@@ -33,8 +33,8 @@ func (f Freeze) ok() error {
 	return nil
 }
 
-// ends says when a freeze that holds now is over.
-func (f Freeze) ends(now time.Time) (at time.Time, in bool) {
+// Ends says whether a freeze holds at a time, and when it is over then.
+func (f Freeze) Ends(now time.Time) (at time.Time, in bool) {
 	if f.Weekly != nil {
 		left, in := f.Weekly.Holds(now)
 		return now.Add(left), in
@@ -52,7 +52,7 @@ func (g *Guard) frozen(q Question, now time.Time, then Then) *Refusal {
 		if does != then || len(f.Actions) > 0 && !fits(f.Actions, q.Action) {
 			continue
 		}
-		if until, in := f.ends(now); in {
+		if until, in := f.Ends(now); in {
 			return &Refusal{Rule: "freeze", Reason: fmt.Sprintf("changes are frozen until %s: %s", until.UTC().Format(time.RFC3339), f.Reason), Ask: then == AskFirst}
 		}
 	}

@@ -157,6 +157,9 @@ func New(r Rules) (*Guard, error) {
 	return g, nil
 }
 
+// Rules are what the guard was made from. They are not to be changed.
+func (g *Guard) Rules() Rules { return g.rules }
+
 func folded(list []string) map[string]bool {
 	out := make(map[string]bool, len(list))
 	for _, s := range list {
@@ -169,9 +172,7 @@ func folded(list []string) map[string]bool {
 // transaction that would admit the effect, and asks nothing about budgets: see
 // Spend, which comes when the effect is about to leave.
 func (g *Guard) Check(tx *store.Tx, now time.Time, q Question) (*Refusal, error) {
-	// Whoever turns the switch waits for admissions under way: once it is turned,
-	// no intent follows.
-	on, reason, err := killed(tx, tx.ForShare())
+	on, reason, err := holdSwitch(tx)
 	if err != nil {
 		return nil, err
 	}

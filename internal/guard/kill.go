@@ -31,7 +31,14 @@ type Switch struct {
 }
 
 // Killed tells whether the kill switch is on, and why.
-func Killed(tx *store.Tx) (on bool, reason string, err error) { return killed(tx, "") }
+func Killed(tx *store.Tx) (on bool, reason string, err error) {
+	var n int64
+	err = tx.QueryRow(`SELECT active, reason FROM guard_kill WHERE id = 1`).Scan(&n, &reason)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, "", fmt.Errorf("guard: read the kill switch: %w", err)
+	}
+	return n != 0, reason, nil
+}
 
 // KillSwitch tells how the kill switch stands.
 func KillSwitch(tx *store.Tx) (Switch, error) {
@@ -50,25 +57,32 @@ func KillSwitch(tx *store.Tx) (Switch, error) {
 // PutOff returns why an inverse that no person asked for waits, or nil. Like
 // Check it is called in the transaction that would admit it.
 func (g *Guard) PutOff(tx *store.Tx) (*Refusal, error) {
-	on, reason, err := killed(tx, tx.ForShare())
+	on, reason, err := holdSwitch(tx)
 	if err != nil || !on {
 		return nil, err
 	}
 	return &Refusal{Rule: "kill_switch", Reason: "the kill switch is on: " + reason + "; what is held stays so until a person releases it or the switch is lifted"}, nil
 }
 
-func killed(tx *store.Tx, lock string) (on bool, reason string, err error) {
-	var n int64
-	err = tx.QueryRow(`SELECT active, reason FROM guard_kill WHERE id = 1`+lock).Scan(&n, &reason)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+// theSwitch is what admissions have together and whoever turns the switch alone.
+const theSwitch = "guard.kill"
+
+// holdSwitch reads the switch and keeps it as it is until the transaction ends:
+// whoever turns it waits for admissions under way, and admissions that come later
+// wait for them. Once it is turned, no intent follows.
+func holdSwitch(tx *store.Tx) (on bool, reason string, err error) {
+	if err := tx.Together(theSwitch); err != nil {
 		return false, "", fmt.Errorf("guard: read the kill switch: %w", err)
 	}
-	return n != 0, reason, nil
+	return Killed(tx)
 }
 
 // Kill turns the kill switch on or off. The caller appends the ledger entry in
 // the same transaction. Turning it as it stands changes actor and reason.
 func Kill(tx *store.Tx, on bool, actor, reason string, now time.Time) error {
+	if err := tx.Alone(theSwitch); err != nil {
+		return fmt.Errorf("guard: turn the kill switch: %w", err)
+	}
 	n := 0
 	if on {
 		n = 1

@@ -129,6 +129,12 @@ func (m *markdown) effects() {
 		}
 		m.line("- %s **%s** on %s", code(e.Title), e.Outcome, codes(e.Targets))
 		m.line("  - %s through %s, step %s, %s, ledger row %d", code(e.Action), code(e.Instance), code(e.Step+round(e.Iteration)), stamp(later(e.Settled, e.Began)), e.Row)
+		if len(e.Gave) > 0 {
+			m.line("  - it gave %s", codes(e.Gave))
+		}
+		if len(e.With) > 0 {
+			m.line("  - with %s", codes(e.With))
+		}
 		if e.Detail != "" {
 			m.line("  - %s", code(e.Detail))
 		}

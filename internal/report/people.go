@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -111,7 +112,7 @@ func seals(show json.RawMessage, requestKind string) []string {
 // labels finds the names of the handles among an action's inputs.
 func labels(inputs map[string]json.RawMessage) string {
 	var out []string
-	for _, name := range slices.Sorted(keys(inputs)) {
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		var one struct {
 			Label string `json:"label"`
 		}
@@ -130,16 +131,6 @@ func labels(inputs map[string]json.RawMessage) string {
 		}
 	}
 	return strings.Join(out, ", ")
-}
-
-func keys(m map[string]json.RawMessage) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // votesOf adds what only the ledger knows: in which role a vote counted, and the

@@ -1,6 +1,10 @@
 package report
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +68,7 @@ func (d *draft) effectList() []Effect {
 	undos := map[string][]Undo{}
 	for _, e := range d.effects {
 		if e.Direction == string(run.Undo) {
-			undos[e.Of] = append(undos[e.Of], Undo{At: later(e.Settled, e.Created), By: e.Actor, Outcome: outcomeOf(e), Detail: e.Detail, Row: e.Seq})
+			undos[e.Of] = append(undos[e.Of], Undo{At: later(e.Settled, e.Created), By: d.undoer(e), Outcome: outcomeOf(e), Detail: e.Detail, Row: e.Seq})
 		}
 	}
 	var out []Effect
@@ -85,9 +89,55 @@ func (d *draft) effectList() []Effect {
 		for _, t := range e.Targets {
 			x.Targets = append(x.Targets, t.Label)
 		}
+		x.With, x.Gave = plainInputs(e.Inputs), handles(e.Output)
 		out = append(out, x)
 	}
 	return out
+}
+
+// undoer says who had an effect taken back: a person whose request stands in the
+// ledger before it, or the playbook.
+func (d *draft) undoer(e *effects.Effect) string {
+	if e.Actor != d.rec.Trigger.Actor {
+		return e.Actor
+	}
+	for _, x := range d.entries {
+		if x.Kind == "undo.requested" && x.Actor == e.Actor && !x.At().After(e.Created) {
+			return e.Actor
+		}
+	}
+	return "the playbook"
+}
+
+// plainInputs lists the inputs of an effect that are texts, numbers or truths;
+// what it acts on stands among the targets.
+func plainInputs(raw json.RawMessage) []string {
+	var in map[string]any
+	if json.Unmarshal(raw, &in) != nil {
+		return nil
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		switch v := in[name].(type) {
+		case string:
+			out = append(out, name+" "+v)
+		case float64, bool:
+			out = append(out, fmt.Sprint(name, " ", v))
+		}
+	}
+	return out
+}
+
+// handles lists the names of the handles in an effect's output.
+func handles(raw json.RawMessage) []string {
+	var in map[string]json.RawMessage
+	if json.Unmarshal(raw, &in) != nil {
+		return nil
+	}
+	if names := labels(in); names != "" {
+		return []string{names}
+	}
+	return nil
 }
 
 // outcomeOf is an effect's outcome; one without is on its way.

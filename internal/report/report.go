@@ -124,6 +124,10 @@ type Effect struct {
 	Title     string   `json:"title"`
 	Instance  string   `json:"instance"`
 	Targets   []string `json:"targets,omitempty"`
+	// With are the inputs that are plain texts and numbers, as "path C:\\a.exe",
+	// and Gave the names of what came of it, such as a ticket's.
+	With []string `json:"with,omitempty"`
+	Gave []string `json:"gave,omitempty"`
 	// Outcome is done, already, partial, simulated, skipped, refused, failed,
 	// unknown, or "on its way".
 	Outcome string `json:"outcome"`
@@ -145,7 +149,8 @@ type Effect struct {
 	Row int64 `json:"row,omitempty"`
 }
 
-// Undo is one attempt to take an effect back.
+// Undo is one attempt to take an effect back. By is who asked for it, or "the
+// playbook" where one of its own steps did.
 type Undo struct {
 	At      time.Time `json:"at"`
 	By      string    `json:"by"`

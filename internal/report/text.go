@@ -112,8 +112,8 @@ func (r *Report) doneShort(name func(string) string) string {
 			continue
 		}
 		text := name(e.Title)
-		if len(e.Targets) > 0 {
-			text += ": " + name(several(e.Targets))
+		if on := append(e.Targets[:len(e.Targets):len(e.Targets)], e.Gave...); len(on) > 0 {
+			text += ": " + name(several(on))
 		}
 		done = append(done, text)
 		if e.undone() {

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,7 +11,9 @@ import (
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/dispatch"
+	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/server/api"
+	"github.com/quell-soar/quell/workflows/run"
 )
 
 // deliveries shows the dispatcher the votes that wait.
@@ -23,6 +26,44 @@ func (d deliveries) Undelivered(ctx context.Context) ([]dispatch.Delivery, error
 		out[i] = dispatch.Delivery{Vote: p.Vote, Request: p.Request}
 	}
 	return out, err
+}
+
+// doubtGrace is how long after nothing of an effect can land any more its own run,
+// undo or hold may still bring it to an end.
+const doubtGrace = 2 * time.Minute
+
+// doubts lists the effects of runs that are over, of which nobody knows whether
+// they happened.
+func doubts(r *rooms) func(context.Context) ([]run.DoubtInput, error) {
+	return func(ctx context.Context) ([]run.DoubtInput, error) {
+		list, err := r.effects.Forsaken(ctx, doubtGrace)
+		if err != nil {
+			return nil, err
+		}
+		over := map[string]bool{}
+		var out []run.DoubtInput
+		for _, e := range list {
+			if _, known := over[e.Run]; !known {
+				rec, err := r.runs.Get(ctx, e.Run)
+				if err != nil && !errors.Is(err, runs.ErrNotFound) {
+					return nil, err
+				}
+				over[e.Run] = err != nil || rec.Status == runs.Ended
+			}
+			if !over[e.Run] {
+				continue
+			}
+			in := run.DoubtInput{Tenant: e.Tenant, Run: e.Run, Key: e.Key, Action: e.Action, Instance: e.Instance, Why: e.Detail}
+			if in.Why == "" {
+				in.Why = "its call may have left, and no answer was stored"
+			}
+			for _, t := range e.Targets {
+				in.Labels = append(in.Labels, t.Label)
+			}
+			out = append(out, in)
+		}
+		return out, nil
+	}
 }
 
 // connectorList shows the instances as the API tells them.

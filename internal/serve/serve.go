@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/quell-soar/quell/activities"
@@ -57,12 +58,15 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	w, err := startWorker(eng, rooms, h, book)
+	pulse := dispatch.NewPulse(time.Now)
+	w, err := startWorker(eng, rooms, h, book, pulse)
 	if err != nil {
 		return err
 	}
 	closers.push("worker", func(context.Context) error { w.Stop(); return nil })
-	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{Log: log})
+	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{
+		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Doubts: doubts(rooms),
+	})
 	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp)
 	if err != nil {
 		return err
@@ -70,11 +74,15 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err := offerFirst(ctx, cfg.DataDir, auth.NewTokens(rooms.db, rooms.ledger, cfg.Tenant, time.Now), o.Stderr); err != nil {
 		return err
 	}
-	return loop(ctx, log, o.Stdout, rooms, disp, srv)
+	watcher := &activities.Watcher{
+		Host: h, Effects: rooms.effects, Now: time.Now,
+		Warn: func(err error) { log.Warn().Err(err).Msg("what people did beside observe mode was not looked at") },
+	}
+	return loop(ctx, log, o.Stdout, rooms, disp, watcher, srv)
 }
 
 // loop runs the parts that loop until ctx ends.
-func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d *dispatch.Dispatcher, srv *server.Server) error {
+func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d *dispatch.Dispatcher, watcher *activities.Watcher, srv *server.Server) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -84,6 +92,7 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 	wg.Go(func() {
 		r.ledger.Run(ctx, func(err error) { log.Warn().Err(err).Msg("no checkpoint could be signed") })
 	})
+	wg.Go(func() { watcher.Run(ctx) })
 	return srv.Serve(ctx, func(tcp string) {
 		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
 		log.Info().Str("listen", tcp).Msg("ready")
@@ -160,7 +169,7 @@ func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, c 
 // startWorker runs workflows and activities in this process. Activities wait for
 // targets, deadlines and vendors, so there may be many; how many calls leave at
 // once, the host decides per instance.
-func startWorker(e *engine.Engine, r *rooms, h *host.Host, b *book) (worker.Worker, error) {
+func startWorker(e *engine.Engine, r *rooms, h *host.Host, b *book, pulse *dispatch.Pulse) (worker.Worker, error) {
 	const cached = 1000
 	worker.SetStickyWorkflowCacheSize(cached)
 	w := worker.New(e.Client(), run.TaskQueue, worker.Options{
@@ -168,6 +177,7 @@ func startWorker(e *engine.Engine, r *rooms, h *host.Host, b *book) (worker.Work
 		MaxConcurrentLocalActivityExecutionSize: 200,
 		MaxConcurrentWorkflowTaskExecutionSize:  100,
 		WorkerStopTimeout:                       10 * time.Second,
+		Interceptors:                            []interceptor.WorkerInterceptor{pulse},
 	})
 	workflows.New().Register(w)
 	charters := &charters{runs: r.runs, book: b}
@@ -208,7 +218,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 	return server.New(
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
-		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger},
+		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
 		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in,
 			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }

@@ -203,13 +203,16 @@ func (t *Tx) Alone(name string) error {
 	return err
 }
 
-// ForShare is as ForUpdate, but shared: the rows cannot change until the
-// transaction ends, and others may read them so too.
-func (t *Tx) ForShare() string {
-	if t.dialect == Postgres {
-		return " FOR SHARE"
+// Together is as Alone, but shared: any number have the name at once, and who
+// wants it alone waits for them. Whoever comes after one that waits does so too,
+// so that a stream of them keeps nobody out. A row lock FOR SHARE promises no
+// such thing.
+func (t *Tx) Together(name string) error {
+	if t.dialect == SQLite {
+		return nil
 	}
-	return ""
+	_, err := t.Exec(`SELECT pg_advisory_xact_lock_shared(hashtextextended(?, 0))`, name)
+	return err
 }
 
 func (t *Tx) bind(q string) string {

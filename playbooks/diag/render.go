@@ -108,16 +108,36 @@ func JSON(w io.Writer, l List) error {
 }
 
 // Near proposes the name that was probably meant: the closest of the known ones
-// within a third of its length (at least one letter), or "".
+// within a third of its length (at least one letter), or else the one that the
+// name begins; "" where there is none. Two names of one letter have nothing in
+// common.
 func Near(name string, known []string) string {
-	best, least := "", max(1, len([]rune(name))/3)+1
+	length := len([]rune(name))
+	best, least := "", min(max(1, length/3), length-1)+1
 	for _, k := range known {
+		if strings.EqualFold(k, name) {
+			return k
+		}
 		if d := distance(strings.ToLower(name), strings.ToLower(k), least); d < least {
 			best, least = k, d
 		}
 	}
+	if best != "" || length < minPrefix {
+		return best
+	}
+	for _, k := range known {
+		if strings.HasPrefix(strings.ToLower(k), strings.ToLower(name)) {
+			if best != "" {
+				return "" // more than one: a guess
+			}
+			best = k
+		}
+	}
 	return best
 }
+
+// minPrefix is how much of a name must be there for the rest to be proposed.
+const minPrefix = 4
 
 // distance is the edit distance with swaps of neighbours, cut off above limit.
 func distance(a, b string, limit int) int {

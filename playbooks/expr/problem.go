@@ -48,7 +48,7 @@ func syntaxProblems(text string, iss *cel.Issues) []Problem {
 	help := ""
 	switch word := string(s.src[from:to]); {
 	case from == to && strings.Contains(msg, "<EOF>"):
-		msg = "the expression ends too early"
+		msg, help = "the expression ends too early", "something is missing at its end: a value, or a closing bracket"
 	case word == "=":
 		msg, help = "= is not an operator", "compare with =="
 	case word == "and" || word == "or" || word == "not":
@@ -109,10 +109,25 @@ func (t *checking) undeclared(name string, node celast.Expr, from, to int) {
 	if node != nil && node.Kind() == celast.CallKind {
 		r, _ := t.spans.info.GetOffsetRange(node.ID())
 		start, end := t.functionName(int(r.Start))
-		t.problem("unknown-function", start, end, nearest(name, FunctionNames()), "there is no function %s", name)
+		help := nearest(name, FunctionNames())
+		if ours, ok := elsewhere[strings.ToLower(strings.ReplaceAll(name, "_", ""))]; ok {
+			help = "did you mean " + ours + "?"
+		}
+		t.problem("unknown-function", start, end, help, "there is no function %s", name)
 		return
 	}
 	t.problem("unknown-name", from, to, nearest(name, Roots()), "there is no %s", name)
+}
+
+// elsewhere are functions as other languages call them.
+var elsewhere = map[string]string{
+	"length": "size", "len": "size", "lenght": "size", "count": "size",
+	"lower": "lowerAscii", "tolower": "lowerAscii", "lowercase": "lowerAscii",
+	"upper": "upperAscii", "toupper": "upperAscii", "uppercase": "upperAscii",
+	"strip": "trim", "includes": "contains", "any": "exists", "some": "exists", "every": "all",
+	"unique": "distinct", "uniq": "distinct", "limit": "take", "head": "take", "first": "take",
+	"fromjson": "json.parse", "parsejson": "json.parse", "default": "orValue", "coalesce": "orValue",
+	"exist": "has", "defined": "has", "isdefined": "has", "tostring": "string", "str": "string", "toint": "int", "match": "matches",
 }
 
 // functionName is the name before a call's parenthesis.
@@ -137,7 +152,11 @@ func (t *checking) overload(fn, args string, node celast.Expr, from, to int) {
 		help = "compare with a constant: severity.high, criticality.low"
 	}
 	if isOp && shown != "" {
-		t.problem("wrong-type", from, to, help, "%s cannot take %s", shown, typeNames(args))
+		verb := "take"
+		if slices.Contains([]string{"==", "!=", "<", "<=", ">", ">="}, shown) {
+			verb = "compare"
+		}
+		t.problem("wrong-type", from, to, help, "%s cannot %s %s", shown, verb, typeNames(args))
 		return
 	}
 	if node != nil {

@@ -44,9 +44,10 @@ func Parse(f *source.File) (*ast.Playbook, diag.List) {
 		return nil, p.list
 	}
 	tree := p.playbook(root)
-	if tree != nil {
-		tree.Silences = p.silences(root)
+	if tree == nil || p.stepCount > MaxSteps {
+		return nil, p.list
 	}
+	tree.Silences = p.silences(root)
 	return tree, p.list
 }
 
@@ -74,6 +75,8 @@ func (p *parser) report(code string, at source.Span, help, format string, args .
 	})
 }
 
+const emptyHelp = "a playbook begins with\n  quell: 1\n  playbook: its-name"
+
 // document reads the one YAML document of the file and refuses what YAML has
 // beyond maps, lists and scalars.
 func (p *parser) document() (*yaml.Node, bool) {
@@ -82,16 +85,15 @@ func (p *parser) document() (*yaml.Node, bool) {
 	var doc yaml.Node
 	err := decode(dec, &doc)
 	if errors.Is(err, io.EOF) {
-		p.report("empty-file", source.Span{Start: p.file.At(0), End: p.file.At(0)},
-			"a playbook begins with\n  quell: 1\n  playbook: its-name", "the file is empty")
+		p.report("empty-file", p.file.Span(0, 0), emptyHelp, "the file is empty")
 		return nil, false
 	}
 	if err != nil {
 		p.syntax(err)
 		return nil, false
 	}
-	if len(doc.Content) != 1 {
-		p.report("empty-file", p.file.Span(0, 0), "", "the file has no content")
+	if n := doc.Content; len(n) != 1 || (n[0].Kind == yaml.ScalarNode && n[0].Value == "" && n[0].Style == 0) {
+		p.report("empty-file", p.file.Span(0, 0), emptyHelp, "the file has no content")
 		return nil, false
 	}
 	var second yaml.Node
@@ -180,13 +182,11 @@ func (p *parser) room(list []*yaml.Node) []*yaml.Node {
 	if left := MaxSteps - p.stepCount; left < fits {
 		fits, what, most = max(left, 0), "a playbook", MaxSteps
 	}
-	p.stepCount += fits
 	if fits < len(list) && p.stepCount <= MaxSteps {
 		p.report("too-many-steps", p.word(list[fits]), "move a part into a playbook of its own, or loop with foreach", "%s has at most %d steps", what, most)
-		if what == "a playbook" {
-			p.stepCount++ // told once
-		}
+		p.stepCount = MaxSteps // told once, and there is no tree
 	}
+	p.stepCount += len(list)
 	return list[:fits]
 }
 

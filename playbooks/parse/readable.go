@@ -98,6 +98,7 @@ func hidden(r rune) bool {
 func (p *parser) tabs() bool {
 	const none = -2
 	block := none // the column that a block scalar's lines stand deeper than
+	first := false
 	for n := 1; n <= p.file.Lines(); n++ {
 		line := p.file.Line(n)
 		if strings.TrimSpace(line) == "" {
@@ -105,20 +106,27 @@ func (p *parser) tabs() bool {
 		}
 		rest := strings.TrimLeft(line, " ")
 		indent := len(line) - len(rest)
-		if block != none && indent > block {
+		inside := block != none && indent > block
+		if inside && !first {
 			continue
 		}
-		if block = none; rest[0] == '\t' {
+		// A tab cannot begin a block's first line: there YAML still measures.
+		if rest[0] == '\t' {
 			at := p.file.Offset(n, indent+1)
 			p.report("tab", p.file.Span(at, at+1), "indent with spaces", "YAML does not allow a tab as indentation")
 			return false
 		}
-		if strings.ContainsAny(rest, "|>") && blockHeader.MatchString(rest) {
-			block = blockParent(rest, indent)
+		if first = false; inside {
+			continue
+		}
+		if block = none; strings.ContainsAny(rest, "|>") && blockHeader.MatchString(rest) {
+			block, first = blockParent(rest, indent), !explicitIndent.MatchString(rest)
 		}
 	}
 	return true
 }
+
+var explicitIndent = regexp.MustCompile(`[|>][-+]?[1-9]`)
 
 var blockHeader = regexp.MustCompile(`(^|[:\-]\s+)[|>][-+0-9]*\s*(#.*)?$`)
 

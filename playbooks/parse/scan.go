@@ -155,7 +155,7 @@ func (s *scanner) fits(text string, indent int) bool {
 	case s.top().indent == indent:
 		return true
 	case closed || !s.fresh:
-		return s.misplaced(indent, len(text), "the indentation of this line fits to none above it")
+		return s.misplaced(indent, len(text), "the indentation of this line matches none above it")
 	}
 	return true
 }

@@ -58,6 +58,9 @@ func (f *flowScan) step() bool {
 	case c == ']' || c == '}':
 		return f.close(c)
 	case c == ',':
+		if f.fresh && !f.keyed {
+			f.s.tell(f.s.line, f.at, f.at+1, "empty-value", "remove the comma, or write the entry", "there is nothing before this comma")
+		}
 		f.at++
 		f.fresh, f.keyed = true, false
 	case c == ':':
@@ -112,6 +115,11 @@ func (f *flowScan) word() {
 				return
 			}
 			break
+		}
+		if c == '?' && (f.at+1 == len(f.text) || f.text[f.at+1] == ' ') {
+			f.s.tell(f.s.line, f.at, f.at+1, "reserved-character", "quote the value, or write the map on lines of its own",
+				"inside { } or [ ] a ? before a space has a meaning of its own in YAML")
+			return
 		}
 		if c == ':' && (f.at+1 == len(f.text) || strings.IndexByte(" \t,[]{}", f.text[f.at+1]) >= 0) {
 			if f.keyed {

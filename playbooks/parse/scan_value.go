@@ -168,7 +168,7 @@ func (s *scanner) quoted(at, parent int) {
 
 // escaped are the characters that may stand behind a backslash in double
 // quotes.
-const escaped = "0abt\tnvfre \"/\\N_LPxuU'"
+const escaped = "0abt\tnvfre \"\\N_LPxuU'"
 
 // escapes looks for a backslash in double quotes that escapes nothing. end is
 // -1 where the quote goes on behind the line.

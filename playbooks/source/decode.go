@@ -7,9 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// decoder walks a scalar's source beside its known value. The value steers it:
-// what a line fold became is read off the value, so that YAML's folding rules
-// need not be written down a second time. A mismatch ends the walk.
+// decoder walks a scalar's source beside its known value. A mismatch ends the
+// walk: then places within the value are not known.
 type decoder struct {
 	src   []byte
 	pos   int
@@ -44,12 +43,14 @@ func (d *decoder) char() bool {
 // space takes a run of white space: as itself within a line, folded across
 // lines.
 func (d *decoder) space() bool {
-	start, end, folds := d.pos, d.pos, false
+	start, end, breaks := d.pos, d.pos, 0
 	for end < len(d.src) && bytes.IndexByte([]byte(" \t\r\n"), d.src[end]) >= 0 {
-		folds = folds || d.src[end] == '\n'
+		if d.src[end] == '\n' {
+			breaks++
+		}
 		end++
 	}
-	if !folds {
+	if breaks == 0 {
 		for d.pos < end && d.done < len(d.value) {
 			if !d.char() {
 				return false
@@ -58,20 +59,24 @@ func (d *decoder) space() bool {
 		d.pos = max(d.pos, end)
 		return true
 	}
-	d.fold(start)
 	d.pos = end
-	return true
+	if breaks == 1 {
+		return d.take(" ", start)
+	}
+	return d.take(strings.Repeat("\n", breaks-1), start)
 }
 
-// fold maps what a line break became: one space, or one newline for each empty
-// line.
-func (d *decoder) fold(at int) {
-	rest := d.rest()
-	if strings.HasPrefix(rest, " ") {
-		d.emit(1, at)
-		return
+// take maps text that the value must have next to one source offset. Behind the
+// value's end it maps nothing: there a plain scalar is over.
+func (d *decoder) take(text string, at int) bool {
+	if d.done == len(d.value) {
+		return true
 	}
-	d.emit(len(rest)-len(strings.TrimLeft(rest, "\n")), at)
+	if !strings.HasPrefix(d.rest(), text) {
+		return false
+	}
+	d.emit(len(text), at)
+	return true
 }
 
 func (d *decoder) plain() bool {
@@ -136,12 +141,14 @@ func (d *decoder) escape() bool {
 		return false
 	}
 	start, c := d.pos, d.src[d.pos+1]
-	if c == '\n' || c == '\r' { // an escaped line break joins the lines
-		d.pos += 2
-		for d.pos < len(d.src) && bytes.IndexByte([]byte(" \t\r\n"), d.src[d.pos]) >= 0 {
-			d.pos++
+	if c == '\n' || c == '\r' { // an escaped line break joins the lines; empty ones stay
+		breaks := -1
+		for d.pos++; d.pos < len(d.src) && bytes.IndexByte([]byte(" \t\r\n"), d.src[d.pos]) >= 0; d.pos++ {
+			if d.src[d.pos] == '\n' {
+				breaks++
+			}
 		}
-		return true
+		return d.take(strings.Repeat("\n", max(breaks, 0)), start)
 	}
 	text, ok := escapes[c]
 	length := 2
@@ -231,7 +238,8 @@ func (d *decoder) skipIndent(n int) {
 // line that is not empty, less what the value itself begins with where the
 // header gives an indicator.
 func (d *decoder) indentation(header []byte) int {
-	explicit := bytes.ContainsAny(header, "123456789") && !bytes.Contains(header, []byte("#"))
+	indicators, _, _ := bytes.Cut(header, []byte("#"))
+	explicit := bytes.ContainsAny(indicators, "123456789")
 	for at := d.pos; at < len(d.src); {
 		end := bytes.IndexByte(d.src[at:], '\n')
 		if end < 0 {

@@ -73,21 +73,33 @@ func (s *Scalar) Part(from, to int) Span {
 	}
 	from = min(max(from, 0), len(s.Value))
 	to = min(max(to, from), len(s.Value))
+	// A line break at the end is nothing that anybody wants to be shown.
+	for to > from+1 && s.Value[to-1] == '\n' {
+		to--
+	}
 	end := s.at[to]
 	if to > from {
-		// The end is where the last character ends: behind a folded line break
-		// the next character stands on another line.
+		// The end is where the last character ends: behind a line break or an
+		// escaped one the next character stands on another line.
 		_, size := utf8.DecodeLastRuneInString(s.Value[:to])
 		last := s.at[to-size]
-		if end-last > 1 && !s.escaped(last) {
-			_, n := utf8.DecodeRune(s.File.Bytes[last:])
-			end = last + n
-		}
+		end = last + s.width(last)
 	}
 	return s.File.Span(s.at[from], max(end, s.at[from]))
 }
 
-func (s *Scalar) escaped(at int) bool {
-	c := s.File.Bytes[at]
-	return (s.Style == Double && c == '\\') || (s.Style == Single && c == '\'')
+// width is how many bytes of the file write the character that begins at a
+// place.
+func (s *Scalar) width(at int) int {
+	text := s.File.Bytes[at:]
+	switch {
+	case len(text) < 2:
+		return len(text)
+	case s.Style == Double && text[0] == '\\':
+		return min(2+hexLength[text[1]], len(text))
+	case s.Style == Single && text[0] == '\'':
+		return 2
+	}
+	_, n := utf8.DecodeRune(text)
+	return n
 }

@@ -76,16 +76,7 @@ func scalars(t testing.TB, f *source.File) []*source.Scalar {
 	var walk func(*yaml.Node)
 	walk = func(n *yaml.Node) {
 		if n.Kind == yaml.ScalarNode && n.Anchor == "" && n.Style&yaml.TaggedStyle == 0 {
-			style := source.Plain
-			for s, mine := range map[yaml.Style]source.Style{
-				yaml.DoubleQuotedStyle: source.Double, yaml.SingleQuotedStyle: source.Single,
-				yaml.LiteralStyle: source.Literal, yaml.FoldedStyle: source.Folded,
-			} {
-				if n.Style&s != 0 {
-					style = mine
-				}
-			}
-			out = append(out, source.NewScalar(f, f.Offset(n.Line, n.Column), style, n.Value))
+			out = append(out, source.NewScalar(f, f.Offset(n.Line, n.Column), styleOf(n), n.Value))
 		}
 		for _, c := range n.Content {
 			walk(c)

@@ -26,6 +26,7 @@ const (
 	PlaybookWorkflow = "quell.playbook"
 	UndoWorkflow     = "quell.undo"
 	HoldWorkflow     = "quell.hold"
+	DoubtWorkflow    = "quell.doubt"
 	FiringWorkflow   = "quell.firing"
 )
 
@@ -63,6 +64,12 @@ func UndoID(run string, n int) string { return "undo/" + run + "/" + strconv.Ito
 
 // HoldID builds the id of the hold on an effect.
 func HoldID(effectKey string) string { return "hold/" + effectKey }
+
+// DoubtID builds the id of the question about an effect whose run is gone.
+func DoubtID(effectKey string) string { return "doubt/" + effectKey }
+
+// DoubtRequestID names that question.
+func DoubtRequestID(effectKey string) string { return DoubtID(effectKey) + "@1" }
 
 // Key is an effect's name in both stores, the same at every attempt.
 type Key struct {
@@ -103,6 +110,10 @@ func RequestID(run, step, iteration string, n int) string {
 	return run + "#" + step + "#" + iteration + "#" + strconv.Itoa(n)
 }
 
+// Subject names an affected account as one who is asked: the connector instance
+// that knows it and its id there.
+func Subject(instance, id string) string { return "subject:" + instance + ":" + id }
+
 // HoldRequestID names one question of a hold: at is when it was asked, in
 // seconds since 1970.
 func HoldRequestID(effectKey string, at int64) string {
@@ -110,9 +121,9 @@ func HoldRequestID(effectKey string, at int64) string {
 }
 
 // WorkflowOf returns the id of the workflow that waits for a request: the run's
-// own, or a hold's.
+// own, a hold's, or that of a question about an effect whose run is gone.
 func WorkflowOf(request string) string {
-	if strings.HasPrefix(request, "hold/") {
+	if strings.HasPrefix(request, "hold/") || strings.HasPrefix(request, "doubt/") {
 		if i := strings.LastIndexByte(request, '@'); i > 0 {
 			return request[:i]
 		}

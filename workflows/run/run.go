@@ -44,6 +44,15 @@ type Input struct {
 	// the calls above it.
 	Parent string `json:"parent,omitempty"`
 	Depth  int    `json:"depth,omitempty"`
+	// Caps are what the caller lends of its limits; they bound this run beside its
+	// own.
+	Caps []Cap `json:"caps,omitempty"`
+}
+
+// Cap is a number of targets of one action.
+type Cap struct {
+	Action  string `json:"action"`
+	Targets int    `json:"targets"`
 }
 
 // Calendar is one calendar as a run keeps it. Hours is the JSON of
@@ -82,7 +91,10 @@ type Result struct {
 	Closing string          `json:"closing"`
 	Reason  string          `json:"reason,omitempty"`
 	Outputs json.RawMessage `json:"outputs,omitempty"`
-	Tree    Progress        `json:"tree"`
+	// Used is how many targets the run and the runs that it called reached, for
+	// the limits of its caller.
+	Used []Cap    `json:"used,omitempty"`
+	Tree Progress `json:"tree"`
 }
 
 // UndoInput starts an undo of what a run did. It needs neither the run's

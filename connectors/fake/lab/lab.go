@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quell-soar/quell/connectors/crowdstrike/fakefalcon"
+	"github.com/quell-soar/quell/connectors/entra/fakegraph"
 	"github.com/quell-soar/quell/connectors/fake"
 	"github.com/quell-soar/quell/connectors/jira/fakejira"
 )
@@ -23,6 +24,9 @@ const (
 	JiraEmail          = "quell@lab.example"
 	JiraToken          = "jira-lab-token" //nolint:gosec // see above
 	JiraProject        = "SEC"
+	EntraTenant        = "11111111-2222-3333-4444-555555555555"
+	EntraClientID      = "66666666-7777-8888-9999-aaaaaaaaaaaa"
+	EntraClientSecret  = "graph-lab-secret" //nolint:gosec // see above
 )
 
 // Options of a lab.
@@ -41,7 +45,18 @@ type Options struct {
 type URLs struct {
 	CrowdStrike string `json:"crowdstrike"`
 	Jira        string `json:"jira"`
-	Control     string `json:"control"`
+	// Entra is Graph, the token endpoint and Exchange in one.
+	Entra string `json:"entra"`
+	Okta  string `json:"okta"`
+	Slack string `json:"slack"`
+
+	Panos      string `json:"panos"`
+	VirusTotal string `json:"virustotal"`
+	Splunk     string `json:"splunk"`
+	Asset      string `json:"asset"`
+	// Mail is the mail relay, as host:port.
+	Mail    string `json:"mail"`
+	Control string `json:"control"`
 }
 
 // Lab is a running lab.
@@ -49,7 +64,10 @@ type Lab struct {
 	World  *fake.World
 	Falcon *fakefalcon.Falcon
 	Jira   *fakejira.Jira
-	URLs   URLs
+	Entra  *fakegraph.Graph
+	People
+	Sources
+	URLs URLs
 
 	server *http.Server
 	over   chan error
@@ -75,16 +93,29 @@ func Start(o Options) (*Lab, error) {
 	l := &Lab{World: w, over: make(chan error, 1)}
 	l.Falcon = fakefalcon.New(w, FalconClientID, FalconClientSecret)
 	l.Jira = fakejira.New(w, JiraEmail, JiraToken, JiraProject)
-	if err := w.SetScript(o.Script); err != nil {
+	l.Entra = fakegraph.New(w, EntraTenant, EntraClientID, EntraClientSecret)
+	l.Sources, err = newSources(w)
+	if err == nil {
+		err = w.SetScript(o.Script)
+	}
+	if err != nil {
+		return nil, errors.Join(err, journal.Close())
+	}
+	var mail string
+	if l.People, mail, err = newPeople(w, o.Listen); err != nil {
 		return nil, errors.Join(err, journal.Close())
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(context.Background(), "tcp", o.Listen)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the lab cannot listen: %w", err), journal.Close())
+		return nil, errors.Join(fmt.Errorf("the lab cannot listen: %w", err), l.Mail.Close(), journal.Close())
 	}
 	base := "http://" + listener.Addr().String()
-	l.URLs = URLs{CrowdStrike: base + "/falcon", Jira: base + "/jira", Control: base + "/_lab"}
+	l.URLs = URLs{
+		CrowdStrike: base + "/falcon", Jira: base + "/jira", Entra: base + "/entra", Okta: base + "/okta", Slack: base + "/slack", Mail: mail,
+		Panos: base + "/panos", VirusTotal: base + "/virustotal", Splunk: base + "/splunk", Asset: base + "/asset",
+		Control: base + "/_lab",
+	}
 	l.server = &http.Server{Handler: l.handler(), ReadHeaderTimeout: 10 * time.Second}
 	go func() { l.over <- l.server.Serve(listener) }()
 	return l, nil
@@ -104,8 +135,12 @@ func (l *Lab) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/falcon/", http.StripPrefix("/falcon", l.Falcon.Handler()))
 	mux.Handle("/jira/", http.StripPrefix("/jira", l.Jira.Handler(l.URLs.Jira)))
+	mux.Handle("/entra/", http.StripPrefix("/entra", l.Entra.Handler(l.URLs.Entra)))
 	l.World.Control(mux)
+	l.Entra.Control(mux)
 	l.Falcon.Control(mux)
+	l.serve(mux, l.URLs)
+	l.mount(mux)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		// A page in a browser on this machine must not reach the lab by a name of
 		// its own that leads here.
@@ -132,5 +167,5 @@ func (l *Lab) Over() <-chan error { return l.over }
 // Close ends the lab: what waits is cut off, and the journal is closed.
 func (l *Lab) Close() error {
 	l.World.Close()
-	return errors.Join(l.server.Close(), l.World.Journal().Close())
+	return errors.Join(l.server.Close(), l.Mail.Close(), l.World.Journal().Close())
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quell-soar/quell/connectors/crowdstrike"
+	"github.com/quell-soar/quell/connectors/entra"
 	"github.com/quell-soar/quell/connectors/fake"
 	"github.com/quell-soar/quell/connectors/fake/lab"
 	"github.com/quell-soar/quell/connectors/jira"
@@ -58,7 +59,7 @@ func open(t *testing.T, c sdk.Connector, settings map[string]string, secrets map
 	return s
 }
 
-// One lab, both vendors, the control API, and the journal on disk.
+// One lab, its vendors, the control API, and the journal on disk.
 func TestLab(t *testing.T) {
 	data := t.TempDir()
 	l, err := lab.Start(lab.Options{Data: data, Script: "crowdstrike contain: lost"})
@@ -76,7 +77,14 @@ func TestLab(t *testing.T) {
 
 	falcon := open(t, crowdstrike.New(), map[string]string{"base_url": l.URLs.CrowdStrike, "client_id": lab.FalconClientID}, map[string]string{"client_secret": lab.FalconClientSecret})
 	tickets := open(t, jira.New(), map[string]string{"base_url": l.URLs.Jira, "email": lab.JiraEmail, "project": lab.JiraProject}, map[string]string{"api_token": lab.JiraToken})
-	for _, s := range []sdk.Session{falcon, tickets} {
+	if status, body = do(t, "POST", l.URLs.Control+"/entra/users", `{"users":[{"name":"ann@lab.example"},{"name":"bob@lab.example"}]}`, ""); status != 200 {
+		t.Fatalf("seeding accounts: %d %s", status, body)
+	}
+	l.Entra.SetPage(1)
+	directory := open(t, entra.New(), map[string]string{
+		"tenant_id": lab.EntraTenant, "client_id": lab.EntraClientID, "base_url": l.URLs.Entra, "login_url": l.URLs.Entra, "exchange_url": l.URLs.Entra,
+	}, map[string]string{"client_secret": lab.EntraClientSecret})
+	for _, s := range []sdk.Session{falcon, tickets, directory} {
 		for _, f := range s.Check(t.Context()) {
 			if !f.OK {
 				t.Errorf("check: %+v", f)
@@ -95,6 +103,12 @@ func TestLab(t *testing.T) {
 	call(falcon, "edr.isolate_host", map[string]any{"host": host["device"]})
 	call(tickets, "ticket.create_ticket", map[string]any{"key": "INC-1", "title": "Malware"})
 
+	ann := call(directory, "iam.find_user", map[string]any{"name": "ann@lab.example"})
+	call(directory, "iam.disable_user", map[string]any{"user": ann["user"]})
+	if got := call(directory, "mail.find_messages", map[string]any{"message_id": "<1@lab.example>"}); got["mailboxes"] != int64(2) {
+		t.Errorf("a list of two pages: %v", got)
+	}
+
 	_, body = do(t, "GET", l.URLs.Control+"/effects?vendor=crowdstrike", "", "")
 	var effects []fake.Effect
 	if err := json.Unmarshal([]byte(body), &effects); err != nil || len(effects) != 1 || effects[0].Object != "host-04711" || effects[0].Answered {
@@ -103,7 +117,7 @@ func TestLab(t *testing.T) {
 	if _, body = do(t, "GET", l.URLs.Control+"/world?vendor=jira", "", ""); !strings.Contains(body, "SEC-1") {
 		t.Errorf("world: %s", body)
 	}
-	if raw, err := os.ReadFile(filepath.Join(data, "effects.jsonl")); err != nil || strings.Count(string(raw), `"effect"`) != 2 {
+	if raw, err := os.ReadFile(filepath.Join(data, "effects.jsonl")); err != nil || strings.Count(string(raw), `"effect"`) != 3 {
 		t.Errorf("journal on disk: %s %v", raw, err)
 	}
 	if status, _ = do(t, "GET", l.URLs.Control+"/world", "", "evil.example"); status != http.StatusForbidden {

@@ -96,21 +96,24 @@ func (o *Okta) tempPassword(c *fake.Call, u *user) fake.Act {
 			u.sessions = 0
 		}
 		return fake.Done{
-			Answer:  success(c, http.StatusOK, map[string]any{"tempPassword": o.Password(u.login)}),
+			Answer:  success(c, http.StatusOK, map[string]any{"tempPassword": u.password()}),
 			Effects: []fake.Change{{Object: u.login, Before: before, After: fmt.Sprintf("password %d", u.passwords)}},
 		}
 	}}
 }
 
-// Password is the temporary password that an account has now. The world must
-// not be locked by another.
-func (o *Okta) Password(login string) string {
-	u := o.find(login)
-	if u == nil || u.passwords == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s-%d", id("Tmp", login), u.passwords)
+// Password is the temporary password that an account has now; "" where none was
+// given out.
+func (o *Okta) Password(login string) (text string) {
+	o.world.Do(func() {
+		if u := o.find(login); u != nil && u.passwords > 0 {
+			text = u.password()
+		}
+	})
+	return text
 }
+
+func (u *user) password() string { return fmt.Sprintf("%s-%d", id("Tmp", u.login), u.passwords) }
 
 func (o *Okta) listFactors(c *fake.Call, u *user) fake.Act {
 	return fake.Act{Object: u.login, Run: func() fake.Done {

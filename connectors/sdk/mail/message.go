@@ -42,6 +42,9 @@ func CheckAddress(s string) error {
 	return nil
 }
 
+// lineEnds makes one sort of line end of all.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // bytes writes the message as it is sent.
 func (m Message) bytes(from string) ([]byte, error) {
 	if err := CheckAddress(m.To); err != nil {
@@ -67,7 +70,7 @@ func (m Message) bytes(from string) ([]byte, error) {
 	header("Auto-Submitted", "auto-generated")
 	b.WriteString("\r\n")
 	w := quotedprintable.NewWriter(&b)
-	if _, err := w.Write([]byte(strings.ReplaceAll(strings.ToValidUTF8(m.Text, "?"), "\r\n", "\n"))); err != nil {
+	if _, err := w.Write([]byte(lineEnds.Replace(strings.ToValidUTF8(m.Text, "?")))); err != nil {
 		return nil, spec.Errorf(spec.Internal, "writing the text: %v", err)
 	}
 	if err := w.Close(); err != nil {

@@ -1,0 +1,108 @@
+package dispatch
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
+)
+
+// Pulse tells which runs work in this process: those of which an activity is
+// under way, or was a short time ago. A run that waits for a person or a time has
+// none, and does not count. Holds, undos and questions do not count either.
+//
+// It is an interceptor of the worker; each process with a worker has its own, and
+// bounds what it starts itself by what it works on itself.
+type Pulse struct {
+	interceptor.WorkerInterceptorBase
+	now func() time.Time
+
+	mu   sync.Mutex
+	runs map[string]*pulse
+}
+
+// pulse is one run: how many of its activities are under way, and when the last
+// one began or ended.
+type pulse struct {
+	busy int
+	last time.Time
+}
+
+// rest is how long after its last activity a run counts still: a workflow task
+// may be on its way to the next one.
+const rest = 2 * time.Second
+
+// NewPulse makes a pulse; now is its clock.
+func NewPulse(now func() time.Time) *Pulse {
+	return &Pulse{now: now, runs: map[string]*pulse{}}
+}
+
+// Active counts the runs that work.
+func (p *Pulse) Active() int {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	oldest := p.now().Add(-rest)
+	for id, r := range p.runs {
+		if r.busy == 0 && r.last.Before(oldest) {
+			delete(p.runs, id)
+		}
+	}
+	return len(p.runs)
+}
+
+// beat notes that a run was just started, or works.
+func (p *Pulse) beat(id string) {
+	if p != nil {
+		p.change(id, 0)
+	}
+}
+
+func (p *Pulse) change(id string, by int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r, ok := p.runs[id]
+	if !ok {
+		r = &pulse{}
+		p.runs[id] = r
+	}
+	r.busy += by
+	r.last = p.now()
+}
+
+// InterceptActivity implements interceptor.WorkerInterceptor.
+func (p *Pulse) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	return &felt{interceptor.ActivityInboundInterceptorBase{Next: next}, p}
+}
+
+// felt counts one activity while it runs.
+type felt struct {
+	interceptor.ActivityInboundInterceptorBase
+	pulse *Pulse
+}
+
+// ExecuteActivity implements interceptor.ActivityInboundInterceptor.
+func (f *felt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	id := activity.GetInfo(ctx).WorkflowExecution.ID
+	for _, other := range []string{"hold/", "undo/", "doubt/"} {
+		if strings.HasPrefix(id, other) {
+			return f.Next.ExecuteActivity(ctx, in)
+		}
+	}
+	f.pulse.change(id, 1)
+	defer f.pulse.change(id, -1)
+	return f.Next.ExecuteActivity(ctx, in)
+}
+
+// room is how many runs may be started now, at most most.
+func (d *Dispatcher) room(most int) int {
+	if d.opts.Active <= 0 {
+		return most
+	}
+	return max(0, min(most, d.opts.Active-d.opts.Pulse.Active()))
+}
