@@ -68,7 +68,8 @@ darwin: ## vet what ships, as macOS would build it
 mutants: ## the conformance suite against connectors with planted faults
 	QUELL_MUTANTS=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 60m -v -run 'TestFiles|TestMutants' ./connectors/conformance/mutants
 
-docs: ## write the generated part of docs/cli.md, and docs/diagnostics
+docs: ## write the generated pages of docs/
+	$(GO) test -count=1 ./server -run TestDescription -update
 	$(GO) test -count=1 ./playbooks/compile -run TestPages -update
 	$(GO) test -count=1 ./internal/app -run TestReference -update
 

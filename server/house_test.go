@@ -361,7 +361,7 @@ func (h *house) votes(id string) []approval.Vote {
 }
 
 // guards are one of each.
-func guards(t *testing.T) *guard.Guard {
+func guards(t testing.TB) *guard.Guard {
 	t.Helper()
 	g, err := guard.New(guard.Rules{
 		Protected: []string{"dc01"}, Own: []string{"quell"}, Domains: []string{"partner.example"},
