@@ -56,8 +56,8 @@ bench: ## playbooks against a hand-written workflow, in pairs
 soak: ## the end-to-end tests with their full figures
 	QUELL_SOAK=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 4h -v ./internal/e2e
 
-integration: ## the built programs in their own processes, and both databases
-	CGO_ENABLED=0 $(GO) test -count=1 -v ./internal/e2e ./internal/store/...
+integration: ## the built programs in their own processes, both databases, an identity provider, a generated client
+	QUELL_INTEGRATION=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 1h -v ./internal/e2e ./internal/store/... ./internal/signin
 
 demo-adverse: build ## the demo under the conditions of strange machines
 	scripts/demo-adverse.sh bin
@@ -68,7 +68,8 @@ darwin: ## vet what ships, as macOS would build it
 mutants: ## the conformance suite against connectors with planted faults
 	QUELL_MUTANTS=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 60m -v -run 'TestFiles|TestMutants' ./connectors/conformance/mutants
 
-docs: ## write the generated part of docs/cli.md, and docs/diagnostics
+docs: ## write the generated pages of docs/
+	$(GO) test -count=1 ./server -run TestDescription -update
 	$(GO) test -count=1 ./playbooks/compile -run TestPages -update
 	$(GO) test -count=1 ./internal/app -run TestReference -update
 

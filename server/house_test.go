@@ -166,7 +166,7 @@ func shelf(t testing.TB) books {
 
 // house is a server over a real store, with its fakes.
 type house struct {
-	t      *testing.T
+	t      testing.TB
 	srv    *Server
 	tcp    string
 	socket string
@@ -190,13 +190,13 @@ func (s *safeBuffer) Write(p []byte) (int, error) {
 func (s *safeBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
 
 // open starts a server on a socket and on TCP.
-func open(t *testing.T, change ...func(*Config)) *house {
+func open(t testing.TB, change ...func(*Config)) *house {
 	t.Helper()
 	return openWith(t, nil, change...)
 }
 
 // openWith is open with other doors than tokens.
-func openWith(t *testing.T, doors func(*house, *Access), change ...func(*Config)) *house {
+func openWith(t testing.TB, doors func(*house, *Access), change ...func(*Config)) *house {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -361,7 +361,7 @@ func (h *house) votes(id string) []approval.Vote {
 }
 
 // guards are one of each.
-func guards(t *testing.T) *guard.Guard {
+func guards(t testing.TB) *guard.Guard {
 	t.Helper()
 	g, err := guard.New(guard.Rules{
 		Protected: []string{"dc01"}, Own: []string{"quell"}, Domains: []string{"partner.example"},

@@ -54,9 +54,7 @@ func does[I, O any](f func(c *call, in *I) (*O, error)) func(*Server, route) {
 func raw(f func(c *call) error) func(*Server, route) {
 	return func(s *Server, rt route) {
 		op := rt.operation()
-		for code := range op.Responses {
-			delete(op.Responses, code)
-		}
+		op.Parameters = append(op.Parameters, rt.named()...)
 		op.Responses = map[string]*huma.Response{"default": {Description: "a problem (RFC 9457)", Content: map[string]*huma.MediaType{
 			api.ProblemType: {Schema: s.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Error](), true, "Problem")},
 		}}}
@@ -91,6 +89,29 @@ func (rt route) operation() huma.Operation {
 		op.Errors = append(op.Errors, http.StatusNotFound)
 	}
 	return op
+}
+
+// named describes what a raw route takes: the parts of its path and its headers.
+// Typed routes have theirs from their types.
+func (rt route) named() []*huma.Param {
+	var out []*huma.Param
+	text := func(in, name, doc string, must bool) {
+		out = append(out, &huma.Param{In: in, Name: name, Description: doc, Required: must, Schema: &huma.Schema{Type: huma.TypeString}})
+	}
+	for _, part := range strings.Split(rt.path, "/") {
+		if name, isName := strings.CutPrefix(part, "{"); isName {
+			text("path", strings.TrimSuffix(name, "}"), "", true)
+		}
+	}
+	if rt.id == "watchRun" {
+		text("header", "Last-Event-ID", "the id of the last event that was seen", false)
+	}
+	if rt.need == signed {
+		text("header", api.HeaderWebhookID, "the delivery's own id", true)
+		text("header", api.HeaderWebhookTimestamp, "seconds since 1970", true)
+		text("header", api.HeaderWebhookSignature, "v1, and the HMAC-SHA256 of id, time and body in base64", true)
+	}
+	return out
 }
 
 func (rt route) parameters() []*huma.Param {
@@ -155,9 +176,10 @@ var jsonFormat = huma.Format{
 	},
 }
 
-// problems makes huma's own refusals ours. huma keeps this in a variable of its
-// package, so it is set once for the process.
+// problems makes huma's own refusals ours. huma keeps this in variables of its
+// package, so they are set once for the process.
 var problems = sync.OnceFunc(func() {
+	huma.DefaultArrayNullable = false // an empty list is [] in our answers
 	huma.NewErrorWithContext = func(hc huma.Context, code int, msg string, errs ...error) huma.StatusError {
 		p := humaProblem(code, msg, errs)
 		if hc != nil {
@@ -222,7 +244,7 @@ func newHuma(g *gate, version string) huma.API {
 	return humago.New(g, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
-			Info:    &huma.Info{Title: "Quell", Version: version, Description: "Incident response playbooks: runs, decisions, effects and their record.", License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}},
+			Info:    &huma.Info{Title: "Quell", Version: version, Description: "Incident response playbooks: runs, decisions, effects and their record.", License: &huma.License{Name: "Apache-2.0", URL: "https://www.apache.org/licenses/LICENSE-2.0"}},
 			Components: &huma.Components{Schemas: reg, SecuritySchemes: map[string]*huma.SecurityScheme{
 				"token":   {Type: "http", Scheme: "bearer", Description: "A token of quell token create, or of the sign-in."},
 				"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A browser's session; changes need " + api.HeaderCSRF + " beside it."},

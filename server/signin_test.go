@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"sync"
@@ -366,40 +364,5 @@ func TestOneCallerIsBounded(t *testing.T) {
 	}
 	if status, _, _ := h.raw("GET", "/v1/whoami", other, nil, nil); status != http.StatusOK {
 		t.Errorf("another caller: %d", status)
-	}
-}
-
-// The description is served in both versions and names every route.
-func TestDescription(t *testing.T) {
-	h := open(t)
-	tok := h.token("alice", nil, auth.Read)
-	for path, version := range map[string]string{"/v1/openapi.json": "3.1.0", "/v1/openapi-3.0.json": "3.0.3"} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+h.tcp+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+tok)
-		jar, _ := cookiejar.New(nil)
-		res, err := (&http.Client{Jar: jar}).Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := io.ReadAll(res.Body)
-		_ = res.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var doc struct {
-			OpenAPI string                                `json:"openapi"`
-			Paths   map[string]map[string]json.RawMessage `json:"paths"`
-		}
-		if err := json.Unmarshal(raw, &doc); err != nil || doc.OpenAPI != version {
-			t.Fatalf("%s: %s, %v", path, doc.OpenAPI, err)
-		}
-		for _, rt := range h.srv.routes() {
-			if doc.Paths[rt.path][strings.ToLower(rt.method)] == nil {
-				t.Errorf("%s does not describe %s", path, rt.pattern())
-			}
-		}
 	}
 }
