@@ -204,7 +204,7 @@ var notInBlock = func() map[string]string {
 	out := map[string]string{}
 	for why, codes := range map[string]string{
 		"it is about the structure of YAML or about other styles of scalars": "alias anchor bad-escape colon-in-value " +
-			"comment-in-expression empty-file empty-value flow-braces merge-key missing-colon missing-comma missing-space " +
+			"comment-in-expression empty-file empty-value flow-braces merge-conflict merge-key missing-colon missing-comma missing-space " +
 			"reserved-character second-document tag text-after-block text-after-bracket text-after-quote too-deep " +
 			"unclosed-bracket unclosed-quote yaml",
 		"it is about keys, steps or maps, which are no scalars of text": "bad-hold bad-limit bad-wait duplicate-key empty-block " +

@@ -22,7 +22,10 @@ type scanner struct {
 	// fresh says that what stands deeper may begin: a key or a dash without a
 	// value stands before.
 	fresh bool
-	found *mistake
+	// hollow is the line at which a block scalar ended that has no text; 0 where
+	// there is none.
+	hollow int
+	found  *mistake
 }
 
 // level is an open block collection: the column of its keys or dashes, from 0.
@@ -74,6 +77,9 @@ func (s *scanner) next() {
 		}
 		s.line++
 		return
+	case conflict.MatchString(text):
+		s.tell(s.line, 0, len(text), "merge-conflict", "take one of the two sides and remove the marks", "a mark of a merge conflict was left in the file")
+		return
 	case indent == 0 && (strings.HasPrefix(rest, "---") || strings.HasPrefix(rest, "...")) && strings.TrimLeft(rest[3:], " ") == "":
 		s.open, s.plain, s.fresh = nil, nil, true
 		s.line++
@@ -88,6 +94,8 @@ func (s *scanner) next() {
 		s.content(text, indent)
 	}
 }
+
+var conflict = regexp.MustCompile(`^\s?(<{7}|={7}|>{7})( |$)`)
 
 var keyForm = regexp.MustCompile(`^[A-Za-z_][\w.-]*:(\s|$)`)
 
@@ -167,7 +175,10 @@ func (s *scanner) misplaced(indent, end int, message string) bool {
 	return false
 }
 
-var gluedDash = regexp.MustCompile(`^-[^\s-]`)
+var (
+	gluedDash    = regexp.MustCompile(`^-[^\s-]`)
+	gluedKeyItem = regexp.MustCompile(`^-[a-z_]+:(\s|$)`)
+)
 
 // noDash reports a line among list items that is none.
 func (s *scanner) noDash(text string, indent int) bool {
@@ -198,6 +209,10 @@ func (s *scanner) content(text string, at int) {
 			s.line++
 			return
 		}
+	}
+	if gluedKeyItem.MatchString(text[at:]) {
+		s.noDash(text, at)
+		return
 	}
 	if end := s.key(text, at); end >= 0 {
 		s.enter(at, false)
@@ -261,6 +276,10 @@ func (s *scanner) noColon(text string, at int) {
 	}
 	if strings.IndexByte("]}", text[at]) >= 0 {
 		s.unopened(text, at)
+		return
+	}
+	if s.hollow == s.line {
+		s.tell(s.line, at, len(text), "bad-indentation", "indent it", "the text of the block above must stand deeper than its key")
 		return
 	}
 	s.tell(s.line, at, at+end, "missing-colon", "write `key: value`", "the lines around are keys with values; this line has no colon")

@@ -58,6 +58,10 @@ func (s *scanner) scalar(text string, at, parent int) {
 		s.block(text[at+1:], parent)
 	case c == '"' || c == '\'':
 		s.quoted(at, parent)
+	case strings.HasPrefix(text[at:], "{{"):
+		s.tell(s.line, at, at+2, "flow-braces", "write ${{ … }}", "an expression begins with ${{")
+	case strings.HasPrefix(text[at:], "```"):
+		s.tell(s.line, at, at+3, "reserved-character", "remove it", "this is the fence of a code block, and no YAML")
 	case c == '[' || c == '{':
 		s.flow(at, parent)
 	case c == ']' || c == '}':
@@ -113,6 +117,9 @@ func (s *scanner) block(header string, parent int) {
 		if indent > parent && rest[0] != '#' {
 			s.tell(s.line, indent, len(strings.TrimRight(line, " \t")), "bad-indentation", "begin it in the column of the block's first line",
 				"this line stands further left than the block that it seems to belong to")
+		}
+		if own < 0 {
+			s.hollow = s.line
 		}
 		return
 	}
