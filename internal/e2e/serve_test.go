@@ -233,14 +233,15 @@ func (h *house) approve(a api.Approval) error {
 
 // labEffect is one entry of the lab's journal.
 type labEffect struct {
-	Seq       int64  `json:"seq"`
-	Vendor    string `json:"vendor"`
-	Operation string `json:"operation"`
-	Object    string `json:"object"`
-	Key       string `json:"key"`
-	Before    string `json:"before"`
-	After     string `json:"after"`
-	Answered  bool   `json:"answered"`
+	Seq       int64     `json:"seq"`
+	Vendor    string    `json:"vendor"`
+	Operation string    `json:"operation"`
+	Object    string    `json:"object"`
+	Key       string    `json:"key"`
+	Before    string    `json:"before"`
+	After     string    `json:"after"`
+	Answered  bool      `json:"answered"`
+	At        time.Time `json:"at"`
 }
 
 func (l *labProcess) effects(query string) []labEffect {

@@ -1,0 +1,457 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quell-soar/quell/connectors/crowdstrike"
+	"github.com/quell-soar/quell/connectors/jira"
+	"github.com/quell-soar/quell/connectors/labdata"
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/server/api"
+)
+
+// many is a count that is small in a test and full in a soak.
+func many(short, soak int) int {
+	if os.Getenv("QUELL_SOAK") == "1" {
+		return soak
+	}
+	return short
+}
+
+// guardedHouse is a house with every playbook that compiles against what the lab
+// serves, with sources that reach them all, and what more says.
+func guardedHouse(t *testing.T, l *labProcess, more string) (*house, []string) {
+	t.Helper()
+	h := newHouse(t, l, "")
+	var names []string
+	for _, dir := range []string{"../../examples", "testdata/guards"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			raw, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := exec.Command(bin(t, "quell"), "check", f).Run(); err != nil || !labServes(string(raw)) {
+				t.Logf("%s is left out: it does not compile, or the lab does not serve it", filepath.Base(f))
+				continue
+			}
+			h.write(filepath.Base(f), string(raw))
+			names = append(names, strings.TrimSuffix(filepath.Base(f), ".yaml"))
+		}
+	}
+	h.config = regexp.MustCompile(`(?m)^playbooks:.*$`).ReplaceAllString(h.config, "playbooks: ["+strings.Join(names, ".yaml, ")+".yaml]")
+	h.config = regexp.MustCompile(`(?m)^  crowdstrike: \{.*$`).ReplaceAllString(h.config, `  crowdstrike: {kind: crowdstrike, secrets: ["file:source.key"], rate: 2000, burst: 5000}
+  list: {kind: generic, secrets: ["file:source.key"], rate: 2000, burst: 5000}
+  moments: {kind: generic, secrets: ["file:source.key"], rate: 2000, burst: 5000}`)
+	h.config += more
+	h.write("quell.yaml", h.config)
+	return h, names
+}
+
+var usesLine = regexp.MustCompile(`(?m)uses: ([a-z]+\.[a-z_]+)`)
+
+// labServes reports whether connectors of the lab serve all actions of a playbook.
+func labServes(text string) bool {
+	for _, m := range usesLine.FindAllStringSubmatch(text, -1) {
+		if !slices.ContainsFunc([]spec.Manifest{crowdstrike.New().Manifest(), jira.New().Manifest(), labdata.New().Manifest()}, func(s spec.Manifest) bool {
+			_, ok := s.Action(m[1])
+			return ok
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// modes sets all modes: of the playbooks, of the triggers, of the instances.
+func (h *house) modes(playbooks []string, playbook, trigger, instance string) {
+	h.t.Helper()
+	var list []string
+	for _, p := range playbooks {
+		list = append(list, p+": "+playbook)
+	}
+	text := regexp.MustCompile(`(?m)^modes:\n(  .*\n)+`).ReplaceAllString(h.config,
+		fmt.Sprintf("modes:\n  playbooks: {%s}\n  triggers: {alert: %[2]s, manual: %[2]s}\n", strings.Join(list, ", "), trigger))
+	h.config = regexp.MustCompile(`(?m)^    mode: .*$`).ReplaceAllString(text, "    mode: "+instance)
+	h.write("quell.yaml", h.config)
+}
+
+// send posts a generic alert that names hosts.
+func (h *house) send(source, id string, hosts ...string) error {
+	list := make([]map[string]any, len(hosts))
+	for i, n := range hosts {
+		list[i] = map[string]any{"name": n}
+	}
+	raw, err := json.Marshal(map[string]any{"id": id, "title": "e2e", "severity": "critical", "hosts": list, "occurred": time.Now().UTC().Format(time.RFC3339)})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	_, err = h.client().SendAlert(ctx, source, id, raw, []byte(sourceKey))
+	return err
+}
+
+// storm posts n alerts at once: each third a detection with a file, a list of five
+// hosts, and one host for moments.
+func (h *house) storm(tag string, from, n int) {
+	h.t.Helper()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 16)
+	for i := from; i < from+n; i++ {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			var err error
+			switch i % 3 {
+			case 0:
+				_, err = h.alert(fmt.Sprintf("%s-%d", tag, i), hostname(i), `C:\Temp\evil.exe`)
+			case 1:
+				err = h.send("list", fmt.Sprintf("%s-%d", tag, i), hostname(i), hostname(i+1), hostname(i+2), hostname(i+3), hostname(i+4))
+			default:
+				err = h.send("moments", fmt.Sprintf("%s-%d", tag, i), hostname(i))
+			}
+			if err != nil {
+				h.t.Errorf("alert %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestObserve posts alerts through all playbooks that compile, with observe mode
+// at each of the places where it can stand: the fakes see no effect, and the
+// report tells what would have happened. Promoted, the playbooks keep their
+// digests, and act.
+func TestObserve(t *testing.T) {
+	n := many(24, 500)
+	l := startLab(t)
+	l.hostsOf(n + 40)
+	h, names := guardedHouse(t, l, "")
+	total, digests := 0, map[string]string{}
+	for i, where := range []struct {
+		name                        string
+		playbook, trigger, instance string
+		n                           int
+	}{
+		{"a new configuration", "observe", "observe", "observe", n},
+		{"instances only", "act", "act", "observe", 6},
+		{"playbooks only", "observe", "act", "act", many(0, 6)},
+		{"triggers only", "act", "observe", "act", many(0, 6)},
+	} {
+		if where.n == 0 {
+			continue
+		}
+		h.modes(names, where.playbook, where.trigger, where.instance)
+		h.start()
+		before := l.effects("")
+		h.storm(fmt.Sprintf("o%d", i), 1+(i%2)*3, where.n)
+		total += where.n
+		h.settledDown(2 * time.Minute)
+		if got := l.effects(""); len(got) != len(before) || len(got) != 0 {
+			t.Fatalf("%s: the fakes saw %+v", where.name, got)
+		}
+		list, err := h.client().Playbooks(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range list.Playbooks {
+			if old, ok := digests[p.Name]; ok && old != p.Digest {
+				t.Errorf("%s: the digest of %s changed with its mode", where.name, p.Name)
+			}
+			digests[p.Name] = p.Digest
+		}
+		h.observed(where.name, i == 0, n)
+		h.stop()
+	}
+	h.modes(names, "act", "act", "act")
+	h.start()
+	if err := h.send("moments", "promoted", hostname(n+20)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Minute, "a promoted playbook acts", func() (bool, error) { return len(l.effects("operation=contain")) == 1, nil })
+	list, err := h.client().Playbooks(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list.Playbooks {
+		if digests[p.Name] != p.Digest || p.Mode != "act" {
+			t.Errorf("promoted, %s is %s in mode %s; it was %s", p.Name, p.Digest, p.Mode, digests[p.Name])
+		}
+	}
+	t.Logf("%d alerts through %s: 0 effects at the fakes", total, strings.Join(names, ", "))
+}
+
+// settledDown waits until no run works: each has ended or waits for people.
+func (h *house) settledDown(within time.Duration) {
+	h.t.Helper()
+	quiet, last := 0, ""
+	eventually(h.t, within, "the runs come to rest", func() (bool, error) {
+		runs, err := h.runs()
+		if err != nil {
+			return false, err
+		}
+		asked, err := h.requests()
+		if err != nil {
+			return false, err
+		}
+		waits := map[string]bool{}
+		for _, a := range asked {
+			waits[a.Run] = true
+		}
+		state, working := "", 0
+		for _, r := range runs {
+			state += string(r.Status)
+			if r.Status != api.RunEnded && !waits[r.ID] {
+				working++
+			}
+		}
+		state += fmt.Sprint(len(asked))
+		if working > 0 || state != last {
+			quiet, last = 0, state
+			return false, fmt.Errorf("%d runs work", working)
+		}
+		quiet++
+		return quiet > 3, nil
+	})
+}
+
+// observed looks at the report: an effect for each alert, none of them done.
+func (h *house) observed(where string, exact bool, n int) {
+	h.t.Helper()
+	rep, err := h.client().Observed(h.t.Context(), "1h", "")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	isolations := map[string]bool{}
+	for _, o := range rep.Observations {
+		if o.Action == "edr.isolate_host" {
+			for _, target := range o.Targets {
+				isolations[target] = true
+			}
+		}
+		if o.People != "unread" && o.People != "not_seen" && o.People != "unknowable" {
+			h.t.Errorf("%s: nobody did anything, and the report says %+v", where, o)
+		}
+	}
+	if exact && len(isolations) < n {
+		h.t.Errorf("%s: %d alerts about as many hosts, and the report knows %d hosts", where, n, len(isolations))
+	}
+}
+
+// TestGuardsHold posts alerts about many hosts, a protected one and this machine
+// among them, alone and in lists, in mode act: neither is acted on, and no more
+// hosts than the budget allows.
+func TestGuardsHold(t *testing.T) {
+	const most = 5
+	n := many(24, 200)
+	self, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := startLab(t)
+	l.hostsOf(n + 20)
+	l.control("POST", "/hosts", fmt.Appendf(nil, `{"hosts": [{"hostname": "dc01"}, {"hostname": %q}]}`, self), nil)
+	h, names := guardedHouse(t, l, `guards:
+  protected: {hosts: [dc01]}
+  budgets:
+    isolations: {actions: [edr.isolate_host], targets: 5, per: 1h}
+`)
+	h.config = strings.Replace(h.config, "settings: {criticality: high}", "settings: {criticality: low}", 1)
+	h.modes(names, "act", "act", "act")
+	h.start()
+	for i, victim := range []string{"dc01", "DC01.corp.example", self} {
+		if _, err := h.alert(fmt.Sprintf("g-%d", i), victim); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.send("moments", fmt.Sprintf("gm-%d", i), victim); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.send("list", fmt.Sprintf("gl-%d", i), victim, hostname(n+10+i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.storm("g", 1, n)
+	h.settledDown(3 * time.Minute)
+	contained := map[string]bool{}
+	for _, e := range l.effects("operation=contain") {
+		contained[strings.ToLower(e.Object)] = true
+	}
+	for _, never := range []string{"dc01", strings.ToLower(self)} {
+		if contained[never] {
+			t.Errorf("%s was isolated", never)
+		}
+	}
+	g, err := h.client().Guards(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(contained) > most || len(contained) == 0 || g.Budgets[0].Spent != most {
+		t.Errorf("%d hosts isolated with a budget of %d; %d spent", len(contained), most, g.Budgets[0].Spent)
+	}
+	asked, err := h.requests()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string]int{}
+	for _, a := range asked {
+		for _, w := range []string{"budget", "is protected", "Quell's own"} {
+			if strings.Contains(a.Question, w) {
+				words[w]++
+			}
+		}
+	}
+	if words["budget"] == 0 || words["is protected"] == 0 || words["Quell's own"] == 0 {
+		t.Errorf("what was refused waits for people: %v of %d requests", words, len(asked))
+	}
+	t.Logf("%d alerts: %d hosts isolated, %d requests wait: %v", n+9, len(contained), len(asked), words)
+}
+
+// TestKillSwitch turns the switch while alerts pour in: no intent stands after it
+// in the record, no call comes late, a hold whose time is over stays held, and a
+// person releases.
+func TestKillSwitch(t *testing.T) {
+	n := many(30, 300)
+	l := startLab(t)
+	l.hostsOf(n + 10)
+	h, names := guardedHouse(t, l, "")
+	h.config = strings.Replace(h.config, "settings: {criticality: high}", "settings: {criticality: low}", 1)
+	h.modes(names, "act", "act", "act")
+	h.start()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 1; i <= n; i++ {
+			if err := h.send("moments", fmt.Sprintf("k-%d", i), hostname(i)); err != nil {
+				t.Errorf("alert %d: %v", i, err)
+			}
+		}
+	})
+	eventually(t, time.Minute, "some hosts are isolated", func() (bool, error) { return len(l.effects("operation=contain")) >= 3, nil })
+	if _, err := h.client().Kill(t.Context(), "drill"); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	h.settledDown(2 * time.Minute)
+	killed, intents, after := h.record()
+	late, worst := 0, time.Duration(0)
+	contained := map[string]bool{}
+	for _, e := range l.effects("operation=contain") {
+		contained[e.Object] = true
+		intent, ok := intents[e.Object]
+		if !ok {
+			t.Errorf("%s was isolated without an intent in the record", e.Object)
+			continue
+		}
+		took := e.At.Sub(intent)
+		if worst = max(worst, took); took > 500*time.Millisecond {
+			late++
+		}
+	}
+	t.Logf("switch at %s; %d intents, %d of them after it; %d hosts isolated; from intent to the vendor at most %s, %d above 500ms",
+		killed.Format(time.TimeOnly), len(intents), after, len(contained), worst, late)
+	if after > 0 || late > 0 || len(contained) == n {
+		t.Errorf("%d intents after the switch, %d calls later than 500ms after their intent, %d of %d hosts isolated", after, late, len(contained), n)
+	}
+	lifts := len(l.effects("operation=lift"))
+	eventually(t, time.Minute, "a hold's end is put off", func() (bool, error) { return h.entriesOf("undo.put_off") > 0, nil })
+	if got := len(l.effects("operation=lift")); got != lifts {
+		t.Errorf("%d hosts were released by themselves while the switch was on", got-lifts)
+	}
+	h.releaseOne(l, contained)
+}
+
+// record reads the ledger: when the switch was turned, each host's first intent,
+// and how many intents stand after the switch.
+func (h *house) record() (killed time.Time, intents map[string]time.Time, after int) {
+	h.t.Helper()
+	intents = map[string]time.Time{}
+	for _, e := range h.entries() {
+		switch e.Kind {
+		case "guard.killed":
+			killed = e.At
+		case "effect.intent":
+			var p struct {
+				Direction string `json:"direction"`
+				Targets   []struct {
+					Label string `json:"label"`
+				} `json:"targets"`
+			}
+			if err := json.Unmarshal(e.Payload, &p); err != nil {
+				h.t.Fatal(err)
+			}
+			if p.Direction != "do" {
+				continue
+			}
+			if !killed.IsZero() {
+				after++
+			}
+			for _, t := range p.Targets {
+				if _, ok := intents[t.Label]; !ok {
+					intents[t.Label] = e.At
+				}
+			}
+		}
+	}
+	return killed, intents, after
+}
+
+// entries reads the whole ledger.
+func (h *house) entries() []api.Entry {
+	h.t.Helper()
+	var out []api.Entry
+	for after := uint64(0); ; {
+		page, err := h.client().Entries(h.t.Context(), api.EntryFilter{After: after, Limit: 200})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		out = append(out, page.Entries...)
+		if page.Next == 0 {
+			return out
+		}
+		after = page.Next
+	}
+}
+
+func (h *house) entriesOf(kind string) int {
+	n := 0
+	for _, e := range h.entries() {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// releaseOne has a person undo the run of one isolated host while the switch is
+// on.
+func (h *house) releaseOne(l *labProcess, contained map[string]bool) {
+	h.t.Helper()
+	for _, e := range h.entries() {
+		if e.Kind != "effect.outcome" || !strings.Contains(string(e.Payload), `"outcome":"done"`) || e.Run == "" {
+			continue
+		}
+		before := len(l.effects("operation=lift"))
+		if _, err := h.client().Undo(h.t.Context(), e.Run, api.UndoRun{Reason: "it was a drill"}); err != nil {
+			h.t.Fatal(err)
+		}
+		eventually(h.t, time.Minute, "a person's release goes out while the switch is on", func() (bool, error) {
+			return len(l.effects("operation=lift")) == before+1, nil
+		})
+		return
+	}
+	h.t.Fatalf("no run isolated a host, and %d are isolated", len(contained))
+}
