@@ -19,6 +19,8 @@
 //     Message-ID. Immutable ids keep a copy's handle good when it is moved.
 //   - Graph tells no time of an inbox rule, and of a consent only where the
 //     application was assigned to the user; otherwise the fact "dated" is false.
+//   - An account with an administrator's role is changed only by an application
+//     that itself holds the role Privileged Authentication Administrator.
 //   - Blocking a sender is no part of Graph v1.0. It is done through the Exchange
 //     admin API that Microsoft's own PowerShell module calls.
 //   - Roles that an account could activate (PIM) and has not are not seen; who is

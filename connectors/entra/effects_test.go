@@ -274,14 +274,22 @@ func TestMessages(t *testing.T) {
 		t.Errorf("copies: %v", r.Output)
 	}
 	l.script(t, "entra list-messages zoe@example.com: always 403")
-	if r, err = call(t, s, "mail.find_messages", map[string]any{"message_id": phish}); err != nil || r.Outcome != spec.Partial || r.Failed["zoe@example.com"] == "" {
+	if r, err = call(t, s, "mail.find_messages", map[string]any{"message_id": phish}); err != nil || r.Outcome != spec.Partial || r.Failed["zoe@example.com"] == "" || fmt.Sprint(r.Output["refused"]) != "[zoe@example.com]" {
 		t.Errorf("a mailbox that refuses: %+v, %v", r, err)
 	}
 	// A limit in the middle of a search is waited for; the search does not begin
 	// anew.
-	l.script(t, "entra list-messages zoe@example.com: 429 retry=1s")
+	for i := range 8 { // so many are asked at once: the one after them has forerunners
+		must(t, l.graph.SeedUsers(fakegraph.User{Name: fmt.Sprintf("more%d@example.com", i)}))
+	}
+	must(t, l.graph.SeedUsers(fakegraph.User{Name: "late@example.com"}))
+	l.script(t, "entra list-messages late@example.com: 429 retry=1s")
 	if r, err = call(t, s, "mail.find_messages", map[string]any{"message_id": phish}); err != nil || r.Outcome != spec.Done {
 		t.Errorf("a limit on the way: %+v, %v", r, err)
+	}
+	l.script(t, "entra list-messages: always 429 retry=1s")
+	if _, err = call(t, s, "mail.find_messages", map[string]any{"message_id": phish}); spec.KindOf(err) != spec.RateLimited {
+		t.Errorf("a limit from the beginning: %v", err)
 	}
 	l.script(t, "entra list-messages: always 500")
 	if _, err = call(t, s, "mail.find_messages", map[string]any{"message_id": phish}, within(3*time.Second)); spec.KindOf(err) != spec.Transient {

@@ -61,7 +61,7 @@ const settle = 5 * time.Second
 func (Connector) Manifest() spec.Manifest {
 	m := spec.Manifest{
 		Name: "entra", Version: "1.0.0", Title: "Microsoft Entra ID and Exchange Online",
-		Doc: "Finds, locks and unlocks accounts, ends their sessions, resets passwords and second factors, revokes consents, finds and quarantines messages, disables inbox rules and blocks senders, as an application of one tenant.",
+		Doc: "Finds, locks and unlocks accounts, ends their sessions, resets passwords and second factors, revokes consents, finds and quarantines messages, disables inbox rules and blocks senders, as an application of one tenant. To act on administrators' accounts the application itself needs the role Privileged Authentication Administrator.",
 		Settings: []spec.Setting{
 			{Name: "tenant_id", Type: kind.Of(kind.String), Doc: "the directory's id, such as 11111111-2222-3333-4444-555555555555"},
 			{Name: "client_id", Type: kind.Of(kind.String), Doc: "the application's (client) id"},

@@ -2,8 +2,10 @@ package entra
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -157,7 +159,11 @@ func (s *session) findMessages(ctx context.Context, r spec.Request) (spec.Reply,
 			out = append(out, s.messageHandle(u, m))
 		}
 	}
-	reply := spec.Reply{Outcome: spec.Done, Output: map[string]any{"messages": out, "mailboxes": int64(f.searched)}}
+	refused := []any{}
+	for _, address := range slices.Sorted(maps.Keys(f.failed)) {
+		refused = append(refused, address)
+	}
+	reply := spec.Reply{Outcome: spec.Done, Output: map[string]any{"messages": out, "mailboxes": int64(f.searched), "refused": refused}}
 	if len(f.failed) > 0 {
 		reply.Outcome, reply.Failed = spec.Partial, f.failed
 	}

@@ -48,6 +48,7 @@ func messages() []spec.Action {
 			Outputs: []kind.Field{
 				field("messages", kind.ListOf(kind.HandleOf("message")), "the copies; each mailbox has its own"),
 				field("mailboxes", kind.Of(kind.Int), "how many mailboxes were looked through"),
+				field("refused", kind.ListOf(kind.Of(kind.String)), "the mailboxes that could not be looked through"),
 			},
 			Class: spec.Read, Deadline: searchDeadline,
 			Tags: []string{"react.RA2203", "react.RA2202", "openc2.locate.x-quell:email"},
