@@ -206,6 +206,7 @@ func (k *checker) mode(path string, m Mode) {
 func (k *checker) modes(c *Config) {
 	k.mode("modes.triggers.alert", c.Modes.Triggers.Alert)
 	k.mode("modes.triggers.manual", c.Modes.Triggers.Manual)
+	k.mode("modes.triggers.schedule", c.Modes.Triggers.Schedule)
 	for _, p := range slices.Sorted(maps.Keys(c.Modes.Playbooks)) {
 		k.playbook("modes.playbooks."+p, p)
 		k.mode("modes.playbooks."+p, c.Modes.Playbooks[p])

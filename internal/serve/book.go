@@ -209,6 +209,8 @@ func (b *book) triggerMode(trigger, source string) config.Mode {
 	switch trigger {
 	case "manual":
 		return b.cfg.Modes.Triggers.Manual
+	case "schedule":
+		return b.cfg.Modes.Triggers.Schedule
 	case "alert":
 		s, ok := b.cfg.Sources[source]
 		if !ok { // it was taken out of the configuration
