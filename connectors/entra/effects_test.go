@@ -279,7 +279,7 @@ func TestMessages(t *testing.T) {
 	}
 	// A limit in the middle of a search is waited for; the search does not begin
 	// anew.
-	for i := range 8 { // so many are asked at once: the one after them has forerunners
+	for i := range 16 { // so many are asked at once: the one after them has forerunners
 		must(t, l.graph.SeedUsers(fakegraph.User{Name: fmt.Sprintf("more%d@example.com", i)}))
 	}
 	must(t, l.graph.SeedUsers(fakegraph.User{Name: "late@example.com"}))

@@ -161,7 +161,7 @@ func TestObserve(t *testing.T) {
 		before := l.effects("")
 		h.storm(fmt.Sprintf("o%d", i), 1+(i%2)*3, where.n)
 		total += where.n
-		h.settledDown(2 * time.Minute)
+		h.settledDown(time.Duration(many(2, 15)) * time.Minute)
 		if got := l.effects(""); len(got) != len(before) || len(got) != 0 {
 			t.Fatalf("%s: the fakes saw %+v", where.name, got)
 		}
@@ -286,7 +286,7 @@ func TestGuardsHold(t *testing.T) {
 		}
 	}
 	h.storm("g", 1, n)
-	h.settledDown(3 * time.Minute)
+	h.settledDown(time.Duration(many(3, 15)) * time.Minute)
 	contained := map[string]bool{}
 	for _, e := range l.effects("operation=contain") {
 		contained[strings.ToLower(e.Object)] = true
@@ -345,7 +345,7 @@ func TestKillSwitch(t *testing.T) {
 		t.Fatal(err)
 	}
 	wg.Wait()
-	h.settledDown(2 * time.Minute)
+	h.settledDown(time.Duration(many(2, 15)) * time.Minute)
 	killed, intents, after := h.record()
 	late, worst := 0, time.Duration(0)
 	contained := map[string]bool{}

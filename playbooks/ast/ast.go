@@ -88,16 +88,26 @@ type Triggers struct {
 	Span   source.Span
 	Alerts []*AlertTrigger
 	Manual *ManualTrigger
+	Clock  *Schedule
+}
+
+// Schedule is on.schedule.
+type Schedule struct {
+	Span                source.Span
+	Cron, Zone, Overlap Text
+	Inputs              []Named
 }
 
 // AlertTrigger is one entry of on.alert.
 type AlertTrigger struct {
-	Span    source.Span
-	From    []Text
-	When    Text
-	Inputs  []Named
-	OncePer []Text
-	Quiet   Text
+	Span     source.Span
+	From     []Text
+	Reason   Text
+	When     Text
+	Inputs   []Named
+	OncePer  []Text
+	Quiet    Text
+	Incident Text
 }
 
 // ManualTrigger is on.manual.

@@ -6,11 +6,12 @@ var (
 		"quell", "playbook", "title", "description", "owner", "tags", "inputs", "settings", "on", "limits",
 		"triage", "contain", "eradicate", "recover", "review", "outputs",
 	}
-	kindKeys     = []string{"uses", "do", "switch", "set", "wait", "ask", "undo", "fail", "stop", "report"}
-	laterKinds   = []string{"call", "parallel", "note"}
+	kindKeys = []string{
+		"uses", "do", "call", "parallel", "switch", "ask", "wait", "set", "undo", "report", "note", "fail", "stop",
+	}
 	modifierKeys = []string{
 		"id", "title", "phase", "if", "foreach", "at_once", "on_item_error", "repeat", "approve",
-		"timeout", "retry", "on_error", "hold", "accept",
+		"timeout", "retry", "on_error", "hold", "undo_with", "accept",
 	}
 )
 
@@ -20,21 +21,22 @@ func TopKeys() []string { return topKeys[:len(topKeys):len(topKeys)] }
 // Kinds returns the keys that make a step's kind.
 func Kinds() []string { return kindKeys[:len(kindKeys):len(kindKeys)] }
 
-// Later returns the kinds of the language that this version does not serve.
-func Later() []string { return laterKinds[:len(laterKinds):len(laterKinds)] }
-
 // Modifiers returns the keys that stand beside any kind.
 func Modifiers() []string { return modifierKeys[:len(modifierKeys):len(modifierKeys)] }
 
 // BodyKeys returns the keys that stand beside a kind and belong to it.
 func BodyKeys(kind string) []string {
 	switch kind {
-	case "uses":
+	case "uses", "call", "report":
 		return []string{"with"}
+	case "parallel":
+		return []string{"first"}
+	case "note":
+		return []string{"text"}
 	case "switch":
 		return []string{"cases", "default"}
 	case "ask":
-		return []string{"from", "silent", "show", "fields"}
+		return []string{"from", "silent", "show", "fields", "subject", "via", "within"}
 	}
 	return nil
 }

@@ -23,11 +23,13 @@ type Step struct {
 	OnError     Text
 	Hold        *Hold
 	Accept      *Accept
+	UndoWith    *UndoWith
 
 	// Body is the scalar behind the kind's key: the action of uses, the
 	// expression of switch, the text of ask and fail, the class of stop, the
-	// name of report.
+	// name of report, the playbook of call, the id of note.
 	Body Text
+	// With are the inputs of uses and call and the parameters of report.
 	With []Named
 	// WithSpan is the key `with`; zero where it is missing.
 	WithSpan source.Span
@@ -38,11 +40,20 @@ type Step struct {
 	DefaultKey Text
 	Set        []Named
 	Wait       *Wait
-	Undo       []Text
-	From       []*Level
-	Silent     Text
-	Show       []Named
-	Fields     []*Input
+	// Undo are the ids of undo, or one text that is an expression in braces.
+	Undo []Text
+	// Branches and First belong to parallel.
+	Branches []*Branch
+	First    Text
+	// NoteText is the key text of note.
+	NoteText *Value
+	// Subject, Via and Within say whom an ask asks first, and how.
+	Subject     *Value
+	Via, Within Text
+	From        []*Level
+	Silent      Text
+	Show        []Named
+	Fields      []*Input
 }
 
 // Repeat is the body of repeat.
@@ -84,6 +95,21 @@ type Accept struct {
 	Irreversible Text
 }
 
+// UndoWith is the body of undo_with: an action with its inputs.
+type UndoWith struct {
+	Span source.Span
+	Uses Text
+	With []Named
+	// WithSpan is the key `with`; zero where it is missing.
+	WithSpan source.Span
+}
+
+// Branch is one branch of parallel.
+type Branch struct {
+	Name  Text
+	Steps []*Step
+}
+
 // Case is one case of switch.
 type Case struct {
 	Key   Text
@@ -92,6 +118,33 @@ type Case struct {
 
 // Wait is the body of wait.
 type Wait struct {
-	Span    source.Span
-	For, At *Value
+	Span     source.Span
+	For, At  *Value
+	Open     Text
+	ForAlert *ForAlert
+}
+
+// ForAlert is the body of wait.for_alert.
+type ForAlert struct {
+	Span               source.Span
+	When, Within, Late Text
+}
+
+// Inside returns the lists of steps that stand directly in a step, in the order
+// in which they are written: the block, the branches, the cases, the default.
+func (s *Step) Inside() [][]*Step {
+	var out [][]*Step
+	if len(s.Do) > 0 {
+		out = append(out, s.Do)
+	}
+	for _, b := range s.Branches {
+		out = append(out, b.Steps)
+	}
+	for _, c := range s.Cases {
+		out = append(out, c.Steps)
+	}
+	if len(s.Default) > 0 {
+		out = append(out, s.Default)
+	}
+	return out
 }

@@ -23,6 +23,8 @@ func assignable(want, got kind.Type) (help string, ok bool) {
 		return "", true
 	case want.Kind == kind.String && stringly(got):
 		return "", true
+	case want.Kind == kind.String && got.Kind == kind.List:
+		return "write .join(\", \"), or put it into a text: \"… ${{ … }}\"", false
 	case want.Kind == kind.String:
 		return "write string(…), or put it into a text: \"… ${{ … }}\"", false
 	case want.Text() && got.Kind == kind.String:

@@ -27,6 +27,11 @@ type Catalogue interface {
 // Options are what a playbook is compiled against.
 type Options struct {
 	Actions Catalogue
+	// Playbooks are those that a call may name; nil where there are none.
+	Playbooks Playbooks
+	// Installed is where the playbook shall run; nil where it is checked on its
+	// own.
+	Installed *Installation
 }
 
 // stage is one named step of the compiler. A stage may rely on the stages
@@ -37,30 +42,41 @@ type stage struct {
 }
 
 // stages lists the compiler's stages in their order.
-var stages = []stage{
-	// parse makes the tree; without one nothing else runs.
-	{"parse", (*unit).parse},
-	// resolve gives every step its id, path and action. It runs before types
-	// because an expression may name a step in another phase.
-	{"resolve", (*unit).resolve},
-	// types walks the playbook in the order in which it runs, because what a
-	// name means depends on what ran before; it drafts the plan.
-	{"types", (*unit).types},
-	// flow looks at what can be reached and what is used; it needs to know
-	// which names the expressions read.
-	{"flow", (*unit).flow},
-	// safety looks at effects, holds and approvals in the typed draft.
-	{"safety", (*unit).safety},
-	// lower finishes the draft: what is read of each result, the actions, the
-	// order of lists.
-	{"lower", (*unit).lower},
+func stages() []stage {
+	return []stage{
+		// parse makes the tree; without one nothing else runs.
+		{"parse", (*unit).parse},
+		// resolve gives every step its id, path and action. It runs before types
+		// because an expression may name a step in another phase.
+		{"resolve", (*unit).resolve},
+		// types walks the playbook in the order in which it runs, because what a
+		// name means depends on what ran before; it drafts the plan.
+		{"types", (*unit).types},
+		// flow looks at what can be reached and what is used; it needs to know
+		// which names the expressions read.
+		{"flow", (*unit).flow},
+		// safety looks at effects, holds and approvals in the typed draft.
+		{"safety", (*unit).safety},
+		// install asks what only an installation can answer, where one is given.
+		{"install", (*unit).installable},
+		// lower finishes the draft: what is read of each result, the actions, the
+		// order of lists.
+		{"lower", (*unit).lower},
+	}
 }
 
 // unit is one compilation. Stages talk through its fields.
 type unit struct {
 	file    *source.File
 	actions Catalogue
+	session *session
 	list    diag.List
+	// installed is where the playbook shall run; nil where that is not asked.
+	installed *Installation
+	// entered says that the playbook stands on the session's stack.
+	entered bool
+	// knot is why the playbook's calls do not end.
+	knot *knot
 
 	tree    *ast.Playbook
 	ids     map[string]*name
@@ -70,26 +86,49 @@ type unit struct {
 	checker *expr.Checker
 	draft   *plan.Plan
 	used    map[string]bool
-	paths   [][]string
 	inputs  expr.Env
+	// known are the actions that were looked up.
+	known map[string]*spec.Action
+	// checked is what is known of each expression of the draft, by its index.
+	checked []expr.Checked
+	// loops are the expressions that a foreach goes over: their elements are read
+	// through the loop's variable.
+	loops map[plan.ExprRef]bool
+	// reads are the chains of names whose values are needed.
+	reads [][]string
+	// handles are the names of handles that a playbook may write as a type.
+	handles []string
+	// bounds are the longest lengths of inputs, by path.
+	bounds map[string]int
+}
+
+func newUnit(f *source.File, c Catalogue, s *session) *unit {
+	return &unit{
+		file: f, actions: c, session: s, ids: map[string]*name{}, infos: map[*ast.Step]*info{},
+		vars: map[string]*ast.Step{}, used: map[string]bool{}, known: map[string]*spec.Action{}, loops: map[plan.ExprRef]bool{},
+		draft: &plan.Plan{Format: plan.Format, Language: Language},
+	}
 }
 
 // Compile makes a plan of a playbook. The plan is nil exactly where the list
 // has an error. It does not panic: a fault of the compiler is a diagnostic with
 // the code internal.
-func Compile(f *source.File, o Options) (p *plan.Plan, list diag.List) {
-	u := &unit{
-		file: f, actions: o.Actions, ids: map[string]*name{}, infos: map[*ast.Step]*info{},
-		vars: map[string]*ast.Step{}, used: map[string]bool{}, draft: &plan.Plan{Format: plan.Format, Language: Language},
-	}
+func Compile(f *source.File, o Options) (*plan.Plan, diag.List) {
+	u := newUnit(f, o.Actions, &session{playbooks: o.Playbooks, done: map[string]called{}})
+	u.installed = o.Installed
+	return u.compile()
+}
+
+func (u *unit) compile() (p *plan.Plan, list diag.List) {
 	at := "start"
 	defer func() {
 		if r := recover(); r != nil {
-			u.report("internal", f.Span(0, 0), "please report it with the playbook", "the compiler failed at stage %s: %v", at, r)
+			u.report("internal", u.file.Span(0, 0), "please report it with the playbook", "the compiler failed at stage %s: %v", at, r)
 			p, list = nil, u.list.Sorted()
 		}
 	}()
-	for _, s := range stages {
+	defer u.leave()
+	for _, s := range stages() {
 		at = s.name
 		s.run(u)
 		if u.tree == nil {
@@ -107,6 +146,19 @@ func (u *unit) parse() {
 	tree, list := parse.Parse(u.file)
 	u.tree = tree
 	u.list = append(u.list, list...)
+	if tree != nil {
+		u.session.stack, u.entered = append(u.session.stack, tree.Name.String()), true
+	}
+}
+
+// leave takes the playbook off the session's stack.
+func (u *unit) leave() {
+	if u.entered {
+		u.session.stack = u.session.stack[:len(u.session.stack)-1]
+	}
+	if u.checker != nil {
+		u.checker.Close()
+	}
 }
 
 func (u *unit) report(code string, at source.Span, help, format string, args ...any) {

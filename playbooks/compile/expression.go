@@ -8,6 +8,7 @@ import (
 	"github.com/quell-soar/quell/playbooks/ast"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/playbooks/source"
 )
 
 // expression checks the expression at Value[from:to] of a scalar and puts it
@@ -28,6 +29,7 @@ func (u *unit) expression(t ast.Text, from, to int, env expr.Env, want kind.Type
 	u.draft.Exprs = append(u.draft.Exprs, plan.Expr{
 		Text: strings.TrimSpace(text), Type: typ, Line: at.Line, Column: at.Column, Uses: checked.Uses,
 	})
+	u.checked = append(u.checked, checked)
 	return plan.ExprRef(len(u.draft.Exprs) - 1), checked, ok
 }
 
@@ -52,7 +54,11 @@ func (u *unit) check(t ast.Text, from, to int, env expr.Env) (expr.Checked, bool
 	text := t.String()[from:to]
 	checked, problems := u.checker.Check(text, env)
 	for _, p := range problems {
-		at := t.Part(from+byteOf(text, p.From), from+byteOf(text, p.To))
+		start, end := byteOf(text, p.From), byteOf(text, p.To)
+		if line := strings.TrimRight(text[:end], "\n"); len(line) > start {
+			end = len(line) // a block's last line break belongs to the block
+		}
+		at := t.Part(from+start, from+end)
 		help := p.Help
 		if p.Code == "syntax" && p.To == p.From && u.commented(t) {
 			u.report("comment-in-expression", at, "put the expression in quotes or in a | block", "YAML takes the rest of the line for a comment; what is left is not an expression")
@@ -63,7 +69,6 @@ func (u *unit) check(t ast.Text, from, to int, env expr.Env) (expr.Checked, bool
 	for _, use := range checked.Uses {
 		u.used[use] = true
 	}
-	u.paths = append(u.paths, checked.Paths...)
 	return checked, len(problems) == 0
 }
 
@@ -101,16 +106,28 @@ func (u *unit) bare(t ast.Text, env expr.Env, want kind.Type) (*plan.ExprRef, ex
 	if !ok || want.Kind == "" {
 		return &ref, checked
 	}
+	if checked.Optional {
+		u.absent(t.Part(0, len(strings.TrimRight(t.String(), "\n"))))
+		return &ref, checked
+	}
 	if help, fits := assignable(want, checked.Type); !fits {
 		u.report("wrong-type", t.Part(0, len(strings.TrimRight(t.String(), "\n"))), help, "this must be a %s; it is a %s", want, named(checked.Type))
 	}
 	return &ref, checked
 }
 
+// absent reports a value that may be absent where there must be one.
+func (u *unit) absent(at source.Span) {
+	u.report("maybe-absent", at, "end the chain of .? with .orValue(…)", "the value may be absent here")
+}
+
+// mayBeAbsent reports whether a value is an expression that may give none.
+func (u *unit) mayBeAbsent(v plan.Value) bool { return v.Expr != nil && u.checked[*v.Expr].Optional }
+
 // env gives what an expression at a place may read.
 func (u *unit) env(p *place) expr.Env {
 	e := u.inputs
-	e.Locals, e.Present = p.locals, p.present
+	e.Locals, e.Present, e.Flows = p.locals, p.present, p.flows
 	e.Steps, e.Outcome, e.Errors = kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}
 	for _, n := range u.order {
 		if !n.done || u.hidden(n, p) != "" {
@@ -128,6 +145,9 @@ func (u *unit) env(p *place) expr.Env {
 
 // hidden says why a step's id cannot be read at a place, "" where it can.
 func (u *unit) hidden(n *name, p *place) string {
+	if fork := atOnce(n.info, p.at); fork != nil {
+		return fmt.Sprintf("it runs at the same time, in another branch of the parallel at line %d", fork.step.Span.Start.Line)
+	}
 	if !n.done {
 		if p.at != nil && p.at.within(n.info) {
 			return "the step is not over yet"
@@ -172,7 +192,7 @@ func (u *unit) maybe(n *name, p *place) bool {
 		if i != n.info && p.at != nil && p.at.within(i) && sameBranch(i, n.info, p.at) {
 			return false
 		}
-		if skippable(i.step) || (i != n.info && i.step.Kind.String() == "switch") {
+		if skippable(i.step) || (i != n.info && (i.step.Kind.String() == "switch" || i.step.First.String() == "true")) {
 			return true
 		}
 	}
@@ -209,5 +229,19 @@ func skippable(st *ast.Step) bool {
 	case "skip", "continue":
 		return true
 	}
-	return false
+	return st.Wait != nil && st.Wait.ForAlert != nil && st.Wait.ForAlert.Late.String() == "continue"
+}
+
+// atOnce is the parallel of which two steps stand in different branches, nil
+// where there is none.
+func atOnce(a, b *info) *info {
+	if b == nil {
+		return nil
+	}
+	for i := a.parent; i != nil; i = i.parent {
+		if i.step.Kind.String() == "parallel" && b.within(i) && b != i && !sameBranch(i, a, b) {
+			return i
+		}
+	}
+	return nil
 }

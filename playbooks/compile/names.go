@@ -16,6 +16,28 @@ func typeNames() []string {
 	return slices.Concat(out, kind.Handles())
 }
 
+// handleNames lists the handles that a playbook may write as a type: those of the
+// vocabulary, and of the actions that there are.
+func (u *unit) handleNames() []string {
+	if u.handles != nil {
+		return u.handles
+	}
+	found := map[string]bool{}
+	for _, h := range kind.Handles() {
+		found[h] = true
+	}
+	for _, n := range u.actions.Names() {
+		a, _ := u.action(n)
+		for _, f := range slices.Concat(a.Inputs, a.Outputs) {
+			if t := innermost(&f.Type); t.Kind == kind.Handled {
+				found[t.Name] = true
+			}
+		}
+	}
+	u.handles = sortedKeys(found)
+	return u.handles
+}
+
 func nearType(s string) string {
 	known := typeNames()
 	for _, n := range typeNames() {

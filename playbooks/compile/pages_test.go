@@ -32,7 +32,7 @@ func compileExample(c diag.Code, text string) diag.List {
 	if c.Escaped {
 		text = diag.Unescape(text)
 	}
-	_, list := compile.Compile(source.NewFile("example.yaml", []byte(text)), compile.Options{Actions: wide{}})
+	_, list := compile.Compile(source.NewFile("example.yaml", []byte(text)), options(c.Name))
 	return list
 }
 
@@ -132,7 +132,7 @@ func index(t testing.TB, all []diag.Code) string {
 }
 
 // reported finds the codes in the compiler's own sources.
-var reported = regexp.MustCompile(`(?:\b(?:report|warn|problem|wrong)\(|\btell\(.*?, |\badd\(diag\.\w+, |\bCode:\s+|\bcode(?:, \w+)? := |\bunusedSilence = )"([a-z]+(?:-[a-z]+)*)"|(?m:^\t\t"([a-z]+(?:-[a-z]+)*)", "[^"]* )`)
+var reported = regexp.MustCompile(`(?:\b(?:report|warn|problem|wrong)\(|\btell\(.*?, |\badd\(diag\.\w+, |\bCode:\s+|\bcode(?:, \w+)? := |\bunusedSilence = |\bunknown: |\bknot\{)"([a-z]+(?:-[a-z]+)*)"|(?m:^\t\t"([a-z]+(?:-[a-z]+)*)", "[^"]* )`)
 
 // TestRegistered holds that every code that the compiler's sources name is in
 // the registry, and that the registry has no code that nothing reports.

@@ -36,9 +36,14 @@ type info struct {
 	parent *info
 	step   *ast.Step
 	action *spec.Action
+	// child is the playbook that a call runs; nil where it does not compile.
+	child *child
+	// undoWith is the action of undo_with.
+	undoWith *spec.Action
 	// drafted is the step of the plan draft; safety reads it.
 	drafted *plan.Step
-	// branch tells the cases of a switch apart: steps of one case share it.
+	// branch tells the cases of a switch and the branches of a parallel apart:
+	// steps of one share it.
 	branch int
 }
 
@@ -70,19 +75,35 @@ var (
 	playbookForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 )
 
-// celWords cannot be ids: CEL reads them otherwise.
-var celWords = []string{
+// reserved are CEL's own words.
+var reserved = []string{
 	"as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let",
 	"loop", "namespace", "null", "package", "return", "true", "var", "void", "while",
+}
+
+// celWords cannot be ids: CEL reads them otherwise.
+var celWords = []string{
 	"list", "bytes", "uint", "dyn", "null_type", "bool", "severity", "criticality", "cidr", "domain", "hash", "json",
 }
 
-// badID says why a text cannot name a step, an input or a variable.
+// roundFields stand in the record of a round beside the ids in it.
+var roundFields = []string{"item", "index", "ok", "error", "out", "effect"}
+
+// badField says why a text cannot name an input or a field of a value, which
+// expressions read behind a dot.
+func badField(s string) (problem, help string) {
+	if idForm.MatchString(s) && len(s) <= 64 && !slices.Contains(reserved, s) {
+		return "", ""
+	}
+	return badID(s)
+}
+
+// badID says why a text cannot name a step or a variable.
 func badID(s string) (problem, help string) {
 	switch {
 	case !idForm.MatchString(s):
 		return "is not a name", "names are small letters, digits and _, and begin with a letter"
-	case slices.Contains(celWords, s) || slices.Contains(expr.Roots(), s):
+	case slices.Contains(reserved, s) || slices.Contains(celWords, s) || slices.Contains(expr.Roots(), s):
 		return "is a word of the language", "choose another name"
 	case len(s) > 64:
 		return "is longer than 64 characters", "choose a shorter name"
@@ -143,10 +164,16 @@ func (u *unit) resolveSteps(steps []*ast.Step, prefix string, phase plan.PhaseNa
 		}
 		in.path = prefix + "." + own
 		u.infos[st] = in
-		if st.Kind.String() == "uses" && st.Body.Given() {
-			u.resolveAction(st, in)
+		switch {
+		case st.Kind.String() == "uses" && st.Body.Given():
+			in.action = u.resolveAction(st.Body)
+		case st.Kind.String() == "call" && st.Body.Given():
+			in.child = u.resolveCall(st)
 		}
 		u.resolveSteps(st.Do, in.path, phase, in, 0)
+		for n, b := range st.Branches {
+			u.resolveSteps(b.Steps, in.path+"."+b.Name.String(), phase, in, n+1)
+		}
 		for n, c := range st.Cases {
 			u.resolveSteps(c.Steps, in.path+".case"+strconv.Itoa(n), phase, in, n+1)
 		}
@@ -169,6 +196,10 @@ func (u *unit) claim(st *ast.Step, in *info) bool {
 		u.report("bad-id", st.ID.Span(), help, "%s %s", id, problem)
 		return false
 	}
+	if slices.Contains(roundFields, id) && in.loop() != nil {
+		u.report("bad-id", st.ID.Span(), "choose another name", "%s is a field of every round of the loop around it", id)
+		return false
+	}
 	if first, ok := u.ids[id]; ok {
 		u.list = append(u.list, diag.Diagnostic{
 			Code: "duplicate-id", Severity: diag.Error, File: u.file, Span: st.ID.Span(),
@@ -183,15 +214,28 @@ func (u *unit) claim(st *ast.Step, in *info) bool {
 	return true
 }
 
-func (u *unit) resolveAction(st *ast.Step, in *info) {
-	action, ok := u.actions.Action(st.Body.String())
+// resolveAction finds an action by its name; nil where there is none.
+func (u *unit) resolveAction(t ast.Text) *spec.Action {
+	action, ok := u.action(t.String())
 	if !ok {
 		help := "see `quell connector actions` for what there is"
-		if near := diag.Near(st.Body.String(), u.actions.Names()); near != "" {
+		if near := diag.Near(t.String(), u.actions.Names()); near != "" {
 			help = "did you mean " + near + "?"
 		}
-		u.report("unknown-action", st.Body.Span(), help, "there is no action %s", st.Body)
-		return
+		u.report("unknown-action", t.Span(), help, "there is no action %s", t)
+		return nil
 	}
-	in.action = &action
+	return &action
+}
+
+// action looks an action up once.
+func (u *unit) action(name string) (spec.Action, bool) {
+	if a, ok := u.known[name]; ok {
+		return *a, true
+	}
+	a, ok := u.actions.Action(name)
+	if ok {
+		u.known[name] = &a
+	}
+	return a, ok
 }

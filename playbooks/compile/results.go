@@ -1,10 +1,8 @@
 package compile
 
 import (
-	"cmp"
 	"slices"
 
-	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/ast"
 	"github.com/quell-soar/quell/playbooks/expr"
@@ -25,7 +23,33 @@ func (u *unit) finish(st *ast.Step, in *info, out *plan.Step) {
 		return
 	}
 	n.typ, n.hasResult = u.result(st, in, out)
+	u.lengths(n.id, out)
 	n.done = true
+}
+
+// lengths notes the longest lists of a result: a loop gives a round per element,
+// and a person chooses at most all that there is to choose from.
+func (u *unit) lengths(id string, out *plan.Step) {
+	if f := out.Foreach; f != nil {
+		if f.Max > 0 {
+			u.bounds["steps."+id] = f.Max
+		}
+		return
+	}
+	if out.People == nil {
+		return
+	}
+	for _, f := range out.People.Fields {
+		n := f.Max
+		if f.Among != nil {
+			if most := u.checked[*f.Among].Most; most > 0 && (n == 0 || most < n) {
+				n = most
+			}
+		}
+		if f.Type.Kind == kind.List && n > 0 {
+			u.bounds["steps."+id+"."+f.Name] = n
+		}
+	}
 }
 
 // holdDefault fills then by what the action acts on: a host or an account stays
@@ -55,24 +79,36 @@ func (u *unit) holdDefault(st *ast.Step, in *info, out *plan.Step) {
 // result is the type of steps.ID, and whether there is one.
 func (u *unit) result(st *ast.Step, in *info, out *plan.Step) (kind.Type, bool) {
 	one, has := u.single(st, in, out)
-	inner := u.inner(st)
+	effect := in.action != nil && in.action.Effect()
 	switch {
 	case out.Foreach != nil:
-		elem := u.elem(out.Foreach.In)
 		fields := []kind.Field{
-			{Name: "item", Type: elem}, {Name: "index", Type: kind.Of(kind.Int)},
+			{Name: "item", Type: u.elem(out.Foreach.In)}, {Name: "index", Type: kind.Of(kind.Int)},
 			{Name: "ok", Type: kind.Of(kind.Boolean)}, {Name: "error", Type: expr.ErrorType(), Optional: true},
 		}
-		if out.Kind == plan.Do {
-			fields = append(fields, inner...)
+		if isBlock(out.Kind) {
+			fields = append(fields, u.inner(st, true)...)
 		} else if has {
 			fields = append(fields, kind.Field{Name: "out", Type: one, Optional: true})
 		}
+		if effect {
+			fields = append(fields, effectField)
+		}
 		return kind.ListOf(kind.RecordOf(fields...)), true
 	case st.Repeat != nil:
-		return kind.RecordOf(inner...), true
+		return kind.RecordOf(u.inner(st, false)...), true
+	case effect:
+		if _, taken := one.Field(plan.EffectField); !taken {
+			one.Fields = append(slices.Clone(one.Fields), effectField)
+		}
 	}
 	return one, has
+}
+
+var effectField = kind.Field{Name: plan.EffectField, Type: kind.HandleOf(plan.Effect)}
+
+func isBlock(k plan.StepKind) bool {
+	return k == plan.Do || k == plan.Switch || k == plan.Parallel
 }
 
 func (u *unit) elem(ref plan.ExprRef) kind.Type {
@@ -90,34 +126,65 @@ func (u *unit) single(st *ast.Step, in *info, out *plan.Step) (kind.Type, bool) 
 			return kind.Type{}, true
 		}
 		return in.action.OutputType(), true
+	case plan.Call:
+		if in.child == nil {
+			return kind.Type{}, true
+		}
+		return in.child.outputs(), true
 	case plan.Set:
 		var fields []kind.Field
 		for _, a := range out.Assign {
-			fields = append(fields, kind.Field{Name: a.Name, Type: a.Value.Type})
+			fields = append(fields, kind.Field{Name: a.Name, Type: a.Value.Type, Optional: u.mayBeAbsent(a.Value)})
 		}
 		return kind.RecordOf(fields...), true
 	case plan.Ask:
-		if len(out.People.Fields) == 0 {
-			return kind.RecordOf(
-				kind.Field{Name: "done", Type: kind.Of(kind.Boolean), Optional: true},
-				kind.Field{Name: "why", Type: kind.Of(kind.String), Optional: true}), true
+		return answer(out.People), true
+	case plan.Parallel:
+		if !out.Fork.First {
+			return kind.Type{}, false
 		}
-		var fields []kind.Field
-		for _, f := range out.People.Fields {
-			fields = append(fields, kind.Field{Name: f.Name, Type: f.Type})
+		var names []string
+		for _, b := range out.Fork.Branches {
+			names = append(names, b.Name)
 		}
-		return kind.RecordOf(fields...), true
+		return kind.RecordOf(kind.Field{Name: "first", Type: kind.ChoiceOf(names...)}), true
+	case plan.Wait:
+		if out.Pause != nil && out.Pause.ForAlert != nil {
+			return expr.AlertTakenType(), true
+		}
 	}
 	return kind.Type{}, false
 }
 
-// inner are the ids that stand directly in a block, as fields of its rounds. In
-// a failed round none of them need be there, so all are optional.
-func (u *unit) inner(st *ast.Step) []kind.Field {
+// answer is what people say: the fields, or of a task whether it is done, and
+// why not.
+func answer(ask *plan.AskBody) kind.Type {
+	if len(ask.Fields) == 0 {
+		return kind.RecordOf(
+			kind.Field{Name: "done", Type: kind.Of(kind.Boolean)},
+			kind.Field{Name: "why", Type: kind.Of(kind.String), Optional: true})
+	}
+	var fields []kind.Field
+	for _, f := range ask.Fields {
+		fields = append(fields, kind.Field{Name: f.Name, Type: f.Type})
+	}
+	return kind.RecordOf(fields...)
+}
+
+// inner are the ids that stand in a block and in no deeper loop, as fields of
+// its rounds. In a failed round none of them need be there.
+func (u *unit) inner(st *ast.Step, maybe bool) []kind.Field {
 	var out []kind.Field
-	for _, s := range st.Do {
-		if n, ok := u.ids[s.ID.String()]; ok && n.step == s && n.hasResult {
-			out = append(out, kind.Field{Name: n.id, Type: n.typ, Optional: st.Foreach.Given() || skippable(s)})
+	maybe = maybe || st.Kind.String() == "switch" || st.First.String() == "true"
+	for _, list := range st.Inside() {
+		for _, s := range list {
+			absent := maybe || skippable(s)
+			if n, ok := u.ids[s.ID.String()]; ok && n.step == s && n.hasResult {
+				out = append(out, kind.Field{Name: n.id, Type: n.typ, Optional: absent})
+			}
+			if !s.Foreach.Given() && s.Repeat == nil {
+				out = append(out, u.inner(s, absent)...)
+			}
 		}
 	}
 	return out
@@ -126,11 +193,16 @@ func (u *unit) inner(st *ast.Step) []kind.Field {
 // flow warns of what is never used and refuses what is never reached.
 func (u *unit) flow() {
 	for _, ph := range u.tree.Phases {
-		u.reach(ph.Steps)
+		u.unreachable(ph.Steps)
 	}
 	if u.list.HasErrors() {
 		return // what is unused may only be used where an error stands
 	}
+	u.eachStep(func(st *ast.Step, in *info) {
+		if id := st.ID.String(); st.Kind.String() == "set" && !u.used["steps."+id] && !u.used["steps"] {
+			u.warn("unused", st.Kind.Span(), "give it an id and read it, or remove it", "nothing reads what is set here")
+		}
+	})
 	for _, in := range u.tree.Inputs {
 		if !u.used["inputs."+in.Name.String()] && !u.used["inputs"] {
 			u.warn("unused", in.Name.Span(), "use it or remove it", "the input %s is never read", in.Name)
@@ -143,128 +215,13 @@ func (u *unit) flow() {
 	}
 }
 
-func (u *unit) reach(steps []*ast.Step) {
+func (u *unit) unreachable(steps []*ast.Step) {
 	for i, st := range steps {
 		if i > 0 && ends(steps[i-1]) && !steps[i-1].If.Given() {
 			u.report("unreachable", head(u.file, st.Span), "remove it, or give the step before a condition", "nothing runs behind a step that ends the run")
 		}
-		u.reach(st.Do)
-		for _, c := range st.Cases {
-			u.reach(c.Steps)
+		for _, inside := range st.Inside() {
+			u.unreachable(inside)
 		}
-		u.reach(st.Default)
 	}
-}
-
-// lower finishes the draft: what is read of each result, the actions with what
-// the plan relies on, the results, the order of lists.
-func (u *unit) lower() {
-	reads := u.reads()
-	actions := map[string]spec.Action{}
-	u.eachStep(func(st *ast.Step, in *info) {
-		if in.action == nil || in.drafted == nil || in.drafted.Action == nil {
-			return
-		}
-		actions[in.action.Name] = *in.action
-		in.drafted.Action.Reads = reads[st.ID.String()]
-		// What takes an action back is relied on too.
-		if inv, ok := u.actions.Action(in.action.Inverse); ok && in.action.Inverse != "" {
-			actions[inv.Name] = inv
-		}
-	})
-	for _, n := range sortedKeys(actions) {
-		a := actions[n]
-		u.draft.Actions = append(u.draft.Actions, plan.Action{Name: n, Schema: a.SchemaDigest(), Spec: undocumented(a)})
-	}
-	for _, id := range sortedKeys(u.ids) {
-		r := plan.Result{ID: id}
-		if n := u.ids[id]; n.hasResult {
-			r.Type = bare(n.typ)
-		}
-		u.draft.Results = append(u.draft.Results, r)
-	}
-	slices.SortFunc(u.draft.Outputs, func(a, b plan.Output) int { return cmp.Compare(a.Name, b.Name) })
-	if u.draft.Phases == nil {
-		u.draft.Phases = []plan.Phase{}
-	}
-}
-
-// undocumented leaves the documentation out of an action: a plan must not
-// change because a sentence did.
-func undocumented(a spec.Action) spec.Action {
-	a.Doc = ""
-	a.Inputs, a.Outputs = bare(a.InputType()).Fields, bare(a.OutputType()).Fields
-	return a
-}
-
-// bare leaves the documentation out of a type.
-func bare(t kind.Type) kind.Type {
-	if t.Elem != nil {
-		e := bare(*t.Elem)
-		t.Elem = &e
-	}
-	fields := make([]kind.Field, 0, len(t.Fields))
-	for _, f := range t.Fields {
-		fields = append(fields, kind.Field{Name: f.Name, Type: bare(f.Type), Optional: f.Optional, Sink: f.Sink})
-	}
-	if t.Fields != nil {
-		t.Fields = fields
-	}
-	return t
-}
-
-// reads collects, per id, the fields that expressions read: "*" where a whole
-// result is used.
-func (u *unit) reads() map[string][]string {
-	sets := map[string]map[string]bool{}
-	add := func(id, field string) {
-		if sets[id] == nil {
-			sets[id] = map[string]bool{}
-		}
-		sets[id][field] = true
-	}
-	for _, p := range u.paths {
-		if p[0] != "steps" || len(p) < 2 {
-			continue
-		}
-		u.read(p[1], p[2:], add)
-	}
-	out := map[string][]string{}
-	for _, id := range sortedKeys(sets) {
-		fields := sortedKeys(sets[id])
-		if sets[id]["*"] {
-			fields = []string{"*"}
-		}
-		out[id] = fields
-	}
-	return out
-}
-
-// read follows a path below steps.ID. A loop's result holds the results of what
-// is in it, so that reading the loop reads those.
-func (u *unit) read(id string, below []string, add func(id, field string)) {
-	n, ok := u.ids[id]
-	if !ok || (len(below) > 0 && below[0] == expr.Tested) {
-		return
-	}
-	inner := n.step.Do
-	if len(inner) > 0 {
-		for _, s := range inner {
-			if !s.ID.Given() {
-				continue
-			}
-			switch {
-			case len(below) == 0:
-				u.read(s.ID.String(), nil, add)
-			case below[0] == s.ID.String():
-				u.read(s.ID.String(), below[1:], add)
-			}
-		}
-		return
-	}
-	if len(below) == 0 || n.step.Foreach.Given() {
-		add(id, "*")
-		return
-	}
-	add(id, below[0])
 }

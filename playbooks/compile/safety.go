@@ -1,13 +1,12 @@
 package compile
 
 import (
-	"cmp"
 	"slices"
-	"strconv"
 
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/ast"
+	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/playbooks/source"
 )
@@ -15,31 +14,83 @@ import (
 // safety refuses what would act without a bound, without a way back or without
 // anybody having looked.
 func (u *unit) safety() {
-	undone := map[string]bool{}
-	u.eachStep(func(st *ast.Step, _ *info) {
-		for _, t := range st.Undo {
-			undone[t.String()] = true
-		}
-	})
+	undone, limited := u.undone(), map[string]bool{}
+	for _, l := range u.tree.Limits {
+		limited[l.Name.String()] = true
+	}
 	u.eachStep(func(st *ast.Step, in *info) {
 		if a := in.action; a != nil && a.Effect() && in.drafted != nil {
 			u.containment(st, in, undone)
 			u.irreversible(st, in)
-			u.bounded(st, in)
+			u.bounded(in, a.Name, limited)
 			u.unconfirmed(st, in)
 		}
+		if in.child != nil && in.drafted != nil && len(in.child.reach) > 0 {
+			u.bounded(in, st.Body.String(), limited)
+		}
+		u.commands(st, in)
 		if st.Approve != nil {
 			u.veto(st, in)
 			u.preview(st)
 		}
+		u.untrusted(st, in)
 	})
-	u.limits()
+	u.limits(limited)
+	u.events()
+}
+
+// undone are the ids of the steps that some undo takes back, by name or through
+// the value of their effect.
+func (u *unit) undone() map[string]bool {
+	out := map[string]bool{}
+	u.eachStep(func(st *ast.Step, in *info) {
+		if in.drafted == nil {
+			return
+		}
+		for _, id := range in.drafted.Undoes {
+			out[id] = true
+		}
+		if v := in.drafted.UndoOf; v != nil && v.Expr != nil {
+			u.effectsOf(u.checked[*v.Expr].Flow, out, 0)
+		}
+	})
+	return out
+}
+
+// effectsOf collects the ids that stand in a flow of effects, through the fields
+// of an ask in which a person chose among them too.
+func (u *unit) effectsOf(f expr.Flow, out map[string]bool, depth int) {
+	for _, p := range f.All() {
+		for _, name := range p {
+			out[name] = true
+		}
+		n, ok := u.ids[p[min(1, len(p)-1)]]
+		if !ok || depth > 3 || n.info.drafted == nil || n.info.drafted.People == nil {
+			continue
+		}
+		for _, field := range n.info.drafted.People.Fields {
+			if field.Among != nil {
+				u.effectsOf(u.checked[*field.Among].Flow, out, depth+1)
+			}
+		}
+	}
 }
 
 // covered reports whether an approval stands on a step or around it.
 func covered(in *info) bool {
 	for i := in; i != nil; i = i.parent {
 		if i.step.Approve != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// seen reports whether people see all that a step does before it does it: an
+// approval without a condition covers it.
+func seen(in *info) bool {
+	for i := in; i != nil; i = i.parent {
+		if a := i.step.Approve; a != nil && !a.When.Given() {
 			return true
 		}
 	}
@@ -59,7 +110,7 @@ func accepted(in *info) bool {
 // containment wants a way out of everything that counts as containment: a hold,
 // or an undo further down.
 func (u *unit) containment(st *ast.Step, in *info, undone map[string]bool) {
-	if in.counts != plan.Contain || in.action.Inverse == "" || st.Hold != nil || accepted(in) {
+	if in.counts != plan.Contain || (in.action.Inverse == "" && st.UndoWith == nil) || st.Hold != nil || accepted(in) {
 		return
 	}
 	for i := in; i != nil; i = i.parent {
@@ -73,47 +124,71 @@ func (u *unit) containment(st *ast.Step, in *info, undone map[string]bool) {
 }
 
 func (u *unit) irreversible(st *ast.Step, in *info) {
-	if in.action.Reversal != spec.Irreversible || covered(in) || accepted(in) {
+	if in.action.Reversal != spec.Irreversible || st.UndoWith != nil || covered(in) || accepted(in) {
 		return
 	}
 	u.report("irreversible", st.Body.Span(), "put an approve on it, or write accept: { irreversible: REASON }",
 		"%s cannot be taken back, and nobody approves it", in.action.Name)
 }
 
-// bounded wants every loop around an effect to have a static bound.
-func (u *unit) bounded(st *ast.Step, in *info) {
+// bounded wants every loop around an effect to have a static bound, or the
+// effect a limit or an approval: above a limit nothing acts, and a person sees
+// the list.
+func (u *unit) bounded(in *info, what string, limited map[string]bool) {
+	if limited[what] || seen(in) {
+		return
+	}
 	for i := in; i != nil; i = i.parent {
 		if i.drafted == nil || i.drafted.Foreach == nil || i.drafted.Foreach.Max > 0 {
 			continue
 		}
-		u.report("unbounded-effect", i.step.Foreach.Span(), "give the input a max, or end the list with .take(n)",
-			"%s acts once per element, and the list has no bound", in.action.Name)
+		u.report("unbounded-effect", i.step.Foreach.Span(), "write a limit, give the input a max, or end the list with .take(n)",
+			"%s acts once per element, and the list has no bound", what)
 	}
 }
 
-// unconfirmed wants a target that is mere text of an input to be approved: only
-// an alert named it, and no read confirmed that it is what it seems.
+// unconfirmed wants a target that is mere text of an input to be approved or
+// guarded: only an alert named it, and no read confirmed that it is what it
+// seems.
 func (u *unit) unconfirmed(st *ast.Step, in *info) {
 	f, ok := in.action.InputType().Field(in.action.Targets)
-	if !ok || innermost(&f.Type).Kind == kind.Handled || covered(in) || accepted(in) {
+	if !ok || in.action.Reversal == spec.Unneeded || innermost(&f.Type).Kind == kind.Handled || covered(in) || accepted(in) || u.guarded(in) {
 		return
 	}
 	for _, w := range in.drafted.Action.With {
 		if w.Name != f.Name || w.Value.Expr == nil {
 			continue
 		}
-		uses := u.draft.Exprs[*w.Value.Expr].Uses
-		if len(uses) > 0 && !slices.ContainsFunc(uses, func(s string) bool { return len(s) < 7 || s[:7] != "inputs." }) {
-			at := st.Body.Span()
-			for _, x := range st.With {
-				if x.Name.String() == f.Name {
-					at = x.Value.Span
-				}
+		from := u.checked[*w.Value.Expr].Flow.All()
+		if len(from) == 0 || slices.ContainsFunc(from, func(p []string) bool { return p[0] != "inputs" }) {
+			continue
+		}
+		u.report("unconfirmed-target", u.withSpan(st, f.Name), "take the target from a find action, look at it first and act on an if, or put an approve on the step",
+			"only the alert names the target of %s", in.action.Name)
+	}
+}
+
+// guarded reports whether a condition on a step or around it looks at what a
+// step found.
+func (u *unit) guarded(in *info) bool {
+	for i := in; i != nil; i = i.parent {
+		if i.drafted == nil {
+			continue
+		}
+		var conds []plan.ExprRef
+		if i.drafted.If != nil {
+			conds = append(conds, *i.drafted.If)
+		}
+		if i.drafted.Choose != nil {
+			conds = append(conds, i.drafted.Choose.On)
+		}
+		for _, c := range conds {
+			if slices.ContainsFunc(u.checked[c].Paths, func(p []string) bool { return p[0] == "steps" }) {
+				return true
 			}
-			u.report("unconfirmed-target", at, "take the target from a find action, or put an approve on the step",
-				"only the alert names the target of %s", in.action.Name)
 		}
 	}
+	return false
 }
 
 // veto allows silent: act only where silence does nothing that cannot be taken
@@ -123,6 +198,10 @@ func (u *unit) veto(st *ast.Step, in *info) {
 		return
 	}
 	u.eachStep(func(s *ast.Step, i *info) {
+		if i.child != nil && i.within(in) && len(i.child.reach) > 0 && !accepted(i) {
+			u.report("veto-window", st.Approve.Silent.Span(), "write silent: stop, or leave the call out of the approval",
+				"silent: act is only for effects that are held and exactly reversible; what %s at line %d does is not known to be", s.Body, s.Span.Start.Line)
+		}
 		if !i.within(in) || i.action == nil || !i.action.Effect() || accepted(i) || i.action.Reversal == spec.Unneeded {
 			return
 		}
@@ -139,6 +218,10 @@ func (u *unit) veto(st *ast.Step, in *info) {
 func (u *unit) preview(st *ast.Step) {
 	in := u.infos[st]
 	u.eachStep(func(s *ast.Step, i *info) {
+		if i.child != nil && i.within(in) && len(i.child.reach) > 0 {
+			u.report("preview", s.Body.Span(), "put the approve into "+s.Body.String()+", where its effects are known",
+				"the effects of a called playbook cannot be shown before it runs")
+		}
 		if i == in || !i.within(in) || i.action == nil || !i.action.Effect() || i.drafted == nil || i.drafted.Action == nil {
 			return
 		}
@@ -190,90 +273,4 @@ func (u *unit) stepsRead(v plan.Value) []string {
 		out = append(out, u.stepsRead(e.Value)...)
 	}
 	return out
-}
-
-// limits types limits and compares each with how many targets the playbook may
-// reach at most.
-func (u *unit) limits() {
-	reach := map[string]int{}
-	used := map[string]bool{}
-	u.eachStep(func(_ *ast.Step, in *info) {
-		if in.action == nil {
-			return
-		}
-		used[in.action.Name] = true
-		reach[in.action.Name] += u.targets(in)
-	})
-	for _, l := range u.tree.Limits {
-		name := l.Name.String()
-		a, ok := u.actions.Action(name)
-		if !ok {
-			u.report("unknown-action", l.Name.Span(), nearAction(name, u.actions.Names()), "there is no action %s", name)
-			continue
-		}
-		n := 0
-		if l.Value.Text.Given() {
-			n = u.count(l.Value.Text, "a limit", 1_000_000)
-		} else {
-			u.report("bad-value", l.Value.Span, "", "a limit is a whole number")
-		}
-		if n == 0 {
-			continue
-		}
-		if !a.Effect() {
-			u.report("bad-limit", l.Name.Span(), "remove the limit", "%s changes nothing; limits count the targets of effects", name)
-			continue
-		}
-		if !used[name] {
-			u.warn("unused", l.Name.Span(), "remove the limit", "the playbook never uses %s", name)
-		}
-		if reach[name] > n {
-			u.report("limit-exceeded", l.Value.Span, "raise the limit, or lower max or take(n)",
-				"the playbook may act on %s targets of %s; the limit is %d", strconv.Itoa(reach[name]), name, n)
-		}
-		u.draft.Limits = append(u.draft.Limits, plan.Limit{Action: name, Targets: n})
-	}
-	slices.SortFunc(u.draft.Limits, func(a, b plan.Limit) int { return cmp.Compare(a.Action, b.Action) })
-}
-
-// targets is the static bound of the targets of one step. Rounds of a repeat
-// act on the same targets again, and lists without a bound count at run time.
-func (u *unit) targets(in *info) int {
-	n := 1
-	if f, ok := in.action.InputType().Field(in.action.Targets); ok && f.Type.Kind == kind.List {
-		n = 0 // the limit is checked against the whole list before its first effect
-	}
-	for i := in; i != nil; i = i.parent {
-		if i.drafted == nil || i.drafted.Foreach == nil {
-			continue
-		}
-		// A loop that never mentions the target acts on one.
-		if !u.varies(in, i.drafted.Foreach.Var) {
-			continue
-		}
-		n *= i.drafted.Foreach.Max
-	}
-	return n
-}
-
-// varies reports whether the target of a step depends on a loop's variable, or
-// on a step, which may depend on it in turn.
-func (u *unit) varies(in *info, v string) bool {
-	for _, w := range in.step.With {
-		if w.Name.String() != in.action.Targets || !w.Value.Text.Given() {
-			continue
-		}
-		return mentions(w.Value.Text.String(), v) || u.readsLoop(in, w.Value.Text.String())
-	}
-	return true
-}
-
-func (u *unit) readsLoop(in *info, text string) bool {
-	loop := in.loop()
-	for _, n := range u.order {
-		if loop != nil && n.info.within(loop) && mentions(text, n.id) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,7 +57,7 @@ func (u *unit) step(st *ast.Step, in *info, p *place) (plan.Step, expr.Checked) 
 	out.If, cond = u.bare(st.If, u.env(p), kind.Of(kind.Boolean))
 	inside := p.in(in, cond.Present)
 	before := p.in(in.parent, cond.Present)
-	out.Foreach, inside.locals = u.foreach(st, before, inside.locals)
+	out.Foreach = u.foreach(st, before, inside)
 	out.Approve = u.approve(st.Approve, u.env(before))
 	u.timing(st, &out)
 	u.body(st, in, inside, &out)
@@ -64,32 +65,35 @@ func (u *unit) step(st *ast.Step, in *info, p *place) (plan.Step, expr.Checked) 
 		out.Repeat = u.repeat(st, inside)
 	}
 	u.finish(st, in, &out)
+	if st.UndoWith != nil {
+		u.undoWith(st, in, inside, &out)
+	}
 	return out, cond
 }
 
 var foreachForm = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_]*)\s+in\s+`)
 
 // foreach reads VAR in EXPR and declares the variable.
-func (u *unit) foreach(st *ast.Step, before *place, locals []kind.Field) (*plan.Foreach, []kind.Field) {
+func (u *unit) foreach(st *ast.Step, before, inside *place) *plan.Foreach {
 	if !st.Foreach.Given() {
 		for _, t := range []ast.Text{st.AtOnce, st.OnItemError} {
 			if t.Given() {
 				u.report("no-foreach", t.Span(), "", "this belongs to foreach, and the step has none")
 			}
 		}
-		return nil, locals
+		return nil
 	}
 	text := st.Foreach.String()
 	m := foreachForm.FindStringSubmatchIndex(text)
 	if m == nil {
 		u.report("bad-foreach", st.Foreach.Span(), "write foreach: NAME in LIST", "foreach needs a variable and a list")
-		return nil, locals
+		return nil
 	}
 	v, at := text[m[2]:m[3]], st.Foreach.Part(m[2], m[3])
 	if problem, help := badID(v); problem != "" {
 		u.report("bad-id", at, help, "%s %s", v, problem)
-	} else if other, ok := u.vars[v]; ok && other != st {
-		u.report("duplicate-id", at, "choose another name", "the loop variable %s stands already at line %d", v, other.Span.Start.Line)
+	} else if slices.ContainsFunc(before.locals, func(f kind.Field) bool { return f.Name == v }) {
+		u.report("shadowed-name", at, "choose another name", "%s hides the variable of the loop around it", v)
 	} else if n, ok := u.ids[v]; ok {
 		u.report("duplicate-id", at, "choose another name", "%s is the id of the step at line %d", v, n.step.Span.Start.Line)
 	}
@@ -104,7 +108,14 @@ func (u *unit) foreach(st *ast.Step, before *place, locals []kind.Field) (*plan.
 	if checked.Type.Elem != nil {
 		elem = *checked.Type.Elem
 	}
-	return f, append(slices.Clone(locals), kind.Field{Name: v, Type: elem})
+	u.loops[ref] = true
+	inside.locals = append(slices.Clone(inside.locals), kind.Field{Name: v, Type: elem})
+	inside.flows = maps.Clone(inside.flows)
+	if inside.flows == nil {
+		inside.flows = map[string]expr.Flow{}
+	}
+	inside.flows[v] = checked.Flow.Elem()
+	return f
 }
 
 func (u *unit) repeat(st *ast.Step, inside *place) *plan.Repeat {
@@ -151,23 +162,6 @@ func (u *unit) changes(c expr.Checked, loop *info) bool {
 	}
 	return false
 }
-
-func (u *unit) approve(a *ast.Approve, env expr.Env) *plan.Approve {
-	if a == nil {
-		return nil
-	}
-	out := &plan.Approve{Quorum: max(1, u.count(a.Quorum, "quorum", 10))}
-	out.When, _ = u.bare(a.When, env, kind.Of(kind.Boolean))
-	if u.need(a.Ask, a.Span, "approve", "ask") {
-		out.Ask = u.text(a.Ask, target{what: "ask", typ: kind.Of(kind.String)}, env)
-	}
-	out.From = u.levels(a.From, head(u.file, a.Span), "approve")
-	out.Denied = plan.OnError(u.oneOf(a.Denied, "denied", "stop", "stop", "skip", "fail"))
-	out.Silent = plan.OnError(u.oneOf(a.Silent, "silent", "stop", "skip", "stop", "fail", "act"))
-	return out
-}
-
-var whoForm = regexp.MustCompile(`^(oncall\.)?[a-z][a-z0-9_-]*$`)
 
 func (u *unit) timing(st *ast.Step, out *plan.Step) {
 	out.Timeout = u.duration(st.Timeout, "timeout")

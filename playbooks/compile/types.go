@@ -9,6 +9,7 @@ import (
 	"github.com/quell-soar/quell/playbooks/ast"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/playbooks/source"
 )
 
 // place is a point of the walk: what is around it and what is known there.
@@ -16,12 +17,13 @@ type place struct {
 	at      *info
 	phase   plan.PhaseName
 	locals  []kind.Field
+	flows   map[string]expr.Flow
 	present []string
 }
 
 // in is the place inside a step, with more that is known to be present.
 func (p *place) in(at *info, present []string) *place {
-	return &place{at: at, phase: p.phase, locals: p.locals, present: slices.Concat(p.present, present)}
+	return &place{at: at, phase: p.phase, locals: p.locals, flows: p.flows, present: slices.Concat(p.present, present)}
 }
 
 func (u *unit) types() {
@@ -31,6 +33,7 @@ func (u *unit) types() {
 			bounds["inputs."+in.Name.String()] = n
 		}
 	}
+	u.bounds = bounds
 	u.checker = expr.NewChecker(bounds)
 	u.declare(bounds)
 	u.triggers()
@@ -43,8 +46,8 @@ func (u *unit) types() {
 	}
 	end := u.env(&place{phase: plan.Review})
 	for _, o := range u.tree.Outputs {
-		v := u.value(o.Value, target{what: "the output " + o.Name.String()}, end)
-		u.draft.Outputs = append(u.draft.Outputs, plan.Output{Name: o.Name.String(), Value: v})
+		v := u.value(o.Value, target{what: "the output " + o.Name.String(), optional: true}, end)
+		u.draft.Outputs = append(u.draft.Outputs, plan.Output{Name: o.Name.String(), Value: v, Optional: u.mayBeAbsent(v)})
 	}
 }
 
@@ -71,14 +74,7 @@ func (u *unit) declare(bounds map[string]int) {
 
 func (u *unit) input(in *ast.Input, t kind.Type, most int, env expr.Env) plan.Input {
 	out := plan.Input{Name: in.Name.String(), Type: t, Ask: in.Ask.String(), Max: most, Pattern: in.Pattern.String()}
-	if in.Pattern.Given() {
-		if _, err := regexp.Compile(in.Pattern.String()); err != nil || !t.Text() {
-			u.report("bad-value", in.Pattern.Span(), "", "the pattern is not a regular expression for a text")
-		}
-	}
-	if in.Max.Given() && t.Kind != "" && t.Kind != kind.List && !t.Text() {
-		u.report("bad-value", in.Max.Span(), "", "max bounds a list or a text; this is a %s", t)
-	}
+	u.form(in, t)
 	if t.Kind == kind.Handled {
 		u.report("handle-from-text", in.Type.Span(), "take a name, and find the thing in triage", "an input cannot be a %s: no text becomes a handle", t)
 		return out
@@ -93,9 +89,21 @@ func (u *unit) input(in *ast.Input, t kind.Type, most int, env expr.Env) plan.In
 	return out
 }
 
+// form checks max and pattern of an input or a field.
+func (u *unit) form(in *ast.Input, t kind.Type) {
+	if in.Pattern.Given() {
+		if _, err := regexp.Compile(in.Pattern.String()); err != nil || !t.Text() {
+			u.report("bad-value", in.Pattern.Span(), "", "the pattern is not a regular expression for a text")
+		}
+	}
+	if in.Max.Given() && t.Kind != "" && t.Kind != kind.List && !t.Text() {
+		u.report("bad-value", in.Max.Span(), "", "max bounds a list or a text; this is a %s", t)
+	}
+}
+
 // declared reads the type of an input, a setting or a field of ask.
 func (u *unit) declared(in *ast.Input, what string) kind.Type {
-	if problem, help := badID(in.Name.String()); problem != "" {
+	if problem, help := badField(in.Name.String()); problem != "" {
 		u.report("bad-id", in.Name.Span(), help, "%s %s", in.Name, problem)
 	}
 	if !in.Type.Given() {
@@ -103,6 +111,9 @@ func (u *unit) declared(in *ast.Input, what string) kind.Type {
 		return kind.Type{}
 	}
 	t, err := kind.ParseType(in.Type.String())
+	if err != nil {
+		t, err = kind.ParseTypeWith(in.Type.String(), u.handleNames())
+	}
 	if err != nil {
 		help := "a type is one of " + strings.Join(typeNames(), ", ") + ", list<…> or map<…>"
 		if near := nearType(in.Type.String()); near != "" {
@@ -131,13 +142,16 @@ func innermost(t *kind.Type) *kind.Type {
 	return t
 }
 
-// triggers types on.alert and on.manual.
+// triggers types what starts the playbook.
 func (u *unit) triggers() {
 	if u.tree.On == nil {
 		return
 	}
 	if m := u.tree.On.Manual; m != nil {
 		u.draft.Triggers.Manual = &plan.ManualTrigger{Roles: texts(m.Roles)}
+	}
+	if s := u.tree.On.Clock; s != nil {
+		u.schedule(s)
 	}
 	for _, a := range u.tree.On.Alerts {
 		u.draft.Triggers.Alerts = append(u.draft.Triggers.Alerts, u.alertTrigger(a))
@@ -151,23 +165,9 @@ func (u *unit) alertTrigger(a *ast.AlertTrigger) plan.AlertTrigger {
 	}
 	env := expr.Env{Alert: true, Settings: u.inputs.Settings, OnlyRoots: []string{"alert", "settings", "now"}}
 	out.When, _ = u.bare(a.When, env, kind.Of(kind.Boolean))
-	given := map[string]bool{}
-	for _, in := range a.Inputs {
-		given[in.Name.String()] = true
-		f, ok := u.inputs.Inputs.Field(in.Name.String())
-		if !ok {
-			u.report("unknown-input", in.Name.Span(), nearField(in.Name.String(), u.inputs.Inputs), "there is no input %s", in.Name)
-			continue
-		}
-		v := u.value(in.Value, target{what: "the input " + f.Name, typ: f.Type}, env)
-		out.Inputs = append(out.Inputs, plan.NamedValue{Name: f.Name, Value: v})
-	}
-	sortNamed(out.Inputs)
-	for _, in := range u.tree.Inputs {
-		if in.Default == nil && !given[in.Name.String()] {
-			u.report("missing-input", head(u.file, a.Span), "map it in inputs, or give it a default", "the trigger does not give the input %s", in.Name)
-		}
-	}
+	u.anySource(a, out.From)
+	out.Reason = a.Reason.String()
+	out.Inputs = u.mapped(a.Inputs, head(u.file, a.Span), "the trigger", env)
 	env.Inputs, env.OnlyRoots = u.inputs.Inputs, []string{"inputs", "alert", "settings"}
 	for _, t := range a.OncePer {
 		if ref, _ := u.bare(t, env, kind.Type{}); ref != nil {
@@ -176,6 +176,49 @@ func (u *unit) alertTrigger(a *ast.AlertTrigger) plan.AlertTrigger {
 	}
 	if len(a.OncePer) == 0 {
 		u.report("missing-key", head(u.file, a.Span), "write `once_per: inputs.…`", "an alert trigger needs once_per: what one run is about")
+	}
+	out.Incident, _ = u.bare(a.Incident, env, kind.Of(kind.String))
+	return out
+}
+
+// anySource wants a reason where a trigger listens to every source.
+func (u *unit) anySource(a *ast.AlertTrigger, from []string) {
+	i := slices.Index(from, "any")
+	switch {
+	case i < 0 && a.Reason.Given():
+		u.report("bad-value", a.Reason.Span(), "remove it, or write from: [any]", "reason says why a trigger listens to any source; this one names its sources")
+	case i < 0:
+	case len(from) > 1:
+		u.report("bad-value", a.From[i].Span(), "name the sources, or leave the others out", "any stands alone")
+	case !a.Reason.Given():
+		u.report("missing-key", a.From[i].Span(), "write `reason: …`, or name the sources", "a trigger that listens to any source needs a reason")
+	}
+}
+
+// mapped types the inputs that a trigger gives.
+func (u *unit) mapped(list []ast.Named, at source.Span, what string, env expr.Env) []plan.NamedValue {
+	var out []plan.NamedValue
+	seen := map[string]bool{}
+	defaults := map[string]bool{}
+	for _, in := range u.tree.Inputs {
+		defaults[in.Name.String()] = in.Default != nil
+	}
+	for _, in := range list {
+		name := in.Name.String()
+		seen[name] = true
+		f, ok := u.inputs.Inputs.Field(name)
+		if !ok {
+			u.report("unknown-input", in.Name.Span(), nearField(name, u.inputs.Inputs), "there is no input %s", name)
+			continue
+		}
+		v := u.value(in.Value, target{what: "the input " + name, typ: f.Type, optional: defaults[name]}, env)
+		out = append(out, plan.NamedValue{Name: name, Value: v})
+	}
+	sortNamed(out)
+	for _, in := range u.tree.Inputs {
+		if in.Default == nil && !seen[in.Name.String()] {
+			u.report("missing-input", at, "map it in inputs, or give it a default", "%s does not give the input %s", what, in.Name)
+		}
 	}
 	return out
 }

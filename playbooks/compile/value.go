@@ -19,6 +19,10 @@ type target struct {
 	typ  kind.Type
 	// sink says that a secret may go there.
 	sink bool
+	// optional says that there need be no value.
+	optional bool
+	// people says that it is text for people, where any value can be written.
+	people bool
 }
 
 // value types a value for its target. Where something is wrong it has been
@@ -138,7 +142,7 @@ func constant(v plan.Value) plan.Value {
 func (u *unit) text(t ast.Text, to target, env expr.Env) plan.Value {
 	segments, open := expr.Split(t.String())
 	if open >= 0 {
-		u.report("unclosed-expression", t.Part(open, len(t.String())), "end it with }}; for a literal ${{ write $${{", "the expression has no end")
+		u.report("unclosed-expression", t.Part(open, len(strings.TrimRight(t.String(), "\n"))), "end it with }}; for a literal ${{ write $${{", "the expression has no end")
 		return plan.Value{Type: to.typ}
 	}
 	if len(segments) == 1 && segments[0].IsExpr {
@@ -171,8 +175,16 @@ func (u *unit) whole(t ast.Text, s expr.Segment, to target, env expr.Env) plan.V
 		u.report("secret", at, "a secret goes only into inputs that are made for one", "%s does not take a secret", to.what)
 		return out
 	}
-	if help, fits := assignable(to.typ, got); !fits {
+	help, fits := assignable(to.typ, got)
+	if !fits && to.people && got.Kind != "" {
+		out.Expr, out.Template = nil, []plan.Part{{Expr: &ref}}
+		return out
+	}
+	if !fits {
 		u.report("wrong-type", trimmed(t, s), help, "%s takes a %s; this is a %s", to.what, to.typ, named(got))
+	}
+	if checked.Optional && !to.optional {
+		u.absent(trimmed(t, s))
 	}
 	if to.typ.Kind == "" {
 		out.Type = got

@@ -14,11 +14,9 @@ func (u *unit) eachStep(f func(*ast.Step, *info)) {
 			if in := u.infos[st]; in != nil {
 				f(st, in)
 			}
-			walk(st.Do)
-			for _, c := range st.Cases {
-				walk(c.Steps)
+			for _, inside := range st.Inside() {
+				walk(inside)
 			}
-			walk(st.Default)
 		}
 	}
 	for _, ph := range u.tree.Phases {

@@ -74,11 +74,11 @@ func (a *absences) call(e celast.Expr, k *kinds, known facts) {
 	switch c.FunctionName() {
 	case operators.LogicalAnd:
 		a.walk(args[0], k, known)
-		a.walk(args[1], k, known.with(whenTrue(args[0])))
+		a.walk(args[1], k, known.with(whenTrue(args[0], k)))
 		return
 	case operators.Conditional:
 		a.walk(args[0], k, known)
-		a.walk(args[1], k, known.with(whenTrue(args[0])))
+		a.walk(args[1], k, known.with(whenTrue(args[0], k)))
 		a.walk(args[2], k, known)
 		return
 	}
@@ -122,23 +122,38 @@ func optional(e celast.Expr, k *kinds) bool {
 	return ok && t.Kind() == types.OpaqueKind && t.TypeName() == "optional_type"
 }
 
-// whenTrue lists what is present where a condition holds: has(x) as a conjunct.
-func whenTrue(e celast.Expr) []string {
+// whenTrue lists what is present where a condition holds: has(x) as a conjunct,
+// and x.out where x.ok of the round of a loop is one.
+func whenTrue(e celast.Expr, k *kinds) []string {
 	switch {
+	case e.Kind() == celast.SelectKind && e.AsSelect().FieldName() == "ok" && !e.AsSelect().IsTestOnly():
+		if p := pathOf(e.AsSelect().Operand()); p != "" && isRound(k.of(e.AsSelect().Operand())) {
+			return []string{p + ".out"}
+		}
 	case e.Kind() == celast.SelectKind && e.AsSelect().IsTestOnly():
 		if p := pathOf(e); p != "" {
 			return []string{p}
 		}
 	case e.Kind() == celast.CallKind && e.AsCall().FunctionName() == operators.LogicalAnd:
 		args := e.AsCall().Args()
-		return slices.Concat(whenTrue(args[0]), whenTrue(args[1]))
+		return slices.Concat(whenTrue(args[0], k), whenTrue(args[1], k))
 	}
 	return nil
 }
 
+// isRound tells the record of a round of a loop over one step.
+func isRound(t kind.Type) bool {
+	for _, name := range []string{"item", "index", "ok", "out"} {
+		if _, has := t.Field(name); !has {
+			return false
+		}
+	}
+	return t.Kind == kind.Record
+}
+
 // whenFalse lists what is present where a condition does not hold: !has(x) as a
 // disjunct.
-func whenFalse(e celast.Expr) []string {
+func whenFalse(e celast.Expr, k *kinds) []string {
 	if e.Kind() != celast.CallKind {
 		return nil
 	}
@@ -146,10 +161,10 @@ func whenFalse(e celast.Expr) []string {
 	switch e.AsCall().FunctionName() {
 	case operators.LogicalNot:
 		if args[0].Kind() == celast.SelectKind {
-			return whenTrue(args[0])
+			return whenTrue(args[0], k)
 		}
 	case operators.LogicalOr:
-		return slices.Concat(whenFalse(args[0]), whenFalse(args[1]))
+		return slices.Concat(whenFalse(args[0], k), whenFalse(args[1], k))
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ type Env struct {
 	OnlyRoots []string
 	// Locals are the loop variables around the place, outermost first.
 	Locals []kind.Field
+	// Flows say where the values of Locals come from.
+	Flows map[string]Flow
 	// Present lists paths that are known to be there although their field is
 	// Optional: "steps.asset".
 	Present []string
@@ -45,6 +47,13 @@ type Checked struct {
 	// Paths are the chains of names that are read, from the root: steps, host,
 	// device.
 	Paths [][]string
+	// Reads are the chains whose values the expression itself looks at, Flow is
+	// where its value comes from. A chain may have Element, Length and Tested in
+	// it. What neither names is not needed.
+	Reads [][]string
+	Flow  Flow
+	// Optional says that the value may be absent: it ends a chain of .?
+	Optional bool
 	// Present lists what is present where the value is true, Guarded what is
 	// where it is false.
 	Present, Guarded []string
@@ -73,6 +82,10 @@ func NewChecker(bounds map[string]int) *Checker {
 	return &Checker{reg: newRegistry(), envs: map[string]*cel.Env{}, bounds: bounds}
 }
 
+// Close gives back what checkers share. A closed checker is not used again;
+// closing twice is fine.
+func (c *Checker) Close() {}
+
 // Check types one expression. Where there are problems Checked is the zero
 // value.
 func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
@@ -99,7 +112,7 @@ func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
 	if t.roots(); len(t.found) > 0 {
 		return Checked{}, t.found
 	}
-	ast, iss := celEnv.Check(parsed)
+	ast, iss := check(celEnv, parsed)
 	if iss.Err() != nil {
 		t.typeErrors(iss)
 		return Checked{}, t.found
@@ -174,7 +187,7 @@ func (t *checking) finish(ast *cel.Ast) (Checked, []Problem) {
 	}
 	out := Checked{
 		Type: t.kinds.of(root), Paths: t.paths,
-		Present: whenTrue(root), Guarded: whenFalse(root), Most: t.most(root),
+		Present: whenTrue(root, t.kinds), Guarded: whenFalse(root, t.kinds), Most: t.most(root),
 	}
 	if out.Type.Kind == "" {
 		out.Type = t.c.reg.kindOf(native.GetType(root.ID()))
@@ -188,6 +201,10 @@ func (t *checking) finish(ast *cel.Ast) (Checked, []Problem) {
 	}
 	slices.Sort(out.Uses)
 	out.Uses = slices.Compact(out.Uses)
+	rd := &reader{}
+	out.Flow = rd.of(root, t.env.Flows)
+	out.Reads = rd.reads
+	out.Optional = optional(root, t.kinds)
 	return out, nil
 }
 

@@ -1,9 +1,12 @@
 package expr_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/expr"
@@ -41,6 +44,12 @@ func TestCheck(t *testing.T) {
 		{"steps.find.grants.filter(c, c.granted > now)", expr.Checked{
 			Type: kind.ListOf(kind.HandleOf("consent")), Uses: []string{"now", "steps.find"}, Paths: [][]string{{"steps", "find", "grants"}, {"now"}},
 		}},
+		{"inputs.ratio == 1 || size(inputs.names) != 0.5", expr.Checked{
+			Type: kind.Of(kind.Boolean), Uses: []string{"inputs.names", "inputs.ratio"}, Paths: [][]string{{"inputs", "ratio"}, {"inputs", "names"}},
+		}},
+		{"steps.?asset.owner", expr.Checked{
+			Type: kind.Of(kind.String), Uses: []string{"steps.asset"}, Paths: [][]string{{"steps", "asset", "owner"}}, Optional: true,
+		}},
 		{"now - days(1)", expr.Checked{Type: kind.Of(kind.Timestamp), Uses: []string{"now"}, Paths: [][]string{{"now"}}}},
 	} {
 		got, problems := c.Check(tc.text, e)
@@ -48,7 +57,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %+v", tc.text, problems)
 			continue
 		}
-		if diff := cmp.Diff(tc.want, got); diff != "" {
+		if diff := cmp.Diff(tc.want, got, cmpopts.IgnoreFields(expr.Checked{}, "Reads", "Flow")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.text, diff)
 		}
 	}
@@ -77,4 +86,46 @@ func TestSplit(t *testing.T) {
 			t.Errorf("%q: open at %d, want %d", in, open, want)
 		}
 	}
+}
+
+// TestReads holds what an expression looks at and where its value comes from.
+func TestReads(t *testing.T) {
+	e := env()
+	e.Locals = []kind.Field{{Name: "v", Type: kind.RecordOf(kind.Field{Name: "item", Type: kind.Of(kind.Hash)})}}
+	e.Flows = map[string]expr.Flow{"v": {Paths: [][]string{{"steps", "loop", "[]"}}}}
+	c := expr.NewChecker(nil)
+	for text, want := range map[string]struct{ reads, flow string }{
+		"steps.find.device":                                    {"", "steps.find.device"},
+		"has(steps.asset)":                                     {"steps.asset.?", ""},
+		"steps.?asset.owner.orValue('')":                       {"", "steps.asset.owner"},
+		"size(steps.find.rows)":                                {"steps.find.rows.#", ""},
+		"steps.find.rows.filter(r, r.risk > 1).map(r, r.user)": {"steps.find.rows.[].risk", "steps.find.rows.[].user"},
+		"steps.find.rows.distinct_by(r, r.user).take(5)":       {"steps.find.rows.[].user", "steps.find.rows"},
+		"steps.find.rows[0].user == inputs.host":               {"steps.find.rows.[].user inputs.host", ""},
+		"v.item":                                               {"", "steps.loop.[].item"},
+		"inputs.ratio > 1 ? steps.find.rows : steps.find.rows": {"inputs.ratio", "steps.find.rows"},
+		"steps.find.rows.all(r, r.risk > 1 && has(r.ip))":      {"steps.find.rows.[].risk steps.find.rows.[].ip.?", ""},
+	} {
+		got, problems := c.Check(text, e)
+		if len(problems) > 0 {
+			t.Errorf("%s: %+v", text, problems)
+			continue
+		}
+		if reads := chains(got.Reads); reads != want.reads {
+			t.Errorf("%s reads %q, want %q", text, reads, want.reads)
+		}
+		if flow := chains(got.Flow.All()); flow != want.flow {
+			t.Errorf("%s comes from %q, want %q", text, flow, want.flow)
+		}
+	}
+}
+
+func chains(paths [][]string) string {
+	var out []string
+	for _, p := range paths {
+		if s := strings.Join(p, "."); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, " ")
 }

@@ -4,6 +4,7 @@ import (
 	"cel.dev/cel-go/cel"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/plan"
 )
 
 // The roots that expressions may read; alert stands only in triggers.
@@ -74,9 +75,36 @@ func RunType() kind.Type {
 		str("id"), str("playbook"), str("incident"), str("actor"),
 		kind.Field{Name: "started", Type: kind.Of(kind.Timestamp)},
 		kind.Field{Name: "mode", Type: kind.ChoiceOf("observe", "ask", "act")},
-		kind.Field{Name: "trigger", Type: kind.ChoiceOf("alert", "manual")},
+		kind.Field{Name: "trigger", Type: kind.ChoiceOf("alert", "manual", "schedule", "call")},
 		kind.Field{Name: "closing", Type: kind.ChoiceOf(
 			"true_positive", "benign", "false_positive", "duplicate", "completed", "failed", "denied", "cancelled")},
+		kind.Field{Name: "open", Type: kind.ListOf(OpenType())},
+	)
+}
+
+// OpenType is the type of an entry of run.open: an effect of the run that is in
+// force and can be taken back. The list is read from the store when an
+// expression asks for it, newest first.
+func OpenType() kind.Type {
+	str := func(name string) kind.Field { return kind.Field{Name: name, Type: kind.Of(kind.String)} }
+	return kind.RecordOf(
+		// what is what people read: edr.isolate_host web-1.
+		str("what"), str("action"), str("step"),
+		kind.Field{Name: "targets", Type: kind.ListOf(kind.Of(kind.String))},
+		kind.Field{Name: "since", Type: kind.Of(kind.Timestamp)},
+		// until is when its hold is over; absent where it has none.
+		kind.Field{Name: "until", Type: kind.Of(kind.Timestamp), Optional: true},
+		kind.Field{Name: "effect", Type: kind.HandleOf(plan.Effect)},
+	)
+}
+
+// AlertTakenType is the result of a wait for an alert.
+func AlertTakenType() kind.Type {
+	str := func(name string) kind.Field { return kind.Field{Name: name, Type: kind.Of(kind.String)} }
+	return kind.RecordOf(
+		str("id"), str("source"), str("kind"),
+		kind.Field{Name: "severity", Type: kind.Of(kind.Severity)},
+		kind.Field{Name: "occurred", Type: kind.Of(kind.Timestamp)},
 	)
 }
 

@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"slices"
+
 	"cel.dev/cel-go/cel"
 	celast "cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
@@ -123,7 +125,52 @@ func (k *kinds) comprehension(e celast.Expr) kind.Type {
 	inner.vars[c.AccuVar()] = init
 	step := inner.of(c.LoopStep())
 	inner.vars[c.AccuVar()] = unify(init, step)
-	return inner.of(c.Result())
+	out := inner.of(c.Result())
+	if cond := filtering(c); cond != nil && out.Kind == kind.List && out.Elem != nil {
+		return kind.ListOf(proven(*out.Elem, c.IterVar(), whenTrue(cond, inner)))
+	}
+	return out
+}
+
+// filtering is the condition of a filter, nil for any other comprehension.
+func filtering(c celast.ComprehensionExpr) celast.Expr {
+	step := c.LoopStep()
+	if step.Kind() != celast.CallKind || step.AsCall().FunctionName() != operators.Conditional {
+		return nil
+	}
+	args := step.AsCall().Args()
+	if args[2].Kind() != celast.IdentKind || args[2].AsIdent() != c.AccuVar() || c.AccuInit().Kind() != celast.ListKind {
+		return nil
+	}
+	add := args[1]
+	if add.Kind() != celast.CallKind || add.AsCall().FunctionName() != operators.Add {
+		return nil
+	}
+	list := add.AsCall().Args()[1]
+	if list.Kind() != celast.ListKind || len(list.AsList().Elements()) != 1 {
+		return nil
+	}
+	x := list.AsList().Elements()[0]
+	if x.Kind() != celast.IdentKind || x.AsIdent() != c.IterVar() {
+		return nil
+	}
+	return args[0]
+}
+
+// proven is a record whose fields that a condition on v proves to be there are
+// no longer optional: what a filter lets through has them.
+func proven(t kind.Type, v string, present []string) kind.Type {
+	if t.Kind != kind.Record {
+		return t
+	}
+	fields := slices.Clone(t.Fields)
+	for i, f := range fields {
+		if slices.Contains(present, v+"."+f.Name) {
+			fields[i].Optional = false
+		}
+	}
+	t.Fields = fields
+	return t
 }
 
 // bind gives the kinds as they are inside a comprehension.

@@ -23,23 +23,40 @@ func FunctionNames() []string {
 }
 
 // standard is CEL's standard library without what the language does its own way:
-// durations have days and weeks here, and text of a duration is the short form.
+// durations have days and weeks here, text of a duration is the short form, and
+// a time is read in UTC.
 func standard() cel.EnvOption {
-	return cel.StdLib(cel.StdLibSubset(&env.LibrarySubset{
-		ExcludeFunctions: []*env.Function{
-			env.NewFunction(overloads.TypeConvertDuration),
-			env.NewFunction(overloads.TypeConvertBytes),
-			env.NewFunction(overloads.TypeConvertDyn),
-			env.NewFunction(overloads.TypeConvertUint),
-			env.NewFunction(overloads.TypeConvertString),
-		},
-	}))
+	out := []*env.Function{
+		env.NewFunction(overloads.TypeConvertDuration),
+		env.NewFunction(overloads.TypeConvertBytes),
+		env.NewFunction(overloads.TypeConvertDyn),
+		env.NewFunction(overloads.TypeConvertUint),
+		env.NewFunction(overloads.TypeConvertString),
+	}
+	// Zones belong to calendars, whose rules are recorded with the run.
+	for _, f := range [][2]string{
+		{overloads.TimeGetFullYear, overloads.TimestampToYearWithTz},
+		{overloads.TimeGetMonth, overloads.TimestampToMonthWithTz},
+		{overloads.TimeGetDayOfYear, overloads.TimestampToDayOfYearWithTz},
+		{overloads.TimeGetDayOfMonth, overloads.TimestampToDayOfMonthZeroBasedWithTz},
+		{overloads.TimeGetDate, overloads.TimestampToDayOfMonthOneBasedWithTz},
+		{overloads.TimeGetDayOfWeek, overloads.TimestampToDayOfWeekWithTz},
+		{overloads.TimeGetHours, overloads.TimestampToHoursWithTz},
+		{overloads.TimeGetMinutes, overloads.TimestampToMinutesWithTz},
+		{overloads.TimeGetSeconds, overloads.TimestampToSecondsWithTz},
+		{overloads.TimeGetMilliseconds, overloads.TimestampToMillisecondsWithTz},
+	} {
+		out = append(out, env.NewFunction(f[0], &env.Overload{ID: f[1]}))
+	}
+	return cel.StdLib(cel.StdLibSubset(&env.LibrarySubset{ExcludeFunctions: out}))
 }
 
 // library declares the language's own functions. None reads anything besides
 // its arguments, and none iterates a Go map.
 func library() []cel.EnvOption {
 	var opts []cel.EnvOption
+	opts = append(opts, cel.Function(anyName,
+		cel.Overload("any", []*cel.Type{cel.TypeParamType("T")}, cel.DynType, cel.UnaryBinding(identity))))
 	for _, part := range [][]cel.EnvOption{orderOptions(), timeOptions(), listOptions(), textOptions(), netOptions()} {
 		opts = append(opts, part...)
 	}

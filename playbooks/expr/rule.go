@@ -45,18 +45,19 @@ func NewRule(text string, names []kind.Field) (*Rule, []Problem) {
 func loadRule(text string, names []kind.Field) (*Rule, error) {
 	s := &Set{
 		exprs: []plan.Expr{{Text: text, Type: kind.Of(kind.Boolean), Line: 1, Column: 1}},
-		reg:   newRegistry(), roots: map[string]*recordType{}, locals: map[string]*shape{},
+		reg:   newRegistry(), roots: map[string]*recordType{},
 	}
 	s.reg.scope = enumRoots()
 	for _, root := range sortedNames(s.reg.scope) {
 		s.roots[root] = s.reg.newRecordType(recordPrefix+"root."+root, s.reg.scope[root], root)
 	}
+	locals := make(map[string]*shape, len(names))
 	for _, n := range names {
 		sh := s.reg.shape(n.Type)
 		if sh != nil && sh.rec != nil {
 			sh.rec.label = n.Name // errors speak of target.tags
 		}
-		s.locals[n.Name] = sh
+		locals[n.Name] = sh
 	}
 	env, err := newCELEnv(s.reg, slices.Clone(names))
 	if err != nil {
@@ -66,6 +67,7 @@ func loadRule(text string, names []kind.Field) (*Rule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the rule: %w", err)
 	}
+	prog.locals = locals
 	s.programs = []program{prog}
 	return &Rule{set: s}, nil
 }
@@ -73,7 +75,7 @@ func loadRule(text string, names []kind.Field) (*Rule, error) {
 // Holds says whether the rule is true of the values, which are canonical values
 // by name. An error says that it cannot be told.
 func (r *Rule) Holds(values map[string]any, now time.Time) (bool, error) {
-	v, _, err := r.set.programs[0].prog.Eval(ruleActivation{activation{r.set, &Scope{Locals: values, Now: now}}})
+	v, _, err := r.set.programs[0].prog.Eval(ruleActivation{activation{r.set, &Scope{Locals: values, Now: now}, r.set.programs[0].locals}})
 	if err != nil {
 		return false, errors.New(cleanMessage(err.Error()))
 	}

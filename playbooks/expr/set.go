@@ -3,6 +3,7 @@ package expr
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,12 +23,13 @@ type Set struct {
 	programs []program
 	reg      *registry
 	roots    map[string]*recordType
-	locals   map[string]*shape
 }
 
 type program struct {
 	prog cel.Program
 	ast  *cel.Ast
+	// locals are the loop variables around the expression.
+	locals map[string]*shape
 }
 
 // Scope is what expressions read, as canonical values of package kind. A key
@@ -49,25 +51,27 @@ func (e *EvalError) Error() string { return fmt.Sprintf("%d:%d: %s", e.Line, e.C
 // Load makes the programs of a plan. It fails where the plan does not fit its
 // own types, which a plan of this compiler never does.
 func Load(p *plan.Plan) (*Set, error) {
-	s := &Set{exprs: p.Exprs, reg: newRegistry(), roots: map[string]*recordType{}, locals: map[string]*shape{}}
+	s := &Set{exprs: p.Exprs, reg: newRegistry(), roots: map[string]*recordType{}}
 	s.reg.scope = scopeOf(p)
 	for _, root := range sortedNames(s.reg.scope) {
 		s.roots[root] = s.reg.newRecordType(recordPrefix+"root."+root, s.reg.scope[root], root)
 	}
-	var locals []kind.Field
-	vars := localsOf(p)
-	for _, n := range sortedNames(vars) {
-		locals = append(locals, kind.Field{Name: n, Type: vars[n]})
-		s.locals[n] = s.reg.shape(vars[n])
-	}
-	env, err := newCELEnv(s.reg, locals)
-	if err != nil {
-		return nil, fmt.Errorf("load expressions of %s: %w", p.Playbook, err)
-	}
+	locals := localsOf(p)
+	envs := &Checker{reg: s.reg, envs: map[string]*cel.Env{}}
 	for i, e := range p.Exprs {
+		env, err := envs.celEnv(locals[i])
+		if err != nil {
+			return nil, fmt.Errorf("load expressions of %s: %w", p.Playbook, err)
+		}
 		prog, err := compileProgram(env, e.Text)
 		if err != nil {
 			return nil, fmt.Errorf("load expression %d of %s, line %d: %w", i, p.Playbook, e.Line, err)
+		}
+		if len(locals[i]) > 0 {
+			prog.locals = make(map[string]*shape, len(locals[i]))
+			for _, l := range locals[i] {
+				prog.locals[l.Name] = s.reg.shape(l.Type)
+			}
 		}
 		s.programs = append(s.programs, prog)
 	}
@@ -78,7 +82,11 @@ func compileProgram(env *cel.Env, text string) (program, error) {
 	if len(text) > 4*maxExpression {
 		return program{}, fmt.Errorf("the expression is longer than %d characters", maxExpression)
 	}
-	ast, iss := env.Compile(text)
+	parsed, iss := env.Parse(text)
+	if iss.Err() != nil {
+		return program{}, iss.Err()
+	}
+	ast, iss := check(env, parsed)
 	if iss.Err() != nil {
 		return program{}, iss.Err()
 	}
@@ -116,27 +124,29 @@ func scopeOf(p *plan.Plan) map[string]kind.Type {
 	return scope
 }
 
-// localsOf gives the loop variables: their names are unique in a playbook, so
-// one table serves all expressions.
-func localsOf(p *plan.Plan) map[string]kind.Type {
-	out := map[string]kind.Type{}
-	var walk func([]plan.Step)
-	walk = func(steps []plan.Step) {
-		for _, st := range steps {
-			if f := st.Foreach; f != nil && int(f.In) >= 0 && int(f.In) < len(p.Exprs) {
-				out[f.Var] = elemOf(p.Exprs[f.In].Type)
+// localsOf gives, per expression, the loop variables around it, outermost first.
+func localsOf(p *plan.Plan) [][]kind.Field {
+	out := make([][]kind.Field, len(p.Exprs))
+	inside := func(r plan.ExprRef) bool { return int(r) >= 0 && int(r) < len(out) }
+	var walk func([]plan.Step, []kind.Field)
+	walk = func(steps []plan.Step, around []kind.Field) {
+		for i := range steps {
+			st, here := &steps[i], around
+			if f := st.Foreach; f != nil && inside(f.In) {
+				here = append(slices.Clone(around), kind.Field{Name: f.Var, Type: elemOf(p.Exprs[f.In].Type)})
 			}
-			walk(st.Steps)
-			if st.Choose != nil {
-				for _, c := range st.Choose.Cases {
-					walk(c.Steps)
+			for _, r := range st.Exprs() {
+				if inside(r) {
+					out[r] = here
 				}
-				walk(st.Choose.Default)
+			}
+			for _, list := range st.Inside() {
+				walk(list, here)
 			}
 		}
 	}
 	for _, ph := range p.Phases {
-		walk(ph.Steps)
+		walk(ph.Steps, nil)
 	}
 	return out
 }
@@ -148,7 +158,7 @@ func (s *Set) Eval(e plan.ExprRef, sc Scope) (any, error) {
 	if int(e) < 0 || int(e) >= len(s.programs) {
 		return nil, &EvalError{Message: fmt.Sprintf("the plan has no expression %d", e)}
 	}
-	v, _, err := s.programs[e].prog.Eval(activation{s, &sc})
+	v, _, err := s.programs[e].prog.Eval(activation{s, &sc, s.programs[e].locals})
 	if err != nil {
 		return nil, s.failed(e, err)
 	}
@@ -206,8 +216,9 @@ func (s *Set) failed(e plan.ExprRef, err error) *EvalError {
 
 // activation resolves the roots and loop variables of one evaluation.
 type activation struct {
-	s  *Set
-	sc *Scope
+	s      *Set
+	sc     *Scope
+	locals map[string]*shape
 }
 
 // ResolveName implements cel.Activation.
@@ -239,7 +250,7 @@ func (a activation) ResolveName(name string) (any, bool) {
 	if !ok {
 		return nil, false
 	}
-	return a.s.reg.toVal(a.s.locals[name], v), true
+	return a.s.reg.toVal(a.locals[name], v), true
 }
 
 // Parent implements cel.Activation.

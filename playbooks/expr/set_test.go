@@ -128,6 +128,7 @@ func TestEval(t *testing.T) {
 		{"steps.?asset.owner", nil},
 		{"outcome.find in ['done', 'already']", true},
 		{"inputs.ratio < 1", true},
+		{"1 == inputs.ratio * 2.0 && inputs.ratio != 1 && [1.0, 2.5].exists(x, x == 1)", true},
 		{"cidr.contains('10.0.0.0/8', '10.1.2.3')", true},
 		{"is_private('192.168.1.1') && !is_private('8.8.8.8')", true},
 		{"defang('https://a.example/x')", "hxxps://a[.]example/x"},

@@ -55,6 +55,9 @@ func (s *spans) call(e celast.Expr, from, to int) (int, int) {
 		_, end := s.of(args[1])
 		return start, end
 	}
+	if c.FunctionName() == anyName {
+		return s.of(args[0])
+	}
 	if _, known := operators.FindReverse(c.FunctionName()); known && len(args) > 0 {
 		start, _ := s.of(args[0])
 		_, end := s.of(args[len(args)-1])

@@ -3,7 +3,6 @@ package expr
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -239,10 +238,9 @@ func (r *registry) kindOfOpaque(t *cel.Type) kind.Type {
 		return kind.Of(kind.Secret)
 	case name == "optional_type":
 		return r.kindOf(t.Parameters()[0])
-	case slices.Contains(kind.Handles(), name):
-		return kind.HandleOf(name)
+	default:
+		return kind.HandleOf(name) // of the vocabulary, or of an action's own
 	}
-	return kind.Type{}
 }
 
 // fieldsOf finds the record behind a CEL type name, roots included.

@@ -20,9 +20,6 @@ type object struct {
 	order []string
 }
 
-// later are keys of the language that this version does not serve.
-var later = []string{"call", "parallel", "note", "undo_with", "open", "for_alert", "schedule", "incident"}
-
 // object reads a map. Where keys is nil any key may stand. An unknown key is
 // reported, with the key that was probably meant.
 func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool) {
@@ -63,10 +60,6 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 }
 
 func (p *parser) unknownKey(k *yaml.Node, what string, keys []string) {
-	if slices.Contains(later, k.Value) {
-		p.report("not-served", p.span(k), "", "%s belongs to the language and is not served by this version", k.Value)
-		return
-	}
 	help := ""
 	if near := diag.Near(k.Value, keys); near != "" {
 		help = "did you mean " + near + "?"

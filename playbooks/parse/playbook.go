@@ -80,24 +80,31 @@ func (p *parser) inputs(o *object, key string, keys []string) []*ast.Input {
 }
 
 func (p *parser) triggers(n *yaml.Node) *ast.Triggers {
-	o, ok := p.object(n, "on", []string{"alert", "manual"})
+	o, ok := p.object(n, "on", []string{"alert", "manual", "schedule"})
 	if !ok {
 		return nil
 	}
 	t := &ast.Triggers{Span: o.span}
 	for _, e := range o.list("alert") {
-		a, ok := p.object(e, "an entry of on.alert", []string{"from", "when", "inputs", "once_per", "quiet"})
+		a, ok := p.object(e, "an entry of on.alert", []string{"from", "reason", "when", "inputs", "once_per", "quiet", "incident"})
 		if !ok {
 			continue
 		}
 		t.Alerts = append(t.Alerts, &ast.AlertTrigger{
 			Span: a.span, From: a.texts("from"), When: a.text("when"), Inputs: a.named("inputs"),
-			OncePer: a.texts("once_per"), Quiet: a.text("quiet"),
+			OncePer: a.texts("once_per"), Quiet: a.text("quiet"), Reason: a.text("reason"), Incident: a.text("incident"),
 		})
 	}
 	if m := o.get("manual"); m != nil {
 		if b, ok := p.object(m, "on.manual", []string{"roles"}); ok {
 			t.Manual = &ast.ManualTrigger{Span: b.span, Roles: b.texts("roles")}
+		}
+	}
+	if n := o.get("schedule"); n != nil {
+		if s, ok := p.object(n, "on.schedule", []string{"cron", "zone", "overlap", "inputs"}); ok {
+			t.Clock = &ast.Schedule{
+				Span: s.span, Cron: s.text("cron"), Zone: s.text("zone"), Overlap: s.text("overlap"), Inputs: s.named("inputs"),
+			}
 		}
 	}
 	return t
@@ -155,7 +162,7 @@ func (p *parser) kindOf(n *yaml.Node) (string, bool) {
 	var found []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
-		if slices.Contains(ast.Kinds(), k.Value) || slices.Contains(ast.Later(), k.Value) {
+		if slices.Contains(ast.Kinds(), k.Value) {
 			if len(found) == 0 || found[len(found)-1].Value != k.Value {
 				found = append(found, k)
 			}
@@ -167,9 +174,6 @@ func (p *parser) kindOf(n *yaml.Node) (string, bool) {
 		return "", false
 	case len(found) > 1:
 		p.report("two-kinds", p.span(found[1]), "write two steps", "a step has one kind; this one has %s and %s", found[0].Value, found[1].Value)
-		return "", false
-	case slices.Contains(ast.Later(), found[0].Value):
-		p.report("not-served", p.span(found[0]), "", "%s belongs to the language and is not served by this version", found[0].Value)
 		return "", false
 	}
 	return found[0].Value, true

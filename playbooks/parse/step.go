@@ -1,10 +1,9 @@
 package parse
 
 import (
-	"gopkg.in/yaml.v3"
-
 	"github.com/quell-soar/quell/playbooks/ast"
 	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/playbooks/source"
 )
 
 func nearKind(name, kind string) bool { return diag.Near(name, []string{kind}) == kind }
@@ -40,6 +39,9 @@ func (p *parser) modifiers(o *object, st *ast.Step) {
 	if a, ok := o.sub("accept", "irreversible"); ok {
 		st.Accept = &ast.Accept{Span: a.span, Irreversible: a.text("irreversible")}
 	}
+	if u, ok := o.sub("undo_with", "uses", "with"); ok {
+		st.UndoWith = &ast.UndoWith{Span: u.span, Uses: u.text("uses"), With: u.named("with"), WithSpan: u.keySpan("with")}
+	}
 }
 
 func (p *parser) levels(o *object) []*ast.Level {
@@ -55,10 +57,14 @@ func (p *parser) levels(o *object) []*ast.Level {
 // body reads what belongs to a step's kind.
 func (p *parser) body(o *object, kind string, st *ast.Step) {
 	switch kind {
-	case "uses":
-		st.Body, st.With = o.text(kind), o.named("with")
-		if k := o.key("with"); k.Given() {
-			st.WithSpan = k.Span()
+	case "uses", "call", "report":
+		st.Body, st.With, st.WithSpan = o.text(kind), o.named("with"), o.keySpan("with")
+	case "parallel":
+		p.branches(o, st)
+	case "note":
+		st.Body = o.text(kind)
+		if n := o.get("text"); n != nil {
+			st.NoteText = p.value(n)
 		}
 	case "do":
 		st.Do = p.steps(o, kind)
@@ -71,14 +77,14 @@ func (p *parser) body(o *object, kind string, st *ast.Step) {
 		p.wait(o, st)
 	case "ask":
 		st.Body, st.From, st.Silent, st.Show = o.text(kind), p.levels(o), o.text("silent"), o.named("show")
-		st.Fields = p.inputs(o, "fields", []string{"type", "of", "max", "among", "default"})
-	case "undo":
-		if n := o.get(kind); n != nil && n.Kind == yaml.MappingNode {
-			p.report("not-served", p.span(n), "name the ids of the steps to take back", "an effect as the value of undo is not served by this version")
-			return
+		st.Fields = p.inputs(o, "fields", []string{"type", "of", "max", "pattern", "among", "default"})
+		st.Via, st.Within = o.text("via"), o.text("within")
+		if n := o.get("subject"); n != nil {
+			st.Subject = p.value(n)
 		}
+	case "undo":
 		st.Undo = o.texts(kind)
-	case "fail", "stop", "report":
+	case "fail", "stop":
 		st.Body = o.text(kind)
 	}
 }
@@ -98,12 +104,29 @@ func (p *parser) cases(o *object, st *ast.Step) {
 	}
 }
 
-func (p *parser) wait(o *object, st *ast.Step) {
-	w, ok := o.sub("wait", "for", "at")
+func (o *object) keySpan(key string) source.Span { return o.key(key).Span() }
+
+func (p *parser) branches(o *object, st *ast.Step) {
+	st.First = o.text("first")
+	n := o.get("parallel")
+	m, ok := p.object(n, "parallel", nil)
 	if !ok {
 		return
 	}
-	st.Wait = &ast.Wait{Span: w.span}
+	for _, key := range m.order {
+		st.Branches = append(st.Branches, &ast.Branch{Name: m.key(key), Steps: p.steps(m, key)})
+	}
+}
+
+func (p *parser) wait(o *object, st *ast.Step) {
+	w, ok := o.sub("wait", "for", "at", "open", "for_alert")
+	if !ok {
+		return
+	}
+	st.Wait = &ast.Wait{Span: w.span, Open: w.text("open")}
+	if a, ok := w.sub("for_alert", "when", "within", "late"); ok {
+		st.Wait.ForAlert = &ast.ForAlert{Span: a.span, When: a.text("when"), Within: a.text("within"), Late: a.text("late")}
+	}
 	if n := w.get("for"); n != nil {
 		st.Wait.For = p.value(n)
 	}

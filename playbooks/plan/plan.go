@@ -225,6 +225,26 @@ type Value struct {
 	Type     kind.Type    `json:"type"`
 }
 
+// Exprs lists the expressions of a value.
+func (v *Value) Exprs() []ExprRef {
+	var out []ExprRef
+	if v.Expr != nil {
+		out = append(out, *v.Expr)
+	}
+	for _, p := range v.Template {
+		if p.Expr != nil {
+			out = append(out, *p.Expr)
+		}
+	}
+	for i := range v.List {
+		out = append(out, v.List[i].Exprs()...)
+	}
+	for i := range v.Map {
+		out = append(out, v.Map[i].Value.Exprs()...)
+	}
+	return out
+}
+
 // Part is a piece of a template: Text, or Expr where that is set.
 type Part struct {
 	Text string   `json:"text,omitempty"`

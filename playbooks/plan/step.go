@@ -102,6 +102,70 @@ func (s *Step) Inside() [][]Step {
 	return out
 }
 
+// Exprs lists the expressions of a step itself, not of those inside it.
+func (s *Step) Exprs() []ExprRef {
+	var out []ExprRef
+	ref := func(r *ExprRef) {
+		if r != nil {
+			out = append(out, *r)
+		}
+	}
+	value := func(v *Value) {
+		if v != nil {
+			out = append(out, v.Exprs()...)
+		}
+	}
+	named := func(list []NamedValue) {
+		for i := range list {
+			value(&list[i].Value)
+		}
+	}
+	ref(s.If)
+	if s.Foreach != nil {
+		ref(&s.Foreach.In)
+	}
+	if s.Repeat != nil {
+		ref(&s.Repeat.Until)
+	}
+	if s.Approve != nil {
+		ref(s.Approve.When)
+		value(&s.Approve.Ask)
+	}
+	for _, a := range []*ActionCall{s.Action, s.UndoWith} {
+		if a != nil {
+			named(a.With)
+		}
+	}
+	if s.Choose != nil {
+		ref(&s.Choose.On)
+	}
+	named(s.Assign)
+	if s.Child != nil {
+		named(s.Child.With)
+	}
+	if w := s.Pause; w != nil {
+		value(w.For)
+		value(w.At)
+		ref(w.Open)
+		if w.ForAlert != nil {
+			ref(w.ForAlert.When)
+		}
+	}
+	if a := s.People; a != nil {
+		value(&a.Text)
+		value(a.Subject)
+		named(a.Show)
+		for i := range a.Fields {
+			ref(a.Fields[i].Among)
+			value(a.Fields[i].Default)
+		}
+	}
+	value(s.UndoOf)
+	value(s.Text)
+	named(s.Params)
+	return out
+}
+
 // Effect is the handle name of an effect as a value. Its ID is the effect's key
 // (package run), its Label what people read, its Instance the connector
 // instance that acted. The key is known before anything happens, so that a

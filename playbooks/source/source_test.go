@@ -112,9 +112,11 @@ func FuzzScalar(f *testing.F) {
 	f.Add("a: >-\n  one\n    two\n\n  three\n")
 	f.Add("a: \"\\u00fc b\\\n c\"\nb: 'it''s\n\n x'\n")
 	f.Add("a: |2\n    x\n\n y\n")
+	f.Add("a: >+ # 1\r\n  \tx\r\n\r\n  y\r\n")
+	f.Add("a: \"b\\n\n\n  \\\n\n c\"\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if strings.ContainsAny(text, "\r\t") || len(text) > 4096 {
-			t.Skip()
+		if strings.Contains(strings.ReplaceAll(text, "\r\n", ""), "\r") || len(text) > 4096 {
+			t.Skip() // a lone carriage return is refused before YAML is read
 		}
 		file := source.NewFile("f", []byte(text))
 		for _, s := range scalars(t, file) {

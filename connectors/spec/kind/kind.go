@@ -105,6 +105,9 @@ type Field struct {
 	// Foreign marks an input of a read whose handle may be another instance's: it
 	// names what is read about, and does not say which instance is called.
 	Foreign bool `json:"foreign,omitempty"`
+	// Command marks an input that the vendor interprets: a script, a query. No text
+	// of an alert or of a product may become part of it.
+	Command bool `json:"command,omitempty"`
 	// Doc is one line for the reference and for completion.
 	Doc string `json:"doc,omitempty"`
 }
@@ -203,19 +206,22 @@ func (t Type) Equal(o Type) bool {
 // ParseType reads a type as a playbook writes it: string, list<hash>,
 // map<int>, device. Records and choices have a form of their own and are not
 // read here.
-func ParseType(s string) (Type, error) { return parseType(s, 0) }
+func ParseType(s string) (Type, error) { return parseType(s, Handles(), 0) }
+
+// ParseTypeWith reads a type as ParseType does, with these names of handles.
+func ParseTypeWith(s string, handles []string) (Type, error) { return parseType(s, handles, 0) }
 
 // maxNesting is how deep list<…> and map<…> may nest.
 const maxNesting = 8
 
-func parseType(s string, depth int) (Type, error) {
+func parseType(s string, handles []string, depth int) (Type, error) {
 	s = strings.TrimSpace(s)
 	if depth > maxNesting {
 		return Type{}, fmt.Errorf("the type nests deeper than %d levels", maxNesting)
 	}
 	for _, k := range []Kind{List, Map} {
 		if inner, ok := strings.CutPrefix(s, string(k)+"<"); ok && strings.HasSuffix(inner, ">") {
-			elem, err := parseType(inner[:len(inner)-1], depth+1)
+			elem, err := parseType(inner[:len(inner)-1], handles, depth+1)
 			if err != nil {
 				return Type{}, err
 			}
@@ -225,7 +231,7 @@ func parseType(s string, depth int) (Type, error) {
 	if slices.Contains(Scalars(), Kind(s)) {
 		return Of(Kind(s)), nil
 	}
-	if slices.Contains(Handles(), s) {
+	if slices.Contains(handles, s) {
 		return HandleOf(s), nil
 	}
 	return Type{}, fmt.Errorf("unknown type %q", s)

@@ -1,0 +1,67 @@
+package compile_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/playbooks/expr"
+	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/playbooks/source"
+)
+
+// valid lists the playbooks without a mistake: one per feature, and the
+// examples.
+func valid(t testing.TB) []string {
+	t.Helper()
+	var out []string
+	for _, pattern := range []string{"testdata/valid/*.yaml", "testdata/plans/*.yaml", "../../examples/*.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, files...)
+	}
+	return out
+}
+
+// TestValid compiles every valid playbook without a diagnostic, reads its plan
+// back and loads its expressions.
+func TestValid(t *testing.T) {
+	files := valid(t)
+	for _, name := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".yaml"), func(t *testing.T) {
+			raw, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, list := compile.Compile(source.NewFile(name, raw), options())
+			if len(list) > 0 || p == nil {
+				var text strings.Builder
+				_ = diag.Render(&text, list)
+				t.Fatalf("%d diagnostics:\n%s", len(list), text.String())
+			}
+			first, err := p.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, err := plan.Decode(first)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := expr.Load(back); err != nil {
+				t.Error(err)
+			}
+			if second, err := back.Encode(); err != nil || string(second) != string(first) {
+				t.Errorf("the plan does not survive its bytes (%v)", err)
+			}
+		})
+	}
+	t.Logf("%d files", len(files))
+	if len(files) < 60 {
+		t.Errorf("%d valid playbooks, want 60", len(files))
+	}
+}
