@@ -29,7 +29,7 @@ func TestCloseAlerts(t *testing.T) {
 			var got string
 			if err := db.Update(t.Context(), func(tx *store.Tx) error {
 				var err error
-				if got, _, err = rs.PutAlert(tx, "t", alert.Alert{ID: id, Source: "siem", Severity: "high", Occurred: time.Now(), Received: time.Now()}); err != nil {
+				if got, _, err = rs.PutAlert(tx, "t", alert.Alert{ID: id, Source: "siem", Severity: "high", Occurred: time.Now(), Received: time.Now(), Raw: []byte("{}")}); err != nil {
 					return err
 				}
 				return rs.Judge(tx, got, runs.Verdict{Playbook: "contain", Run: runID, Verdict: verdict})
