@@ -167,6 +167,9 @@ func (k *checker) connectors(c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Connectors)) {
 		n, path := c.Connectors[name], "connectors."+name
 		k.name(path, name)
+		if name == "quell" {
+			k.bad(path, "take another name", "quell is the instance of Quell's own actions")
+		}
 		k.mode(path+".mode", n.Mode)
 		if !nameForm.MatchString(n.Connector) {
 			k.bad(path+".connector", "such as crowdstrike", "say which connector serves this instance")

@@ -47,6 +47,11 @@ type AlertDetail struct {
 	Value json.RawMessage `json:"value"`
 	// Raw is the body, byte for byte.
 	Raw []byte `json:"raw,omitempty"`
+	// ClosedAs is what it turned out to be, ClosedBy the run that said so; both
+	// are empty while it is open.
+	ClosedAs string    `json:"closed_as,omitempty"`
+	ClosedBy string    `json:"closed_by,omitempty"`
+	Closed   time.Time `json:"closed,omitzero"`
 }
 
 // AlertFilter narrows a list of alerts.
