@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -111,7 +112,7 @@ func (u *unit) bare(t ast.Text, env expr.Env, want kind.Type) (*plan.ExprRef, ex
 		return &ref, checked
 	}
 	if help, fits := assignable(want, checked.Type); !fits {
-		u.report("wrong-type", t.Part(0, len(strings.TrimRight(t.String(), "\n"))), help, "this must be a %s; it is a %s", want, named(checked.Type))
+		u.report("wrong-type", t.Part(0, len(strings.TrimRight(t.String(), "\n"))), cmp.Or(help, "compare it with something, or convert it"), "this must be %s; it is %s", a(want), a(named(checked.Type)))
 	}
 	return &ref, checked
 }

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -90,13 +91,13 @@ func (c *Checker) Close() {}
 // value.
 func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
 	if n := len([]rune(text)); n > maxExpression {
-		return Checked{}, []Problem{{Code: "too-long", To: n, Message: fmt.Sprintf("the expression is longer than %d characters", maxExpression)}}
+		return Checked{}, []Problem{{Code: "too-long", To: n, Message: fmt.Sprintf("the expression is longer than %d characters", maxExpression), Help: "compute parts of it with set, and give them names"}}
 	}
 	if !utf8.ValidString(text) {
-		return Checked{}, []Problem{{Code: "encoding", Message: "the expression is not valid UTF-8"}}
+		return Checked{}, []Problem{{Code: "encoding", Message: "the expression is not valid UTF-8", Help: "save the file as UTF-8"}}
 	}
 	if strings.TrimSpace(text) == "" {
-		return Checked{}, []Problem{{Code: "empty-expression", To: len([]rune(text)), Message: "the expression is empty"}}
+		return Checked{}, []Problem{{Code: "empty-expression", To: len([]rune(text)), Message: "the expression is empty", Help: "write it, or remove it"}}
 	}
 	c.enter(env)
 	celEnv, err := c.celEnv(env.Locals)
@@ -297,7 +298,7 @@ func (t *checking) name(e celast.Expr, k *kinds, below []string) {
 		t.problem("unknown-name", from, to, "map what you need to an input in on.alert", "alert can be read only under on.alert, so that a playbook runs the same by hand")
 	case slices.Contains(Roots(), name):
 		if len(t.env.OnlyRoots) > 0 && !slices.Contains(t.env.OnlyRoots, name) {
-			t.problem("unknown-name", from, to, "", "only %s can be read here, not %s", strings.Join(t.env.OnlyRoots, ", "), name)
+			t.outOfPlace(name, from, to)
 			return
 		}
 		t.paths = append(t.paths, append([]string{name}, below...))
@@ -308,7 +309,7 @@ func (t *checking) name(e celast.Expr, k *kinds, below []string) {
 
 func (t *checking) unknownName(name string, from, to int) {
 	if why := t.why("", name); why != "" {
-		t.problem("unknown-name", from, to, "", "%s cannot be read here: %s", name, why)
+		t.problem("unknown-name", from, to, "a loop variable is read inside its loop", "%s cannot be read here: %s", name, why)
 		return
 	}
 	known := slices.Concat(Roots(), []string{string(kind.Severity), string(kind.Criticality)})
@@ -321,7 +322,7 @@ func (t *checking) unknownName(name string, from, to int) {
 			help = "did you mean " + root + "." + name + "?"
 		}
 	}
-	t.problem("unknown-name", from, to, help, "there is no %s", name)
+	t.problem("unknown-name", from, to, cmp.Or(help, "a text stands in quotes; a value is read as inputs."+name+" or steps."+name), "there is no %s here", name)
 }
 
 func (t *checking) why(root, name string) string {
@@ -347,7 +348,7 @@ func (t *checking) field(over kind.Type, operand celast.Expr, name string, from,
 	}
 	root := pathOf(operand)
 	if why := t.why(root, name); why != "" && (root == rootSteps || root == rootOutcome || root == rootErrors) {
-		t.problem("unknown-step", from, to, "", "%s.%s cannot be read here: %s", root, name, why)
+		t.problem("unknown-step", from, to, whyHelp(why, root, name), "%s.%s cannot be read here: %s", root, name, why)
 		return
 	}
 	names := make([]string, len(over.Fields))
@@ -355,8 +356,12 @@ func (t *checking) field(over kind.Type, operand celast.Expr, name string, from,
 		names[i] = f.Name
 	}
 	help := nearest(name, names)
-	if help == "" && len(names) > 0 && len(names) <= 12 {
+	switch {
+	case help != "":
+	case len(names) > 0 && len(names) <= 12:
 		help = "known are " + strings.Join(names, ", ")
+	case len(names) == 0:
+		help = "none is declared"
 	}
 	switch root {
 	case rootSteps, rootOutcome, rootErrors:

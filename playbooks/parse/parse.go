@@ -133,7 +133,7 @@ func (p *parser) secondDocument(first *yaml.Node) {
 func (p *parser) plainYAML(n *yaml.Node, depth int, count *int) bool {
 	*count++
 	if depth > MaxDepth {
-		p.report("too-deep", p.span(n), "", "maps and lists nest deeper than %d levels", MaxDepth)
+		p.report("too-deep", p.span(n), "flatten it", "maps and lists nest deeper than %d levels", MaxDepth)
 		return false
 	}
 	if *count > MaxNodes {
