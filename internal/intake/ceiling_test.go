@@ -56,3 +56,33 @@ func TestCeiling(t *testing.T) {
 		}
 	}
 }
+
+// TestCeilingOfASource: a playbook that the source may not start is refused with
+// the reason, nothing is claimed, and one whose trigger asks for more than the
+// source may say does not start.
+func TestCeilingOfASource(t *testing.T) {
+	for name, c := range map[string]struct {
+		ceiling Ceiling
+		verdict string
+	}{
+		"free":         {Ceiling{}, Started},
+		"another":      {Ceiling{Playbooks: []string{"another"}}, Refused},
+		"too grave":    {Ceiling{Severity: "low"}, ""},
+		"names nobody": {Ceiling{Fields: []string{"files"}}, ""},
+	} {
+		d := openDesk(t, "", contain(t))
+		s := d.sources["siem"]
+		s.Ceiling = c.ceiling
+		d.sources["siem"] = s
+		got, err := d.Receive(t.Context(), "siem", signed(key, "msg_1", noon, hostAlert("1", "ws-12", "high")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		claimed := d.count(t, "runs")
+		switch {
+		case c.verdict == "" && (claimed != 0 || len(got.Verdicts) > 0 && got.Verdicts[0].Verdict == Started),
+			c.verdict != "" && (len(got.Verdicts) != 1 || got.Verdicts[0].Verdict != c.verdict || (claimed == 1) != (c.verdict == Started)):
+			t.Errorf("%s: %+v, %d runs", name, got, claimed)
+		}
+	}
+}
