@@ -260,3 +260,25 @@ func whyHelp(why, root, name string) string {
 	}
 	return "read " + root + "." + name + " where it is known"
 }
+
+// namespace reports whether a name stands before functions of the library, as
+// cidr in cidr.contains, and is no variable here.
+func (t *checking) namespace(name string, k *kinds) bool {
+	_, local := k.vars[name]
+	return !local && slices.ContainsFunc(FunctionNames(), func(f string) bool { return strings.HasPrefix(f, name+".") })
+}
+
+// inNamespace tells a function that its namespace has not.
+func (t *checking) inNamespace(e celast.Expr, name string) {
+	if slices.Contains(FunctionNames(), name) {
+		return
+	}
+	from, _ := t.spans.of(e.AsCall().Target())
+	r, _ := t.spans.info.GetOffsetRange(e.ID())
+	_, to := t.functionName(int(r.Start))
+	help := nearest(name, FunctionNames())
+	if help == "" {
+		help = "see the functions of the language page"
+	}
+	t.problem("unknown-function", from, max(from, to), help, "there is no function %s", name)
+}

@@ -34,7 +34,7 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 			break
 		}
 		if k.Kind != yaml.ScalarNode {
-			p.wrong(k, "a key", "a name")
+			p.noName(n, k)
 			continue
 		}
 		if k.Tag == "!!merge" {

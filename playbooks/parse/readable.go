@@ -185,3 +185,14 @@ func shapeHelp(n *yaml.Node, want string) string {
 	}
 	return "write it in one value"
 }
+
+// noName reports a key that is no name. A map in a map is most often an
+// expression without its dollar sign.
+func (p *parser) noName(n, k *yaml.Node) {
+	at := p.file.Offset(n.Line, n.Column)
+	if bytes.HasPrefix(p.file.Bytes[at:], []byte("{{")) {
+		p.report("flow-braces", p.file.Span(at, at+2), "write \"${{ … }}\"", "an expression begins with ${{")
+		return
+	}
+	p.wrong(k, "a key", "a name")
+}
