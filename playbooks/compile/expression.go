@@ -127,8 +127,17 @@ func (u *unit) mayBeAbsent(v plan.Value) bool { return v.Expr != nil && u.checke
 
 // env gives what an expression at a place may read.
 func (u *unit) env(p *place) expr.Env {
-	e := u.inputs
+	if p.known == nil || p.cachedAt != u.over {
+		e := u.envAt(p)
+		p.known, p.cachedAt = &e, u.over
+	}
+	e := *p.known
 	e.Locals, e.Present, e.Flows = p.locals, p.present, p.flows
+	return e
+}
+
+func (u *unit) envAt(p *place) expr.Env {
+	e := u.inputs
 	e.Steps, e.Outcome, e.Errors = kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}
 	for _, n := range u.order {
 		if !n.done || u.hidden(n, p) != "" {

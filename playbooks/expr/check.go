@@ -13,7 +13,6 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
-	"github.com/quell-soar/quell/internal/alert"
 )
 
 // Env is what stands at one place of a playbook: the names that an expression
@@ -69,23 +68,24 @@ type Problem struct {
 	From, To            int
 }
 
-// Checker types the expressions of one playbook. It is for one goroutine.
+// Checker types the expressions of one playbook. It is for one goroutine, and is
+// closed when the playbook is done.
 type Checker struct {
-	reg  *registry
-	envs map[string]*cel.Env
+	shared *shared
+	reg    *registry
+	envs   map[string]*cel.Env
 	// bounds are the known lengths of lists, by path: inputs.hashes.
 	bounds map[string]int
+	// whole keeps the checker from the short way, for a test that compares both.
+	whole bool
 }
 
 // NewChecker makes a checker. bounds gives the longest length of the lists whose
 // bound is known, by path, such as "inputs.hashes".
 func NewChecker(bounds map[string]int) *Checker {
-	return &Checker{reg: newRegistry(), envs: map[string]*cel.Env{}, bounds: bounds}
+	s, _ := sharing.Get().(*shared)
+	return &Checker{shared: s, reg: s.reg, envs: s.envs, bounds: bounds}
 }
-
-// Close gives back what checkers share. A closed checker is not used again;
-// closing twice is fine.
-func (c *Checker) Close() {}
 
 // Check types one expression. Where there are problems Checked is the zero
 // value.
@@ -99,7 +99,10 @@ func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
 	if strings.TrimSpace(text) == "" {
 		return Checked{}, []Problem{{Code: "empty-expression", To: len([]rune(text)), Message: "the expression is empty", Help: "write it, or remove it"}}
 	}
-	c.enter(env)
+	c.reg.scope = scopeAt(env)
+	if got, ok := c.simple(text, env); ok && !c.whole {
+		return got, nil
+	}
 	celEnv, err := c.celEnv(env.Locals)
 	if err != nil {
 		return Checked{}, []Problem{{Code: "internal", Message: "the expression cannot be checked: " + err.Error()}}
@@ -127,19 +130,6 @@ func localKinds(locals []kind.Field) map[string]kind.Type {
 		out[l.Name] = l.Type
 	}
 	return out
-}
-
-// enter makes the names of a place the scope of the registry.
-func (c *Checker) enter(env Env) {
-	record := func(t kind.Type) kind.Type { t.Kind = kind.Record; return t }
-	scope := enumRoots()
-	scope[rootInputs], scope[rootSettings] = record(env.Inputs), record(env.Settings)
-	scope[rootSteps], scope[rootOutcome], scope[rootErrors] = record(env.Steps), record(env.Outcome), record(env.Errors)
-	scope[rootRun] = RunType()
-	if env.Alert {
-		scope[rootAlert] = alert.Type()
-	}
-	c.reg.scope = scope
 }
 
 // celEnv returns the CEL environment for a set of loop variables.
