@@ -26,6 +26,7 @@ type Store interface {
 	Abandon(ctx context.Context, key string, why *spec.Error) (*effects.Effect, error)
 	Get(ctx context.Context, key string) (*effects.Effect, error)
 	Holds(ctx context.Context, key string) (bool, error)
+	Arranged(ctx context.Context, key string) (*effects.Arrangement, error)
 }
 
 // Actor brings effects about.
@@ -104,10 +105,17 @@ func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Fa
 		if err != nil {
 			return nil, nil, err
 		}
-		if of.Inverse == "" {
+		back, err := a.Effects.Arranged(ctx, q.Of)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case back != nil:
+			action, instance, schema, inputs = back.Action, back.Instance, "", back.Inputs
+		case of.Inverse == "":
 			return nil, &task.Failure{Kind: string(spec.Invalid), Message: of.Action + " has no inverse"}, nil
+		default:
+			action, instance, schema, inputs = of.Inverse, of.Instance, "", of.Inputs
 		}
-		action, instance, schema, inputs = of.Inverse, of.Instance, "", of.Inputs
 	}
 	sp, ok := a.Host.Action(instance, action)
 	if !ok {

@@ -23,23 +23,10 @@ type Recorder struct {
 	Effects   *effects.Effects
 	Approvals *approval.Approvals
 	Runs      *runs.Runs
-}
-
-// Stack lists what a run did, newest first.
-func (r *Recorder) Stack(ctx context.Context, q task.StackRequest) (task.StackResult, error) {
-	list, err := r.Effects.Stack(ctx, q.Tenant, q.Run, q.Steps)
-	if err != nil {
-		return task.StackResult{}, err
-	}
-	var res task.StackResult
-	for _, e := range list {
-		item := task.StackItem{Key: e.Key, Action: e.Action, Inverse: e.Inverse, Reversal: e.Reversal, Outcome: e.Outcome}
-		for _, t := range e.Targets {
-			item.Targets = append(item.Targets, t.Label)
-		}
-		res.Items = append(res.Items, item)
-	}
-	return res, nil
+	// Host knows the actions that take effects back; see Arrange.
+	Host Connectors
+	// Starter claims runs for schedules; nil claims none.
+	Starter func(ctx context.Context, q task.FireRequest) (task.FireResult, error)
 }
 
 // Held tells a hold how its effect stands.
