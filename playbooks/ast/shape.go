@@ -96,8 +96,8 @@ func PlaybookShape() *Shape {
 	input := object(
 		need("type", "The type of the value", word("type")), may("of", "The names of a choice", words),
 		may("ask", "The question put to a person who launches by hand", template),
-		may("default", "The value where none is given; without one the input is required", anything),
 		may("max", "The longest length of the list or text", count), may("pattern", "RE2 that the whole text must match", anyWord),
+		may("default", "The value where none is given; without one the input is required", anything),
 	)
 	setting := object(
 		need("type", "The type of the value", word("type")), may("of", "The names of a choice", words),
@@ -211,8 +211,8 @@ func bodyShape(kind string) []Key {
 	case "ask":
 		field := object(
 			need("type", "The type of the answer", word("type")), may("of", "The names of a choice", words),
-			may("among", "A list from which is chosen", expression), may("default", "The answer where none is given", anything),
-			may("max", "The longest length", count), may("pattern", "RE2 that the whole text must match", anyWord),
+			may("among", "A list from which is chosen", expression), may("max", "The longest length", count),
+			may("pattern", "RE2 that the whole text must match", anyWord), may("default", "The answer where none is given", anything),
 		)
 		return []Key{
 			what("Ask people", template), may("subject", "The account that is asked first", anything),

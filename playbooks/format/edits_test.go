@@ -173,7 +173,9 @@ func TestEdits(t *testing.T) {
 			edited := r.edit(text)
 			tried++
 			sum, codes := meaning(t, name, edited)
-			if sum == "" || edited == text {
+			// A directive that the edit cut off from its line may find it again where
+			// lines are joined: such an edit proves nothing.
+			if sum == "" || edited == text || slices.Contains(codes, "unused-silence") {
 				continue
 			}
 			text, done = edited, done+1
