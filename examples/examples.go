@@ -3,10 +3,24 @@ package examples
 import (
 	"embed"
 	"fmt"
+	"io/fs"
+	"strings"
 )
 
 //go:embed *.yaml
 var files embed.FS
+
+// Names lists the example playbooks, sorted.
+func Names() []string {
+	list, err := fs.Glob(files, "*.yaml")
+	if err != nil { // the pattern is a good one
+		return nil
+	}
+	for i := range list {
+		list[i] = strings.TrimSuffix(list[i], ".yaml")
+	}
+	return list
+}
 
 // Playbook returns the text of an example by its playbook's name, such as
 // contain-infected-host.

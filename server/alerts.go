@@ -91,7 +91,11 @@ func (a *alertsAPI) show(c *call, in *OfID) (*reply[api.AlertDetail], error) {
 	if err != nil {
 		return nil, err
 	}
-	return ok(api.AlertDetail{Alert: alertOf(got), Value: got.Value, Raw: got.Raw})
+	closing, err := a.runs.ClosingOf(c.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	return ok(api.AlertDetail{Alert: alertOf(got), Value: got.Value, Raw: got.Raw, ClosedAs: closing.As, ClosedBy: closing.By, Closed: closing.At})
 }
 
 // intakeProblem tells a sender what intake said, and nothing of why a signature

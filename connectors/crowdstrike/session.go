@@ -76,7 +76,7 @@ func (s *session) Check(ctx context.Context) []sdk.Finding {
 		}
 		out = append(out, f)
 	}
-	return append([]sdk.Finding{{Name: "credentials", OK: true, Advice: "a token was given by " + s.client.Base().Host}}, out...)
+	return append([]sdk.Finding{{Name: "credentials", OK: true, Advice: "a token was given by " + s.client.Base().Host}}, append(out, s.client.Clock())...)
 }
 
 // envelope is the frame of every answer.

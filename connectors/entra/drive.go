@@ -54,6 +54,11 @@ func (s *session) drive(ctx context.Context, r spec.Request, c change) (spec.Rep
 	if err != nil {
 		return spec.Reply{}, err
 	}
+	if outcome == spec.Already {
+		// It was another's work, which an undo of ours must leave.
+		s.states.Forget(r.Key)
+		before = s.states.First(r.Key, c.want)
+	}
 	return spec.Reply{Outcome: outcome, Output: c.output(state), Prior: prior(before), VendorRequestID: id}, nil
 }
 
@@ -67,8 +72,10 @@ func backless(r spec.Request, err error) (spec.Reply, error) {
 	return spec.Reply{}, err
 }
 
-// bring asks once and reads until the state is there. A refusal is believed only
-// where the state is not there after it: another hand may have been quicker.
+// bring asks once and reads until the state is there. Graph refuses what is so
+// already, adding a member with a 400 and deleting with a 404: another hand was
+// quicker, and the reads do not show it yet. So such a refusal is believed only
+// where the state does not appear.
 func (c change) bring(ctx context.Context) (id string, o spec.Outcome, state string, err error) {
 	id, wrong := c.write(ctx)
 	until := time.Now().Add(lostPatience)
@@ -79,7 +86,7 @@ func (c change) bring(ctx context.Context) (id string, o spec.Outcome, state str
 			return id, spec.Already, state, nil
 		case err == nil && state == c.want:
 			return id, spec.Done, state, nil
-		case wrong != nil && spec.KindOf(wrong) != spec.Uncertain:
+		case wrong != nil && !open(wrong):
 			return id, "", state, wrong
 		case wrong != nil && time.Now().After(until), wrong != nil && !pause(ctx, wait):
 			return id, "", state, wrong
@@ -88,6 +95,15 @@ func (c change) bring(ctx context.Context) (id string, o spec.Outcome, state str
 			return id, spec.Pending, state, nil
 		}
 	}
+}
+
+// open reports whether the state may be there although the write failed.
+func open(wrong error) bool {
+	switch spec.KindOf(wrong) {
+	case spec.Uncertain, spec.Invalid, spec.NotFound:
+		return true
+	}
+	return false
 }
 
 // pause waits, and reports false where the deadline would come first.

@@ -17,7 +17,7 @@ import (
 
 // atOnce is how many mailboxes are spoken to at once. Exchange permits four
 // requests at once to one mailbox; these are different ones.
-const atOnce = 8
+const atOnce = 16
 
 // maxMessage is the largest message that is kept as evidence, in bytes.
 const maxMessage = 30 << 20

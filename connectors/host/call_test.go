@@ -82,6 +82,28 @@ func TestCallAndCatalogue(t *testing.T) {
 	}
 }
 
+// TestInstanceInObserveMode: whoever permits it, no effect leaves; taking one back
+// does, and so do reads.
+func TestInstanceInObserveMode(t *testing.T) {
+	url, count, _ := vendor(t)
+	h := run(t, func(o *host.Options) {
+		o.Instances[0].Settings, o.Instances[0].Observe = map[string]string{"url": url}, true
+	})
+	good, permit := effect(map[string]any{"text": "x"})
+	_, err := h.Call(t.Context(), "m", good, permit)
+	wantKind(t, err, spec.Permission)
+	if n := count.Load(); n != 0 {
+		t.Fatalf("%d effects arrived", n)
+	}
+	if _, err := h.Call(t.Context(), "m", read("test.find", nil), host.Permit{}); err != nil {
+		t.Error(err)
+	}
+	permit.Inverse = true
+	if _, err := h.Call(t.Context(), "m", good, permit); err != nil || count.Load() != 1 {
+		t.Errorf("taking back: %v, %d arrived", err, count.Load())
+	}
+}
+
 func TestEffectNeedsPermit(t *testing.T) {
 	url, count, _ := vendor(t)
 	h := run(t, func(o *host.Options) { o.Instances[0].Settings = map[string]string{"url": url} })

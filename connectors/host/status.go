@@ -67,6 +67,18 @@ func (c Catalogue) Actions() []string { return slices.Sorted(maps.Keys(c.actions
 // Serving returns who serves an action, sorted by instance; nil if nobody does.
 func (c Catalogue) Serving(action string) []Served { return slices.Clone(c.actions[action]) }
 
+// With returns the catalogue with the actions of one more instance, which is not
+// the host's.
+func (c Catalogue) With(instance string, m spec.Manifest) Catalogue {
+	out := Catalogue{actions: maps.Clone(c.actions)}
+	for _, a := range m.Actions {
+		served := append(slices.Clone(out.actions[a.Name]), Served{Instance: instance, Connector: m.Name, Version: m.Version, Action: a})
+		slices.SortFunc(served, func(a, b Served) int { return strings.Compare(a.Instance, b.Instance) })
+		out.actions[a.Name] = served
+	}
+	return out
+}
+
 // Catalogue returns what is known now: the instances whose connector has told
 // its manifest, in Describe or in Start.
 func (h *Host) Catalogue() Catalogue {

@@ -70,7 +70,7 @@ func (s *session) Check(ctx context.Context) []sdk.Finding {
 	if err != nil {
 		f.Advice = "give the account the permission Browse projects, or correct the setting project: " + err.Error()
 	}
-	return append(out, f)
+	return append(out, f, s.client.Clock())
 }
 
 // api is the path of an endpoint.

@@ -19,7 +19,7 @@ import (
 // manifest has the name that stands as first argument (the only connector where
 // none stands there) until the host hangs up, and then exits the process: 0
 // when told to end, 2 where the arguments name no connector or Quell did not
-// start the process.
+// start the process. With ManifestsFlag it prints the manifests and ends.
 //
 // Call it first thing in main: before it serves, it gives up privileges, and a
 // goroutine started earlier might keep them.
@@ -28,6 +28,13 @@ func Serve(connectors ...Connector) {
 }
 
 func serve(args []string, stderr io.Writer, connectors []Connector) int {
+	if len(args) == 2 && args[1] == ManifestsFlag {
+		if err := printManifests(os.Stdout, connectors); err != nil {
+			fmt.Fprintf(stderr, "%s: %v\n", program(args), err)
+			return 1
+		}
+		return 0
+	}
 	c, err := pick(args, connectors)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", program(args), err)

@@ -22,7 +22,7 @@ func Lookup(name string) (spec.Action, bool) {
 // All returns every generic action, sorted by name. The values are the caller's
 // own.
 func All() []spec.Action {
-	all := slices.Concat(hosts(), files(), ticket(), asset(), intel(), iam(), mail(), notify(), firewall(), sandbox(), search())
+	all := slices.Concat(hosts(), files(), ticket(), asset(), intel(), iam(), mail(), notify(), firewall(), sandbox(), search(), alerts())
 	slices.SortFunc(all, func(a, b spec.Action) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func (c *cli) alertCommand() *cobra.Command {
-	return group("alert", "Send and look at alerts", c.alertSend(), c.alertList(), c.alertShow())
+	return group("alert", "Send and look at alerts", c.alertSend(), c.alertList(), c.alertShow(), c.addSource())
 }
 
 func (c *cli) alertSend() *cobra.Command {

@@ -196,5 +196,5 @@ func (c *cli) playbookCommand() *cobra.Command {
 		},
 	}
 	check := c.checkCommand()
-	return group("playbook", "Look at playbooks", list, check)
+	return group("playbook", "Look at playbooks", list, check, c.exampleCommand())
 }

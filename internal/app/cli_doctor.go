@@ -47,8 +47,9 @@ func (c *cli) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Examine the installation and say what to do", Args: exactly(),
 		Long: "Examine configuration, files, secrets, playbooks, connector programs and clock of this\n" +
-			"machine, and ask the server whether it is ready and what waits for a person. Changes\n" +
-			"nothing. Run it as the user that runs the server. Exits with 1 where something is bad.",
+			"machine, and ask the server whether it is ready, whether the products take its\n" +
+			"credentials, which alerts came, and what waits for a person. Changes nothing. Run it\n" +
+			"as the user that runs the server. Exits with 1 where something is bad.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{c: c}
 			d.machine(cmd.Context())
@@ -93,7 +94,9 @@ func (d *doctor) machine(ctx context.Context) {
 		d.bad("configuration", "%v", err)
 	default:
 		d.ok("configuration", "%s", conf.File())
+		d.own(conf)
 		d.files(conf)
+		d.modes(conf)
 		d.secrets(ctx, conf)
 		d.playbooks(conf)
 		d.binaries(conf)
@@ -133,6 +136,7 @@ func (d *doctor) server(ctx context.Context) {
 		}
 	}
 	d.connectors(ctx, cl)
+	d.alerts(ctx, cl)
 	d.alarms(ctx, cl)
 }
 
@@ -147,6 +151,7 @@ func (d *doctor) connectors(ctx context.Context, cl *api.Client) {
 		switch k.State {
 		case "ready":
 			d.ok(part, "%s %s, mode %s", k.Type, k.Version, k.Mode)
+			d.checked(ctx, cl, k.Instance)
 		case "starting":
 			d.warn(part, "it is starting")
 		default:

@@ -70,7 +70,7 @@ func (d *desk) answers(export string) {
 		"GET /v1/ready":                        api.Ready{Ready: false, Parts: []api.PartReady{{Name: "store", OK: true}, {Name: "engine", Why: "Temporal does not answer"}}},
 		"GET /v1/whoami":                       api.Whoami{Actor: "user:alice", Roles: []string{"analyst"}, Scopes: []string{"read", "launch"}, OnCall: []string{"oncall.soc"}},
 		"GET /v1/connectors":                   api.Connectors{Connectors: []api.Connector{{Instance: "edr", Type: "crowdstrike", Version: "0.1.0", State: "ready", Mode: "act"}, {Instance: "it", Type: "jira", State: "broken", Detail: "401 from the vendor"}}},
-		"POST /v1/connectors/{instance}/check": api.Connector{Instance: "it", Type: "jira", State: "broken", Detail: "401 from the vendor"},
+		"POST /v1/connectors/{instance}/check": api.Connector{Instance: "it", Type: "jira", State: "broken", Mode: "observe", Detail: "401 from the vendor", Checks: []api.ConnectorCheck{{Name: "version", OK: true, Advice: "jira 1.0.0"}, {Name: "credentials", Advice: "401 from the vendor: make another token"}}},
 		"GET /v1/playbooks":                    api.Playbooks{Playbooks: []api.Playbook{{Name: "contain-infected-host", Mode: "observe", Title: "Contain", From: []string{"siem"}, Manual: true}}},
 		"GET /v1/runs":                         api.Runs{Runs: []api.Run{{ID: runID, Status: api.RunWaiting, Mode: "act", Trigger: run.Trigger{Actor: "source:" + hostile}, Created: time.Now().Add(-time.Hour)}}, Next: "c2"},
 		"POST /v1/runs/{p}/{h}/{g}/cancel":     nil,

@@ -11,7 +11,7 @@ var levels = []struct {
 	{95, []string{"internal/e2e", "internal/archtest"}},
 	{90, []string{"internal/serve", "internal/app"}},
 	{80, []string{"server", "workflows/playtest"}},
-	{70, []string{"internal/dispatch", "internal/intake", "workflows", "activities", "connectors/conformance", "connectors/conformance/mutants", "connectors/conformance/openapi"}},
+	{70, []string{"internal/dispatch", "internal/intake", "internal/own", "workflows", "activities", "connectors/conformance", "connectors/conformance/mutants", "connectors/conformance/openapi"}},
 	{65, []string{"connectors/conformance/internal/reference", "connectors/asset", "connectors/crowdstrike", "connectors/entra", "connectors/jira", "connectors/labdata", "connectors/okta", "connectors/panos", "connectors/slack", "connectors/smtp", "connectors/splunk", "connectors/virustotal"}},
 	{60, []string{"connectors/host", "internal/report", "connectors/sdk/rest", "connectors/sdk/mail", "internal/engine", "connectors/fake/lab"}},
 	{55, []string{"connectors/host/launch", "connectors/asset/...", "connectors/crowdstrike/...", "connectors/entra/...", "connectors/jira/...", "connectors/okta/...", "connectors/panos/...", "connectors/slack/...", "connectors/smtp/...", "connectors/splunk/...", "connectors/virustotal/...", "internal/approval", "internal/auth", "internal/effects", "internal/answers", "internal/runs", "internal/signin"}},

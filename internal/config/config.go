@@ -182,8 +182,9 @@ type Modes struct {
 
 // Triggers are the modes by what started a run; default observe.
 type Triggers struct {
-	Alert  Mode `yaml:"alert"`
-	Manual Mode `yaml:"manual"`
+	Alert    Mode `yaml:"alert"`
+	Manual   Mode `yaml:"manual"`
+	Schedule Mode `yaml:"schedule"`
 }
 
 // Limits bound the load.
@@ -202,7 +203,7 @@ func Default() *Config {
 		DataDir: "/var/lib/quell", Listen: "127.0.0.1:7878", Tenant: "default",
 		Log:      Log{Level: "info", Format: "json"},
 		Temporal: Temporal{Namespace: "quell"},
-		Modes:    Modes{Triggers: Triggers{Alert: Observe, Manual: Observe}},
+		Modes:    Modes{Triggers: Triggers{Alert: Observe, Manual: Observe, Schedule: Observe}},
 		Limits:   Limits{ActiveRuns: 200, WaitingRuns: 10_000},
 	}
 }

@@ -167,6 +167,9 @@ func (k *checker) connectors(c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Connectors)) {
 		n, path := c.Connectors[name], "connectors."+name
 		k.name(path, name)
+		if name == "quell" {
+			k.bad(path, "take another name", "quell is the instance of Quell's own actions")
+		}
 		k.mode(path+".mode", n.Mode)
 		if !nameForm.MatchString(n.Connector) {
 			k.bad(path+".connector", "such as crowdstrike", "say which connector serves this instance")
@@ -206,6 +209,7 @@ func (k *checker) mode(path string, m Mode) {
 func (k *checker) modes(c *Config) {
 	k.mode("modes.triggers.alert", c.Modes.Triggers.Alert)
 	k.mode("modes.triggers.manual", c.Modes.Triggers.Manual)
+	k.mode("modes.triggers.schedule", c.Modes.Triggers.Schedule)
 	for _, p := range slices.Sorted(maps.Keys(c.Modes.Playbooks)) {
 		k.playbook("modes.playbooks."+p, p)
 		k.mode("modes.playbooks."+p, c.Modes.Playbooks[p])

@@ -124,6 +124,10 @@ func (g *Guard) Spend(tx *store.Tx, now time.Time, q Question) (*Refusal, error)
 		if err != nil {
 			return nil, fmt.Errorf("guard: budget %s: %w", c.Name, err)
 		}
+		// A day more than the window: a budget may be lengthened, and a clock set.
+		if _, err := tx.Exec(`DELETE FROM guard_spent WHERE tenant = ? AND budget = ? AND at < ?`, q.Tenant, c.Name, now.Add(-c.Per-24*time.Hour).UnixNano()); err != nil {
+			return nil, fmt.Errorf("guard: budget %s: %w", c.Name, err)
+		}
 	}
 	return nil, nil
 }
@@ -144,19 +148,6 @@ func (b Budget) spent(tx *store.Tx, now time.Time, tenant, but string) (int, err
 func GiveBack(tx *store.Tx, key string) error {
 	if _, err := tx.Exec(`DELETE FROM guard_spent WHERE effect_key = ?`, key); err != nil {
 		return fmt.Errorf("guard: give back: %w", err)
-	}
-	return nil
-}
-
-// Forget drops what lies before every window. It may be called at any time.
-func (g *Guard) Forget(tx *store.Tx, now time.Time) error {
-	longest := time.Duration(0)
-	for _, b := range g.budgets {
-		longest = max(longest, b.Per)
-	}
-	// A day more: a budget may be lengthened, and a clock set.
-	if _, err := tx.Exec(`DELETE FROM guard_spent WHERE at < ?`, now.Add(-longest-24*time.Hour).UnixNano()); err != nil {
-		return fmt.Errorf("guard: forget: %w", err)
 	}
 	return nil
 }

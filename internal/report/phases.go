@@ -120,9 +120,9 @@ func plainInputs(raw json.RawMessage) []string {
 	for _, name := range slices.Sorted(maps.Keys(in)) {
 		switch v := in[name].(type) {
 		case string:
-			out = append(out, name+" "+v)
+			out = append(out, name+": "+v)
 		case float64, bool:
-			out = append(out, fmt.Sprint(name, " ", v))
+			out = append(out, fmt.Sprint(name, ": ", v))
 		}
 	}
 	return out

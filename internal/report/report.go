@@ -124,7 +124,7 @@ type Effect struct {
 	Title     string   `json:"title"`
 	Instance  string   `json:"instance"`
 	Targets   []string `json:"targets,omitempty"`
-	// With are the inputs that are plain texts and numbers, as "path C:\\a.exe",
+	// With are the inputs that are plain texts and numbers, as "path: C:\\a.exe",
 	// and Gave the names of what came of it, such as a ticket's.
 	With []string `json:"with,omitempty"`
 	Gave []string `json:"gave,omitempty"`

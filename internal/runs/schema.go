@@ -88,5 +88,8 @@ func Schema() store.Schema {
 		`CREATE TABLE firings (
 			id TEXT PRIMARY KEY,
 			run TEXT NOT NULL)`,
+		`ALTER TABLE alerts ADD COLUMN closed_as TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE alerts ADD COLUMN closed_by TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE alerts ADD COLUMN closed BIGINT NOT NULL DEFAULT 0`,
 	}}
 }

@@ -99,10 +99,13 @@ func (c connectorList) Check(ctx context.Context, instance string) (api.Connecto
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
 		for _, f := range c.host.Check(ctx, instance) {
-			if !f.OK {
+			a.Checks = append(a.Checks, api.ConnectorCheck{Name: f.Name, OK: f.OK, Advice: f.Advice})
+			if !f.OK && a.State == string(host.Ready) {
 				a.State, a.Detail = "broken", f.Name+": "+f.Advice
-				return a, nil
 			}
+		}
+		if a.Version != "" {
+			a.Checks = append(a.Checks, api.ConnectorCheck{Name: "version", OK: true, Advice: a.Type + " " + a.Version})
 		}
 		return a, nil
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
+	"github.com/quell-soar/quell/internal/own"
 	"github.com/quell-soar/quell/playbooks/compile"
 	"github.com/quell-soar/quell/playbooks/diag"
 	"github.com/quell-soar/quell/playbooks/expr"
@@ -47,7 +48,7 @@ func (c catalogue) Action(name string) (spec.Action, bool) {
 // loadBook compiles every playbook of the configuration. One that does not
 // compile keeps Quell from starting: a response that is not there is worse found
 // at three in the morning.
-func loadBook(_ context.Context, cfg *config.Config, h *host.Host) (*book, error) {
+func loadBook(_ context.Context, cfg *config.Config, h *own.Host) (*book, error) {
 	files, err := playbookFiles(cfg.Playbooks)
 	if err != nil {
 		return nil, err
@@ -181,7 +182,7 @@ func (b *book) bindings(p *plan.Plan, c catalogue) ([]run.Binding, error) {
 			return nil, fmt.Errorf("playbook %s: %d instances serve %s; bind one: bindings: {%s: INSTANCE}", p.Playbook, len(served), a.Name, a.Name)
 		}
 		if instance != "" {
-			out = append(out, run.Binding{Action: a.Name, Instance: instance, Mode: string(b.cfg.Connectors[instance].Mode)})
+			out = append(out, run.Binding{Action: a.Name, Instance: instance, Mode: string(instanceMode(b.cfg, instance))})
 		}
 	}
 	return out, nil
@@ -209,6 +210,8 @@ func (b *book) triggerMode(trigger, source string) config.Mode {
 	switch trigger {
 	case "manual":
 		return b.cfg.Modes.Triggers.Manual
+	case "schedule":
+		return b.cfg.Modes.Triggers.Schedule
 	case "alert":
 		s, ok := b.cfg.Sources[source]
 		if !ok { // it was taken out of the configuration

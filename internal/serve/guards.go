@@ -19,6 +19,7 @@ import (
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/guard/subject"
+	"github.com/quell-soar/quell/internal/own"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
 )
@@ -69,16 +70,19 @@ func thenOf(t config.Then) guard.Then {
 }
 
 // accounts are the settings of connectors that name the account which Quell uses.
-var accounts = []string{"account", "app_id", "application_id", "client_id", "email", "login", "mailbox", "principal", "sender", "user", "username"}
+var accounts = []string{
+	"account", "app_id", "application_id", "client_id", "email", "from", "login", "mail_from", "mailbox", "principal",
+	"relay_from", "relay_user", "sender", "user", "username",
+}
 
 // ownOf lists the names and addresses of what Quell itself needs: this machine,
 // the names under which it is reached, its database and Temporal cluster, the
 // vendors' addresses, and the accounts of its connectors. Names that do not
 // resolve protect by name alone.
 func ownOf(ctx context.Context, cfg *config.Config, dsn string, log zerolog.Logger) []string {
-	own := &own{ctx: ctx, log: log}
+	us := &ourselves{ctx: ctx, log: log}
 	if name, err := os.Hostname(); err == nil {
-		own.add(name)
+		us.add(name)
 	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
@@ -86,53 +90,53 @@ func ownOf(ctx context.Context, cfg *config.Config, dsn string, log zerolog.Logg
 	}
 	for _, a := range addrs {
 		if n, ok := a.(*net.IPNet); ok {
-			own.add(n.IP.String())
+			us.add(n.IP.String())
 		}
 	}
 	for _, h := range cfg.Access.Hosts {
-		own.host(h)
+		us.host(h)
 	}
 	for _, o := range cfg.Access.Origins {
-		own.url(o)
+		us.url(o)
 	}
-	own.host(cfg.Listen)
-	own.host(cfg.Temporal.Address)
+	us.host(cfg.Listen)
+	us.host(cfg.Temporal.Address)
 	if dsn != "" {
 		hosts, err := store.Hosts(dsn)
 		if err != nil {
 			log.Warn().Msg("the database's host is not known; guards do not protect it") // the error may quote the password
 		}
 		for _, h := range hosts {
-			own.host(h)
+			us.host(h)
 		}
 	}
 	for _, name := range sorted(cfg.Connectors) {
 		for key, v := range cfg.Connectors[name].Settings {
 			if slices.Contains(accounts, key) && v != "" {
-				own.add(v)
+				us.add(v)
 			}
-			own.url(v)
+			us.url(v)
 		}
 	}
-	slices.Sort(own.list)
-	return slices.Compact(own.list)
+	slices.Sort(us.list)
+	return slices.Compact(us.list)
 }
 
-// own collects names and addresses.
-type own struct {
+// ownNames collects names and addresses.
+type ourselves struct {
 	ctx  context.Context
 	log  zerolog.Logger
 	list []string
 }
 
-func (o *own) add(text string) {
+func (o *ourselves) add(text string) {
 	if strings.TrimSpace(text) != "" {
 		o.list = append(o.list, strings.TrimSpace(text))
 	}
 }
 
 // host adds a host, which may stand with a port, and what it resolves to.
-func (o *own) host(text string) {
+func (o *ourselves) host(text string) {
 	if h, _, err := net.SplitHostPort(text); err == nil {
 		text = h
 	}
@@ -147,13 +151,13 @@ func (o *own) host(text string) {
 }
 
 // url adds the host of a URL; any other text is none.
-func (o *own) url(text string) {
+func (o *ourselves) url(text string) {
 	if u, err := url.Parse(text); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		o.host(u.Hostname())
 	}
 }
 
-func (o *own) resolve(name string) {
+func (o *ourselves) resolve(name string) {
 	ctx, cancel := context.WithTimeout(o.ctx, time.Second)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupHost(ctx, name)
@@ -210,7 +214,12 @@ func (c *charters) keep(runID string, ch activities.Charter) {
 	c.known[runID] = ch
 }
 
+// instanceMode is the configured mode of an instance. Quell's own record is
+// changed whatever the products may be told; the run's mode bounds it still.
 func instanceMode(cfg *config.Config, instance string) guard.Mode {
+	if instance == own.Instance {
+		return guard.Act
+	}
 	if c, ok := cfg.Connectors[instance]; ok {
 		return guard.Mode(c.Mode)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/quell-soar/quell/internal/dispatch"
 	"github.com/quell-soar/quell/internal/engine"
 	"github.com/quell-soar/quell/internal/intake"
+	"github.com/quell-soar/quell/internal/own"
 	"github.com/quell-soar/quell/internal/report"
 	"github.com/quell-soar/quell/server"
 	"github.com/quell-soar/quell/workflows"
@@ -50,7 +51,8 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	book, err := loadBook(ctx, cfg, h)
+	all := own.New(h, o.Version, rooms.runs, time.Now)
+	book, err := loadBook(ctx, cfg, all)
 	if err != nil {
 		return err
 	}
@@ -59,7 +61,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return err
 	}
 	pulse := dispatch.NewPulse(time.Now)
-	w, err := startWorker(eng, rooms, h, book, pulse)
+	w, err := startWorker(eng, rooms, all, book, pulse)
 	if err != nil {
 		return err
 	}
@@ -169,7 +171,7 @@ func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, c 
 // startWorker runs workflows and activities in this process. Activities wait for
 // targets, deadlines and vendors, so there may be many; how many calls leave at
 // once, the host decides per instance.
-func startWorker(e *engine.Engine, r *rooms, h *host.Host, b *book, pulse *dispatch.Pulse) (worker.Worker, error) {
+func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispatch.Pulse) (worker.Worker, error) {
 	const cached = 1000
 	worker.SetStickyWorkflowCacheSize(cached)
 	w := worker.New(e.Client(), run.TaskQueue, worker.Options{
@@ -184,7 +186,7 @@ func startWorker(e *engine.Engine, r *rooms, h *host.Host, b *book, pulse *dispa
 	activities.Set{
 		Reader: &activities.Reader{Host: h},
 		Actor: &activities.Actor{
-			Host: h, Effects: r.effects, Charter: charters.charter, Facts: factsFor(b.cfg, h, r.guard), Blind: os.Getenv(blindVar) == "1",
+			Host: h, Effects: r.effects, Charter: charters.charter, Facts: factsFor(b.cfg, h.Host, r.guard), Blind: os.Getenv(blindVar) == "1",
 		},
 		Recorder: &activities.Recorder{DB: r.db, Ledger: r.ledger, Effects: r.effects, Approvals: r.approvals, Runs: r.runs},
 	}.Register(w)

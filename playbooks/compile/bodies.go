@@ -115,7 +115,7 @@ func (u *unit) given(g given, env expr.Env) []plan.NamedValue {
 			if !g.key.IsZero() {
 				at = g.key
 			}
-			u.report("missing-input", at, "write "+f.Name+": … under with", "%s needs the input %s, a %s", g.of, f.Name, f.Type)
+			u.report("missing-input", at, "write "+f.Name+": … under with", "%s needs the input %s, %s", g.of, f.Name, a(f.Type))
 		}
 	}
 	return out

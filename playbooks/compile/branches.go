@@ -66,7 +66,7 @@ func (u *unit) choose(st *ast.Step, p *place, out *plan.Step) {
 	}
 	switch checked.Type.Kind {
 	case kind.List, kind.Map, kind.Record, kind.Handled, kind.Secret:
-		u.report("wrong-type", st.Body.Span(), "", "switch takes a text, a number or a boolean; this is a %s", checked.Type)
+		u.report("wrong-type", st.Body.Span(), "switch over one of its fields, or over a condition", "switch takes a text, a number or a boolean; this is %s", a(checked.Type))
 	}
 	seen := map[string]bool{}
 	strange := false
@@ -77,7 +77,7 @@ func (u *unit) choose(st *ast.Step, p *place, out *plan.Step) {
 			pc.Keys = append(pc.Keys, key)
 			switch {
 			case seen[key]:
-				u.report("unreachable", c.Key.Span(), "", "the case %s stands twice", key)
+				u.report("unreachable", c.Key.Span(), "remove one of the two", "the case %s stands twice", key)
 			case closed && !slices.Contains(names, key):
 				strange = true
 				u.unknownCase(c.Key, key, names)

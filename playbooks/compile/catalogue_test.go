@@ -8,34 +8,21 @@ import (
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/connectors/vocabulary"
+	"github.com/quell-soar/quell/internal/alert"
 	"github.com/quell-soar/quell/playbooks/compile"
 	"github.com/quell-soar/quell/playbooks/source"
 )
 
 // wide is the vocabulary with actions whose contracts it has not: an effect
-// that cannot be taken back, one whose target is a text, an input that takes a
-// secret. Where the vocabulary has an action of the name, that one counts.
-type wide struct{ generic }
+// that cannot be taken back, an input that takes a secret, one that is
+// interpreted. Where the vocabulary has an action of the name, that one counts.
+type wide struct{}
 
-func (w wide) Action(name string) (spec.Action, bool) {
-	if a, ok := vocabulary.Lookup(name); ok {
-		return a, true
-	}
-	for _, a := range extra {
-		if a.Name == name {
-			return a, true
-		}
-	}
-	return spec.Action{}, false
-}
+var wideActions = compile.NewFixed(slices.Concat(vocabulary.All(), extra)...)
 
-func (w wide) Names() []string {
-	out := w.generic.Names()
-	for _, a := range extra {
-		out = append(out, a.Name)
-	}
-	return out
-}
+func (wide) Action(name string) (spec.Action, bool) { return wideActions.Action(name) }
+
+func (wide) Names() []string { return wideActions.Names() }
 
 var extra = []spec.Action{
 	{
@@ -136,3 +123,5 @@ func options(codes ...string) compile.Options {
 	}
 	return o
 }
+
+func alertType() kind.Type { return alert.Type() }

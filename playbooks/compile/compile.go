@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/playbooks/ast"
@@ -23,6 +24,31 @@ type Catalogue interface {
 	// Names lists all names; they are proposed where an unknown one is used.
 	Names() []string
 }
+
+// Fixed is a catalogue of actions that do not change. It may be used from several
+// goroutines.
+type Fixed struct {
+	actions map[string]spec.Action
+	names   []string
+}
+
+// NewFixed makes a catalogue. Of two actions of one name the first counts.
+func NewFixed(actions ...spec.Action) *Fixed {
+	f := &Fixed{actions: make(map[string]spec.Action, len(actions))}
+	for _, a := range actions {
+		if _, ok := f.actions[a.Name]; !ok {
+			f.actions[a.Name] = a
+			f.names = append(f.names, a.Name)
+		}
+	}
+	return f
+}
+
+// Action implements Catalogue.
+func (f *Fixed) Action(name string) (spec.Action, bool) { a, ok := f.actions[name]; return a, ok }
+
+// Names implements Catalogue.
+func (f *Fixed) Names() []string { return slices.Clone(f.names) }
 
 // Options are what a playbook is compiled against.
 type Options struct {
@@ -89,6 +115,8 @@ type unit struct {
 	inputs  expr.Env
 	// known are the actions that were looked up.
 	known map[string]*spec.Action
+	// over counts the ids whose steps the walk is past.
+	over int
 	// checked is what is known of each expression of the draft, by its index.
 	checked []expr.Checked
 	// loops are the expressions that a foreach goes over: their elements are read

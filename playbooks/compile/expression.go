@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -111,7 +112,7 @@ func (u *unit) bare(t ast.Text, env expr.Env, want kind.Type) (*plan.ExprRef, ex
 		return &ref, checked
 	}
 	if help, fits := assignable(want, checked.Type); !fits {
-		u.report("wrong-type", t.Part(0, len(strings.TrimRight(t.String(), "\n"))), help, "this must be a %s; it is a %s", want, named(checked.Type))
+		u.report("wrong-type", t.Part(0, len(strings.TrimRight(t.String(), "\n"))), cmp.Or(help, "compare it with something, or convert it"), "this must be %s; it is %s", a(want), a(named(checked.Type)))
 	}
 	return &ref, checked
 }
@@ -126,8 +127,17 @@ func (u *unit) mayBeAbsent(v plan.Value) bool { return v.Expr != nil && u.checke
 
 // env gives what an expression at a place may read.
 func (u *unit) env(p *place) expr.Env {
-	e := u.inputs
+	if p.known == nil || p.cachedAt != u.over {
+		e := u.envAt(p)
+		p.known, p.cachedAt = &e, u.over
+	}
+	e := *p.known
 	e.Locals, e.Present, e.Flows = p.locals, p.present, p.flows
+	return e
+}
+
+func (u *unit) envAt(p *place) expr.Env {
+	e := u.inputs
 	e.Steps, e.Outcome, e.Errors = kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}
 	for _, n := range u.order {
 		if !n.done || u.hidden(n, p) != "" {

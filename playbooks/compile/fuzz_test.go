@@ -32,7 +32,7 @@ func FuzzCompile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		file := source.NewFile("f", []byte(text))
-		p, list := compile.Compile(file, compile.Options{Actions: generic{}})
+		p, list := compile.Compile(file, options())
 		if (p == nil) != list.HasErrors() {
 			t.Fatalf("plan %v, %v", p != nil, list)
 		}
@@ -58,7 +58,7 @@ func FuzzCompile(f *testing.F) {
 		if _, err := expr.Load(back); err != nil {
 			t.Fatal(err)
 		}
-		q, _ := compile.Compile(file, compile.Options{Actions: generic{}})
+		q, _ := compile.Compile(file, options())
 		if again, err := q.Encode(); err != nil || !bytes.Equal(raw, again) {
 			t.Fatal("compiled twice, two plans")
 		}

@@ -26,7 +26,7 @@ func (u *unit) limits(limited map[string]bool) {
 		if l.Value.Text.Given() {
 			n = u.count(l.Value.Text, "a limit", 1_000_000)
 		} else {
-			u.report("bad-value", l.Value.Span, "", "a limit is a whole number")
+			u.report("bad-value", l.Value.Span, "write how many targets one run may act on: 5", "a limit is a whole number")
 		}
 		if n == 0 {
 			continue

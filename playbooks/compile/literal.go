@@ -34,7 +34,7 @@ func (u *unit) count(t ast.Text, key string, most int) int {
 	}
 	n, err := strconv.Atoi(t.String())
 	if err != nil || n < 1 || n > most {
-		u.report("bad-value", t.Span(), "", "%s must be a whole number from 1 to %d; found %s", key, most, t)
+		u.report("bad-value", t.Span(), "write it in digits", "%s must be a whole number from 1 to %d; found %s", key, most, t)
 		return 0
 	}
 	return n

@@ -126,6 +126,9 @@ func TestMistakes(t *testing.T) {
 			_, list := compile.Compile(f, options(m.codes...))
 			var got []string
 			for _, d := range list {
+				if d.Help == "" {
+					t.Errorf("has no cure: %v", d)
+				}
 				got = append(got, fmt.Sprintf("%v-%v %s %q", d.Span.Start, d.Span.End, d.Code, f.Text(d.Span)))
 			}
 			if diff := cmp.Diff(m.wants, got); diff != "" {

@@ -40,7 +40,7 @@ func (u *unit) ask(st *ast.Step, env expr.Env) *plan.AskBody {
 	for _, f := range st.Fields {
 		t := u.declared(f, "field")
 		if innermost(&t).Kind == kind.Handled && !f.Among.Given() {
-			u.report("handle-from-text", f.Type.Span(), "write among: LIST, and the person chooses from it", "nobody can type a %s", innermost(&t))
+			u.report("handle-from-text", f.Type.Span(), "write among: LIST, and the person chooses from it", "nobody can type %s", a(innermost(&t)))
 		}
 		pf := plan.AskField{Name: f.Name.String(), Type: t, Max: u.count(f.Max, "max", 100_000), Pattern: f.Pattern.String()}
 		u.form(f, t)

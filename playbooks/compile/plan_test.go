@@ -29,7 +29,7 @@ func compileFile(t testing.TB, name string) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, list := compile.Compile(source.NewFile(name, raw), compile.Options{Actions: generic{}})
+	p, list := compile.Compile(source.NewFile(name, raw), options())
 	if len(list) > 0 || p == nil {
 		t.Fatalf("%s: %v", name, list)
 	}
@@ -109,17 +109,5 @@ func TestDigest(t *testing.T) {
 			})
 		}
 		wg.Wait()
-	}
-}
-
-func BenchmarkCompile(b *testing.B) {
-	raw, err := os.ReadFile(example)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if p, list := compile.Compile(source.NewFile("x", raw), compile.Options{Actions: generic{}}); p == nil {
-			b.Fatal(list)
-		}
 	}
 }

@@ -25,6 +25,7 @@ func (u *unit) finish(st *ast.Step, in *info, out *plan.Step) {
 	n.typ, n.hasResult = u.result(st, in, out)
 	u.lengths(n.id, out)
 	n.done = true
+	u.over++
 }
 
 // lengths notes the longest lists of a result: a loop gives a round per element,

@@ -54,7 +54,7 @@ func (u *unit) step(st *ast.Step, in *info, p *place) (plan.Step, expr.Checked) 
 		Phase: in.counts, Line: st.Span.Start.Line,
 	}
 	var cond expr.Checked
-	out.If, cond = u.bare(st.If, u.env(p), kind.Of(kind.Boolean))
+	out.If, cond = u.bare(st.If, u.ifEnv(st, p), kind.Of(kind.Boolean))
 	inside := p.in(in, cond.Present)
 	before := p.in(in.parent, cond.Present)
 	out.Foreach = u.foreach(st, before, inside)
@@ -71,6 +71,24 @@ func (u *unit) step(st *ast.Step, in *info, p *place) (plan.Step, expr.Checked) 
 	return out, cond
 }
 
+// ifEnv is what a step's if may read: not the variable of its own foreach, for
+// if is decided once.
+func (u *unit) ifEnv(st *ast.Step, p *place) expr.Env {
+	env := u.env(p)
+	m := foreachForm.FindStringSubmatch(st.Foreach.String())
+	if m == nil {
+		return env
+	}
+	why := env.Why
+	env.Why = func(root, name string) string {
+		if root == "" && name == m[1] {
+			return "if is decided once, before foreach; filter the list, or write the if on a step under do"
+		}
+		return why(root, name)
+	}
+	return env
+}
+
 var foreachForm = regexp.MustCompile(`^\s*([A-Za-z_][A-Za-z0-9_]*)\s+in\s+`)
 
 // foreach reads VAR in EXPR and declares the variable.
@@ -78,7 +96,7 @@ func (u *unit) foreach(st *ast.Step, before, inside *place) *plan.Foreach {
 	if !st.Foreach.Given() {
 		for _, t := range []ast.Text{st.AtOnce, st.OnItemError} {
 			if t.Given() {
-				u.report("no-foreach", t.Span(), "", "this belongs to foreach, and the step has none")
+				u.report("no-foreach", t.Span(), "add foreach, or remove this key", "this belongs to foreach, and the step has none")
 			}
 		}
 		return nil
@@ -100,7 +118,7 @@ func (u *unit) foreach(st *ast.Step, before, inside *place) *plan.Foreach {
 	u.vars[v] = st
 	ref, checked, ok := u.expression(st.Foreach, m[1], len(text), u.env(before), kind.Type{})
 	if ok && checked.Type.Kind != kind.List && checked.Type.Kind != "" {
-		u.report("wrong-type", st.Foreach.Part(m[1], len(strings.TrimRight(text, "\n"))), "", "foreach goes over a list; this is a %s", named(checked.Type))
+		u.report("wrong-type", st.Foreach.Part(m[1], len(strings.TrimRight(text, "\n"))), "name a list: [a, b], an input of type list<…>, or a list of a result", "foreach goes over a list; this is %s", a(named(checked.Type)))
 	}
 	f := &plan.Foreach{Var: v, In: ref, AtOnce: max(1, u.count(st.AtOnce, "at_once", 50)), Max: checked.Most}
 	f.OnItemError = plan.OnError(u.oneOf(st.OnItemError, "on_item_error", "fail", "fail", "continue"))

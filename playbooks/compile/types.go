@@ -19,6 +19,9 @@ type place struct {
 	locals  []kind.Field
 	flows   map[string]expr.Flow
 	present []string
+	// known is what expressions see here once cachedAt steps are over.
+	known    *expr.Env
+	cachedAt int
 }
 
 // in is the place inside a step, with more that is known to be present.
@@ -76,13 +79,13 @@ func (u *unit) input(in *ast.Input, t kind.Type, most int, env expr.Env) plan.In
 	out := plan.Input{Name: in.Name.String(), Type: t, Ask: in.Ask.String(), Max: most, Pattern: in.Pattern.String()}
 	u.form(in, t)
 	if t.Kind == kind.Handled {
-		u.report("handle-from-text", in.Type.Span(), "take a name, and find the thing in triage", "an input cannot be a %s: no text becomes a handle", t)
+		u.report("handle-from-text", in.Type.Span(), "take a name, and find the thing in triage", "an input cannot be %s: no text becomes a handle", a(t))
 		return out
 	}
 	if in.Default != nil && t.Kind != "" {
 		v := u.value(in.Default, target{what: "the input " + out.Name, typ: t}, env)
 		if n := len(in.Default.List); most > 0 && n > most {
-			u.report("bad-value", in.Default.Span, "", "the default has %d entries and max is %d", n, most)
+			u.report("bad-value", in.Default.Span, "raise max, or shorten the default", "the default has %d entries and max is %d", n, most)
 		}
 		out.Default = &v
 	}
@@ -93,11 +96,11 @@ func (u *unit) input(in *ast.Input, t kind.Type, most int, env expr.Env) plan.In
 func (u *unit) form(in *ast.Input, t kind.Type) {
 	if in.Pattern.Given() {
 		if _, err := regexp.Compile(in.Pattern.String()); err != nil || !t.Text() {
-			u.report("bad-value", in.Pattern.Span(), "", "the pattern is not a regular expression for a text")
+			u.report("bad-value", in.Pattern.Span(), "write one such as ^[a-z]+$ for an input that is a text", "the pattern is not a regular expression for a text")
 		}
 	}
 	if in.Max.Given() && t.Kind != "" && t.Kind != kind.List && !t.Text() {
-		u.report("bad-value", in.Max.Span(), "", "max bounds a list or a text; this is a %s", t)
+		u.report("bad-value", in.Max.Span(), "remove max", "max bounds a list or a text; this is %s", a(t))
 	}
 }
 
@@ -130,7 +133,7 @@ func (u *unit) declared(in *ast.Input, what string) kind.Type {
 			leaf.Of = append(leaf.Of, n.String())
 		}
 	} else if len(in.Of) > 0 {
-		u.report("unknown-key", in.Of[0].Span(), "", "only a choice has names to choose from")
+		u.report("unknown-key", in.Of[0].Span(), "write type: choice, or remove of", "only a choice has names to choose from")
 	}
 	return t
 }

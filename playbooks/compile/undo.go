@@ -28,7 +28,7 @@ func (u *unit) undo(st *ast.Step, env expr.Env, out *plan.Step) {
 		case atOnce(n.info, in) != nil:
 			u.report("unknown-step", t.Span(), "take it back behind the parallel", "%s runs at the same time, in another branch", t)
 		case !n.done:
-			u.report("unknown-step", t.Span(), "", "%s has not run yet: it stands at line %d", t, n.step.Span.Start.Line)
+			u.report("unknown-step", t.Span(), "write the undo behind it", "%s has not run yet: it stands at line %d", t, n.step.Span.Start.Line)
 		case !reversible(u, n.step):
 			u.report("nothing-to-undo", t.Span(), "name a step whose effect has an inverse", "%s has no effect that can be taken back", t)
 		}
@@ -64,7 +64,7 @@ func (u *unit) undoOf(t ast.Text, env expr.Env, out *plan.Step) {
 	}
 	if v.Expr != nil && got.Kind != "" && !got.Equal(effect) {
 		u.report("wrong-type", trimmed(t, segments[0]), "an effect is steps.ID.effect, or the field effect of an element of a loop",
-			"undo takes an effect or a list of them; this is a %s", v.Type)
+			"undo takes an effect or a list of them; this is %s", a(v.Type))
 	}
 }
 

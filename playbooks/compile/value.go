@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -44,7 +45,7 @@ func (u *unit) value(v *ast.Value, to target, env expr.Env) plan.Value {
 func (u *unit) listValue(v *ast.Value, to target, env expr.Env) plan.Value {
 	out := plan.Value{Type: to.typ}
 	if to.typ.Kind != kind.List && to.typ.Kind != "" {
-		u.report("wrong-type", v.Span, "", "%s takes a %s; this is a list", to.what, to.typ)
+		u.report("wrong-type", v.Span, "write one value", "%s takes %s; this is a list", to.what, a(to.typ))
 		return out
 	}
 	elem := target{what: "an entry of " + to.what, sink: to.sink}
@@ -59,7 +60,7 @@ func (u *unit) listValue(v *ast.Value, to target, env expr.Env) plan.Value {
 		case i == 0 || inferred.Kind == "":
 			inferred = x.Type
 		case to.typ.Kind == "" && x.Type.Kind != "" && !inferred.Equal(x.Type):
-			u.report("wrong-type", e.Span, "write all of them as one type", "the entries of a list have one type; this is a %s among %s", x.Type, inferred)
+			u.report("wrong-type", e.Span, "write all of them as one type", "the entries of a list have one type; this is %s among values of type %s", a(x.Type), inferred)
 		}
 	}
 	if to.typ.Kind == "" {
@@ -73,7 +74,7 @@ func (u *unit) mapValue(v *ast.Value, to target, env expr.Env) plan.Value {
 	switch to.typ.Kind {
 	case kind.Record, kind.Map, "":
 	default:
-		u.report("wrong-type", v.Span, "", "%s takes a %s; this is a map", to.what, to.typ)
+		u.report("wrong-type", v.Span, "write one value", "%s takes %s; this is a map", to.what, a(to.typ))
 		return out
 	}
 	given := map[string]bool{}
@@ -86,7 +87,7 @@ func (u *unit) mapValue(v *ast.Value, to target, env expr.Env) plan.Value {
 		case kind.Record:
 			f, ok := to.typ.Field(e.Name.String())
 			if !ok {
-				u.report("unknown-field", e.Name.Span(), "", "%s has no field %s", to.what, e.Name)
+				u.report("unknown-field", e.Name.Span(), cmp.Or(nearField(e.Name.String(), to.typ), "its fields are "+fieldNames(to.typ.Fields)), "%s has no field %s", to.what, e.Name)
 				continue
 			}
 			elem.typ = f.Type
@@ -98,7 +99,7 @@ func (u *unit) mapValue(v *ast.Value, to target, env expr.Env) plan.Value {
 	}
 	for _, f := range to.typ.Fields {
 		if !given[f.Name] && !f.Optional {
-			u.report("missing-input", v.Span, "", "%s needs the field %s", to.what, f.Name)
+			u.report("missing-input", v.Span, "write "+f.Name+": …", "%s needs the field %s", to.what, f.Name)
 		}
 	}
 	sortNamed(out.Map)
@@ -181,7 +182,7 @@ func (u *unit) whole(t ast.Text, s expr.Segment, to target, env expr.Env) plan.V
 		return out
 	}
 	if !fits {
-		u.report("wrong-type", trimmed(t, s), help, "%s takes a %s; this is a %s", to.what, to.typ, named(got))
+		u.report("wrong-type", trimmed(t, s), cmp.Or(help, "use "+a(to.typ)+": another input, or a field of a result"), "%s takes %s; this is %s", to.what, a(to.typ), a(named(got)))
 	}
 	if checked.Optional && !to.optional {
 		u.absent(trimmed(t, s))
@@ -214,13 +215,13 @@ func (u *unit) literal(t ast.Text, lit string, to target) plan.Value {
 	out := plan.Value{Type: typ}
 	switch typ.Kind {
 	case kind.Handled:
-		u.report("handle-from-text", t.Span(), "find it first: a find action gives a "+typ.Name, "%s takes a %s, and no text becomes one", to.what, typ.Name)
+		u.report("handle-from-text", t.Span(), "find it first: a find action gives a "+typ.Name, "%s takes %s, and no text becomes one", to.what, a(typ.Name))
 		return out
 	case kind.Secret:
 		u.report("secret", t.Span(), "keep it in the configuration and pass a setting", "a secret does not stand in a playbook")
 		return out
 	case kind.List, kind.Map, kind.Record:
-		u.report("wrong-type", t.Span(), "", "%s takes a %s; this is a text", to.what, typ)
+		u.report("wrong-type", t.Span(), "write a list with [ ] or dashes, a map with { } or keys, or one ${{ … }}", "%s takes %s; this is a text", to.what, a(typ))
 		return out
 	}
 	v, err := kind.Parse(typ, lit)
@@ -228,7 +229,7 @@ func (u *unit) literal(t ast.Text, lit string, to target) plan.Value {
 		out.Literal, err = kind.Encode(typ, v)
 	}
 	if err != nil {
-		u.report("bad-value", t.Span(), "", "%s: %s", to.what, err)
+		u.report("bad-value", t.Span(), form(typ), "%s takes %s: %s", to.what, a(typ), problem(err))
 	}
 	return out
 }
@@ -253,7 +254,7 @@ func (u *unit) template(t ast.Text, segments []expr.Segment, to target, env expr
 		out.Type = kind.Of(kind.String)
 	}
 	if !out.Type.Text() || out.Type.Kind == kind.Secret {
-		u.report("wrong-type", t.Span(), "make the whole value one ${{ … }}", "%s takes a %s; text with expressions in it is a string", to.what, to.typ)
+		u.report("wrong-type", t.Span(), "make the whole value one ${{ … }}", "%s takes %s; text with expressions in it is a string", to.what, a(to.typ))
 	}
 	for _, s := range segments {
 		if !s.IsExpr {
@@ -262,7 +263,7 @@ func (u *unit) template(t ast.Text, segments []expr.Segment, to target, env expr
 		}
 		ref, checked, ok := u.expression(t, s.From, s.To, env, kind.Type{})
 		if ok && checked.Type.Kind == kind.Secret {
-			u.report("secret", trimmed(t, s), "", "a secret does not become part of a text")
+			u.report("secret", trimmed(t, s), "give it alone to an input that is made for secrets", "a secret does not become part of a text")
 		}
 		out.Template = append(out.Template, plan.Part{Expr: &ref})
 	}

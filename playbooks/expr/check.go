@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,6 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
-	"github.com/quell-soar/quell/internal/alert"
 )
 
 // Env is what stands at one place of a playbook: the names that an expression
@@ -68,37 +68,41 @@ type Problem struct {
 	From, To            int
 }
 
-// Checker types the expressions of one playbook. It is for one goroutine.
+// Checker types the expressions of one playbook. It is for one goroutine, and is
+// closed when the playbook is done.
 type Checker struct {
-	reg  *registry
-	envs map[string]*cel.Env
+	shared *shared
+	reg    *registry
+	envs   map[string]*cel.Env
 	// bounds are the known lengths of lists, by path: inputs.hashes.
 	bounds map[string]int
+	// whole keeps the checker from the short way, for a test that compares both.
+	whole bool
 }
 
 // NewChecker makes a checker. bounds gives the longest length of the lists whose
 // bound is known, by path, such as "inputs.hashes".
 func NewChecker(bounds map[string]int) *Checker {
-	return &Checker{reg: newRegistry(), envs: map[string]*cel.Env{}, bounds: bounds}
+	s, _ := sharing.Get().(*shared)
+	return &Checker{shared: s, reg: s.reg, envs: s.envs, bounds: bounds}
 }
-
-// Close gives back what checkers share. A closed checker is not used again;
-// closing twice is fine.
-func (c *Checker) Close() {}
 
 // Check types one expression. Where there are problems Checked is the zero
 // value.
 func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
 	if n := len([]rune(text)); n > maxExpression {
-		return Checked{}, []Problem{{Code: "too-long", To: n, Message: fmt.Sprintf("the expression is longer than %d characters", maxExpression)}}
+		return Checked{}, []Problem{{Code: "too-long", To: n, Message: fmt.Sprintf("the expression is longer than %d characters", maxExpression), Help: "compute parts of it with set, and give them names"}}
 	}
 	if !utf8.ValidString(text) {
-		return Checked{}, []Problem{{Code: "encoding", Message: "the expression is not valid UTF-8"}}
+		return Checked{}, []Problem{{Code: "encoding", Message: "the expression is not valid UTF-8", Help: "save the file as UTF-8"}}
 	}
 	if strings.TrimSpace(text) == "" {
-		return Checked{}, []Problem{{Code: "empty-expression", To: len([]rune(text)), Message: "the expression is empty"}}
+		return Checked{}, []Problem{{Code: "empty-expression", To: len([]rune(text)), Message: "the expression is empty", Help: "write it, or remove it"}}
 	}
-	c.enter(env)
+	c.reg.scope = scopeAt(env)
+	if got, ok := c.simple(text, env); ok && !c.whole {
+		return got, nil
+	}
 	celEnv, err := c.celEnv(env.Locals)
 	if err != nil {
 		return Checked{}, []Problem{{Code: "internal", Message: "the expression cannot be checked: " + err.Error()}}
@@ -126,19 +130,6 @@ func localKinds(locals []kind.Field) map[string]kind.Type {
 		out[l.Name] = l.Type
 	}
 	return out
-}
-
-// enter makes the names of a place the scope of the registry.
-func (c *Checker) enter(env Env) {
-	record := func(t kind.Type) kind.Type { t.Kind = kind.Record; return t }
-	scope := enumRoots()
-	scope[rootInputs], scope[rootSettings] = record(env.Inputs), record(env.Settings)
-	scope[rootSteps], scope[rootOutcome], scope[rootErrors] = record(env.Steps), record(env.Outcome), record(env.Errors)
-	scope[rootRun] = RunType()
-	if env.Alert {
-		scope[rootAlert] = alert.Type()
-	}
-	c.reg.scope = scope
 }
 
 // celEnv returns the CEL environment for a set of loop variables.
@@ -264,7 +255,11 @@ func (t *checking) visitCall(e celast.Expr, k *kinds, below []string) {
 	if c.IsMemberFunction() {
 		// cidr.contains and its like parse as calls of a member; their target is
 		// part of the function's name.
-		if target := c.Target(); target.Kind() != celast.IdentKind || !slices.Contains(FunctionNames(), target.AsIdent()+"."+c.FunctionName()) {
+		target := c.Target()
+		switch {
+		case target.Kind() == celast.IdentKind && t.namespace(target.AsIdent(), k):
+			t.inNamespace(e, target.AsIdent()+"."+c.FunctionName())
+		default:
 			t.visit(target, k, nil)
 		}
 	}
@@ -297,7 +292,7 @@ func (t *checking) name(e celast.Expr, k *kinds, below []string) {
 		t.problem("unknown-name", from, to, "map what you need to an input in on.alert", "alert can be read only under on.alert, so that a playbook runs the same by hand")
 	case slices.Contains(Roots(), name):
 		if len(t.env.OnlyRoots) > 0 && !slices.Contains(t.env.OnlyRoots, name) {
-			t.problem("unknown-name", from, to, "", "only %s can be read here, not %s", strings.Join(t.env.OnlyRoots, ", "), name)
+			t.outOfPlace(name, from, to)
 			return
 		}
 		t.paths = append(t.paths, append([]string{name}, below...))
@@ -308,7 +303,7 @@ func (t *checking) name(e celast.Expr, k *kinds, below []string) {
 
 func (t *checking) unknownName(name string, from, to int) {
 	if why := t.why("", name); why != "" {
-		t.problem("unknown-name", from, to, "", "%s cannot be read here: %s", name, why)
+		t.problem("unknown-name", from, to, "a loop variable is read inside its loop", "%s cannot be read here: %s", name, why)
 		return
 	}
 	known := slices.Concat(Roots(), []string{string(kind.Severity), string(kind.Criticality)})
@@ -321,7 +316,7 @@ func (t *checking) unknownName(name string, from, to int) {
 			help = "did you mean " + root + "." + name + "?"
 		}
 	}
-	t.problem("unknown-name", from, to, help, "there is no %s", name)
+	t.problem("unknown-name", from, to, cmp.Or(help, "a text stands in quotes; a value is read as inputs."+name+" or steps."+name), "there is no %s here", name)
 }
 
 func (t *checking) why(root, name string) string {
@@ -347,7 +342,7 @@ func (t *checking) field(over kind.Type, operand celast.Expr, name string, from,
 	}
 	root := pathOf(operand)
 	if why := t.why(root, name); why != "" && (root == rootSteps || root == rootOutcome || root == rootErrors) {
-		t.problem("unknown-step", from, to, "", "%s.%s cannot be read here: %s", root, name, why)
+		t.problem("unknown-step", from, to, whyHelp(why, root, name), "%s.%s cannot be read here: %s", root, name, why)
 		return
 	}
 	names := make([]string, len(over.Fields))
@@ -355,8 +350,12 @@ func (t *checking) field(over kind.Type, operand celast.Expr, name string, from,
 		names[i] = f.Name
 	}
 	help := nearest(name, names)
-	if help == "" && len(names) > 0 && len(names) <= 12 {
+	switch {
+	case help != "":
+	case len(names) > 0 && len(names) <= 12:
 		help = "known are " + strings.Join(names, ", ")
+	case len(names) == 0:
+		help = "none is declared"
 	}
 	switch root {
 	case rootSteps, rootOutcome, rootErrors:

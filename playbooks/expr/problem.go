@@ -64,6 +64,9 @@ func syntaxProblems(text string, iss *cel.Issues) []Problem {
 	if len(msg) > 200 {
 		msg = msg[:200]
 	}
+	if help == "" {
+		help = "look at what stands before it: an operator, a quote or a bracket may be missing"
+	}
 	return []Problem{{Code: "syntax", From: from, To: to, Message: msg, Help: help}}
 }
 
@@ -93,14 +96,14 @@ func (t *checking) typeErrors(iss *cel.Issues) {
 			continue
 		}
 		if m := expectedMessage.FindStringSubmatch(msg); m != nil {
-			t.problem("wrong-type", from, to, "", "a %s is needed here; this is a %s", m[1], m[2])
+			t.problem("wrong-type", from, to, "convert it, or use a value of that type", "a value of type %s is needed here; this is of type %s", typeNames(m[1]), typeNames(m[2]))
 			continue
 		}
 		if strings.Contains(msg, "does not support field selection") {
-			t.problem("unknown-field", from, to, "", "a value of this type has no fields")
+			t.problem("unknown-field", from, to, "leave the field out", "a value of this type has no fields")
 			continue
 		}
-		t.problem("expression", from, to, "", "%s", msg)
+		t.problem("expression", from, to, "the language page shows what an expression may be", "%s", msg)
 	}
 	slices.SortStableFunc(t.found, func(a, b Problem) int { return a.From - b.From })
 }
@@ -226,4 +229,56 @@ func (t *checking) among(set kind.Type, e celast.Expr) {
 		help = "it is one of " + strings.Join(set.Of, ", ")
 	}
 	t.problem("unknown-choice", from, to, help, "the value is never %q", string(s))
+}
+
+// outOfPlace tells a name that exists and cannot be read at this place.
+func (t *checking) outOfPlace(name string, from, to int) {
+	var may []string
+	for _, r := range t.env.OnlyRoots {
+		if slices.Contains(Roots(), r) {
+			may = append(may, r)
+		}
+	}
+	if len(may) == 0 {
+		t.problem("unknown-name", from, to, "write the value itself", "nothing can be read here: the value is a constant")
+		return
+	}
+	t.problem("unknown-name", from, to, "compute it in a step", "only %s can be read here, not %s", strings.Join(may, ", "), name)
+}
+
+// whyHelp is the cure for a step that cannot be read here.
+func whyHelp(why, root, name string) string {
+	switch {
+	case strings.HasPrefix(why, "it runs later"):
+		return "move the step up, or read it further down"
+	case strings.Contains(why, "not over"):
+		return "read it behind the step"
+	case strings.Contains(why, "in a loop"):
+		return "give the loop an id, and read the list steps.ID that it makes"
+	case strings.Contains(why, "no result"):
+		return "read outcome." + name
+	}
+	return "read " + root + "." + name + " where it is known"
+}
+
+// namespace reports whether a name stands before functions of the library, as
+// cidr in cidr.contains, and is no variable here.
+func (t *checking) namespace(name string, k *kinds) bool {
+	_, local := k.vars[name]
+	return !local && slices.ContainsFunc(FunctionNames(), func(f string) bool { return strings.HasPrefix(f, name+".") })
+}
+
+// inNamespace tells a function that its namespace has not.
+func (t *checking) inNamespace(e celast.Expr, name string) {
+	if slices.Contains(FunctionNames(), name) {
+		return
+	}
+	from, _ := t.spans.of(e.AsCall().Target())
+	r, _ := t.spans.info.GetOffsetRange(e.ID())
+	_, to := t.functionName(int(r.Start))
+	help := nearest(name, FunctionNames())
+	if help == "" {
+		help = "see the functions of the language page"
+	}
+	t.problem("unknown-function", from, max(from, to), help, "there is no function %s", name)
 }

@@ -32,10 +32,19 @@ var (
 type registry struct {
 	names   map[string]string // canonical JSON of the type -> CEL name
 	records map[string]*recordType
+	// seen finds a record by where its fields stand in memory; nobody changes a
+	// type once it is made.
+	seen map[fieldsAt]*recordType
 	// scope holds the fields of the roots whose members differ from place to
 	// place: the checker sets it before each expression, which is why a
 	// registry serves one goroutine until it is sealed by Load.
 	scope map[string]kind.Type
+}
+
+// fieldsAt is one list of fields in memory.
+type fieldsAt struct {
+	first *kind.Field
+	n     int
 }
 
 // recordType is one record as CEL sees it.
@@ -77,7 +86,7 @@ func (r *registry) shape(t kind.Type) *shape {
 
 func newRegistry() *registry {
 	return &registry{
-		names: map[string]string{}, records: map[string]*recordType{},
+		names: map[string]string{}, records: map[string]*recordType{}, seen: map[fieldsAt]*recordType{},
 		scope: map[string]kind.Type{},
 	}
 }
@@ -136,6 +145,20 @@ func elemOf(t kind.Type) kind.Type {
 
 // record returns the record type of t, registering it at first sight.
 func (r *registry) record(t kind.Type) *recordType {
+	if len(t.Fields) == 0 {
+		return r.structure(t)
+	}
+	at := fieldsAt{&t.Fields[0], len(t.Fields)}
+	rt, ok := r.seen[at]
+	if !ok {
+		rt = r.structure(t)
+		r.seen[at] = rt
+	}
+	return rt
+}
+
+// structure finds a record type by what it is.
+func (r *registry) structure(t kind.Type) *recordType {
 	raw, err := json.Marshal(t)
 	if err != nil { // plain data: json.Marshal cannot fail on it
 		raw = []byte(fmt.Sprint(t))

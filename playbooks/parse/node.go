@@ -34,7 +34,7 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 			break
 		}
 		if k.Kind != yaml.ScalarNode {
-			p.wrong(k, "a key", "a name")
+			p.noName(n, k)
 			continue
 		}
 		if k.Tag == "!!merge" {
@@ -80,7 +80,7 @@ func (p *parser) wrong(n *yaml.Node, what, want string) {
 	if n.Kind == yaml.AliasNode || n.Style&yaml.TaggedStyle != 0 {
 		return // told already
 	}
-	p.report("wrong-shape", p.span(n), "", "%s must be %s; found %s", what, want, shape(n))
+	p.report("wrong-shape", p.span(n), shapeHelp(n, want), "%s must be %s; found %s", what, want, shape(n))
 }
 
 func shape(n *yaml.Node) string {

@@ -26,6 +26,8 @@ const (
 	MaxText = 64 << 10
 	// MaxNodes is how many scalars, lists and maps a file may have.
 	MaxNodes = 50_000
+	// MaxSilences is how many comments of a file may allow warnings.
+	MaxSilences = 200
 	// MaxSteps is how many steps a file may have, MaxList how many one list of
 	// steps.
 	MaxSteps = 1000
@@ -133,7 +135,7 @@ func (p *parser) secondDocument(first *yaml.Node) {
 func (p *parser) plainYAML(n *yaml.Node, depth int, count *int) bool {
 	*count++
 	if depth > MaxDepth {
-		p.report("too-deep", p.span(n), "", "maps and lists nest deeper than %d levels", MaxDepth)
+		p.report("too-deep", p.span(n), "flatten it", "maps and lists nest deeper than %d levels", MaxDepth)
 		return false
 	}
 	if *count > MaxNodes {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
 )
 
 // readable checks what has to be right before YAML is asked: size, encoding,
@@ -68,7 +70,7 @@ func (p *parser) shallow() bool {
 			}
 		}
 		if depth > maxBrackets {
-			p.report("too-deep", p.file.Span(at, at+1), "", "more than %d brackets are open here", maxBrackets)
+			p.report("too-deep", p.file.Span(at, at+1), "close them, or flatten the value", "more than %d brackets are open here", maxBrackets)
 			return false
 		}
 		if entries > MaxNodes {
@@ -77,7 +79,7 @@ func (p *parser) shallow() bool {
 		}
 	}
 	if at := bytes.Index(p.file.Bytes, bytes.Repeat([]byte("- "), maxDashes)); at >= 0 {
-		p.report("too-deep", p.file.Span(at, at+1), "", "lists nest deeper than %d levels here", MaxDepth)
+		p.report("too-deep", p.file.Span(at, at+1), "flatten it", "lists nest deeper than %d levels here", MaxDepth)
 		return false
 	}
 	return true
@@ -164,4 +166,33 @@ func (p *parser) syntax(err error) {
 	lead := len(content) - len(strings.TrimLeft(content, " "))
 	p.report("yaml", p.file.Span(p.file.Offset(line, 1)+lead, p.file.Offset(line, 1<<30)),
 		"compare the indentation with the lines around it; quote values with special characters", "not valid YAML: %s", text)
+}
+
+// shapeHelp says how the shape that is wanted is written.
+func shapeHelp(n *yaml.Node, want string) string {
+	empty := n.Kind == yaml.ScalarNode && n.Value == ""
+	switch {
+	case empty:
+		return "write it on the next lines, deeper than its key"
+	case strings.HasSuffix(want, "list") && n.Kind == yaml.MappingNode && len(n.Content) > 0 && strings.HasPrefix(n.Content[0].Value, "-"):
+		return "a list item needs a space behind its dash: - item"
+	case strings.HasSuffix(want, "list"):
+		return "begin each entry with a dash: - …"
+	case n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0:
+		return "a value that begins with { stands in quotes; an expression is ${{ … }}"
+	case strings.HasSuffix(want, "values"):
+		return "write key: value, one a line"
+	}
+	return "write it in one value"
+}
+
+// noName reports a key that is no name. A map in a map is most often an
+// expression without its dollar sign.
+func (p *parser) noName(n, k *yaml.Node) {
+	at := p.file.Offset(n.Line, n.Column)
+	if bytes.HasPrefix(p.file.Bytes[at:], []byte("{{")) {
+		p.report("flow-braces", p.file.Span(at, at+2), "write \"${{ … }}\"", "an expression begins with ${{")
+		return
+	}
+	p.wrong(k, "a key", "a name")
 }

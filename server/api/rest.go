@@ -47,6 +47,11 @@ type AlertDetail struct {
 	Value json.RawMessage `json:"value"`
 	// Raw is the body, byte for byte.
 	Raw []byte `json:"raw,omitempty"`
+	// ClosedAs is what it turned out to be, ClosedBy the run that said so; both
+	// are empty while it is open.
+	ClosedAs string    `json:"closed_as,omitempty"`
+	ClosedBy string    `json:"closed_by,omitempty"`
+	Closed   time.Time `json:"closed,omitzero"`
 }
 
 // AlertFilter narrows a list of alerts.
@@ -73,6 +78,17 @@ type Connector struct {
 	Detail  string   `json:"detail,omitempty"`
 	Mode    string   `json:"mode,omitempty"`
 	Actions []string `json:"actions,omitempty"`
+	// Checks are set in the answer to a check.
+	Checks []ConnectorCheck `json:"checks,omitempty"`
+}
+
+// ConnectorCheck is one thing that a check looked at: credentials, a permission,
+// the clock, the version.
+type ConnectorCheck struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Advice says what to do where it is not OK; else what was seen.
+	Advice string `json:"advice,omitempty"`
 }
 
 // Connectors lists the instances.

@@ -59,6 +59,8 @@ type Client struct {
 	reads  *resty.Client
 	writes *resty.Client
 	idle   func()
+	// ahead is how far our clock is ahead of the vendor's.
+	ahead atomic.Pointer[time.Duration]
 }
 
 // New checks the options and dials nothing.
@@ -291,6 +293,7 @@ func (c *Client) once(ctx context.Context, r Request, auth *Header) (*Reply, err
 	if err != nil {
 		return nil, c.lost(ctx, r, sent.Load(), err)
 	}
+	c.watchClock(resp.Header())
 	rep := &Reply{Status: resp.StatusCode(), Header: resp.Header(), Body: resp.Body(), read: r.reads(), what: what}
 	for _, name := range c.opt.RequestIDs {
 		if id := rep.Header.Get(name); id != "" {
