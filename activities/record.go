@@ -51,7 +51,7 @@ func (r *Recorder) Open(ctx context.Context, q task.OpenRequest) error {
 	return r.Approvals.Open(ctx, approval.Request{
 		ID: q.ID, Tenant: q.Tenant, Run: q.Run, Step: q.Step, Iteration: q.Iteration, Kind: q.Kind, Text: q.Text,
 		Seal: q.Seal, Show: q.Show, Fields: q.Fields, Levels: levels, Quorum: q.Quorum, Requester: q.Requester,
-		Silent: q.Silent, Opened: q.Opened,
+		Silent: q.Silent, Opened: q.Opened, Subject: q.Subject, Via: q.Via,
 	})
 }
 
@@ -59,7 +59,9 @@ func (r *Recorder) Open(ctx context.Context, q task.OpenRequest) error {
 // that, so that no later vote is accepted.
 func (r *Recorder) Tally(ctx context.Context, q task.TallyRequest) (task.TallyResult, error) {
 	t, err := r.Approvals.Decide(ctx, q.ID, q.Now)
-	return task.TallyResult{State: t.State, Next: t.Next, By: t.By, Answer: t.Answer, Reason: t.Reason}, err
+	return task.TallyResult{
+		State: t.State, Next: t.Next, By: t.By, Answer: t.Answer, Reason: t.Reason, Untrusted: t.Untrusted, Withdrawn: t.Withdrawn,
+	}, err
 }
 
 // Close ends a request.
