@@ -53,7 +53,8 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done
 
-bench: ## playbooks against a hand-written workflow, in pairs
+bench: ## checks and expressions; playbooks against a hand-written workflow, in pairs
+	QUELL_BENCH=1 CGO_ENABLED=0 $(GO) test -count=1 -v -run TestBench ./playbooks/compile
 	QUELL_BENCH=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 2h -v -run Bench ./internal/e2e
 
 soak: ## the end-to-end tests with their full figures
