@@ -108,7 +108,7 @@ func (c *canvas) band(b band, y float64) float64 {
 func (c *canvas) list(nodes []node, x, y, w float64) float64 {
 	for i, n := range nodes {
 		if i > 0 {
-			if !nodes[i-1].ends {
+			if !nodes[i-1].ends || nodes[i-1].conditional {
 				c.arrow(x+w/2, y, y+gap)
 			}
 			y += gap
@@ -155,6 +155,9 @@ func (c *canvas) node(n node, x, y, w float64) float64 {
 		if i < len(n.groups)-1 {
 			y += 4
 		}
+	}
+	if len(n.groups) > 0 && len(n.after) > 0 {
+		y += 4
 	}
 	for _, line := range n.after {
 		y += c.text(x+pad, y, follows(line), wrap(line, inner, lineWide+0.5), lineHigh)
