@@ -137,7 +137,8 @@ func (p *printer) line(indent int, text, comment string) {
 	p.out.WriteString(strings.TrimRight(text, " ") + "\n")
 }
 
-// sections are the keys of a file that an empty line stands above.
+// sections are the keys of a file that an empty line stands above where they
+// take several.
 var sections = []string{"inputs", "settings", "on", "limits", "triage", "contain", "eradicate", "recover", "review", "outputs"}
 
 // entries writes the entries of a collection as lines.
@@ -171,7 +172,7 @@ func (p *printer) above(e *entry, indent int, first bool) {
 		for len(lines) > 0 && lines[0] == "" {
 			lines = lines[1:]
 		}
-	} else if e.parent.parent == nil && e.key != nil && slices.Contains(sections, e.key.Value) && (len(lines) == 0 || lines[0] != "") {
+	} else if e.parent.parent == nil && e.key != nil && slices.Contains(sections, e.key.Value) && !e.inline() && (len(lines) == 0 || lines[0] != "") {
 		lines = append([]string{""}, lines...)
 	}
 	for i, line := range lines {
