@@ -26,6 +26,7 @@ type Store interface {
 	Abandon(ctx context.Context, key string, why *spec.Error) (*effects.Effect, error)
 	Get(ctx context.Context, key string) (*effects.Effect, error)
 	Holds(ctx context.Context, key string) (bool, error)
+	Arranged(ctx context.Context, key string) (*effects.Arrangement, error)
 }
 
 // Actor brings effects about.
@@ -104,10 +105,17 @@ func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Fa
 		if err != nil {
 			return nil, nil, err
 		}
-		if of.Inverse == "" {
+		back, err := a.Effects.Arranged(ctx, q.Of)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case back != nil:
+			action, instance, schema, inputs = back.Action, back.Instance, "", back.Inputs
+		case of.Inverse == "":
 			return nil, &task.Failure{Kind: string(spec.Invalid), Message: of.Action + " has no inverse"}, nil
+		default:
+			action, instance, schema, inputs = of.Inverse, of.Instance, "", of.Inputs
 		}
-		action, instance, schema, inputs = of.Inverse, of.Instance, "", of.Inputs
 	}
 	sp, ok := a.Host.Action(instance, action)
 	if !ok {
@@ -457,40 +465,4 @@ func (e *effort) result(ctx context.Context, ef *effects.Effect) (task.ActResult
 		activity.GetLogger(ctx).Debug("effect", "key", ef.Key, "outcome", ef.Outcome)
 	}
 	return res, nil
-}
-
-// optional is the output type with every field optional: a read-back may know
-// less than the call.
-func optional(sp spec.Action) kind.Type {
-	fields := make([]kind.Field, len(sp.Outputs))
-	for i, f := range sp.Outputs {
-		f.Optional = true
-		fields[i] = f
-	}
-	return kind.RecordOf(fields...)
-}
-
-// imagined is the result of an effect in observe mode, so that later steps can
-// be observed too: handles and texts that say that nothing was done.
-func imagined(sp spec.Action, ef *effects.Effect) []byte {
-	out := map[string]any{}
-	for _, f := range sp.Outputs {
-		switch f.Type.Kind {
-		case kind.Handled:
-			out[f.Name] = kind.Handle{Name: f.Type.Name, Instance: ef.Instance, ID: simulatedID, Label: "(simulated)"}
-		case kind.String:
-			out[f.Name] = "(simulated)"
-		case kind.Int:
-			out[f.Name] = int64(0)
-		case kind.Boolean:
-			out[f.Name] = false
-		case kind.List:
-			out[f.Name] = []any{}
-		}
-	}
-	raw, err := kind.Canonical(out)
-	if err != nil {
-		return nil
-	}
-	return raw
 }
