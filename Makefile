@@ -16,9 +16,12 @@ PROGRAMS := $(patsubst %/main.go,./%,$(wildcard cmd/*/main.go))
 # minutes and gigabytes, so `make race` leaves them out.
 HEAVY := /internal/(engine|serve|e2e)$$|/cmd/quell$$
 
-.PHONY: all build demo demo-adverse darwin test race check lint fuzz bench soak integration mutants docs update clean
+.PHONY: all help build demo demo-adverse darwin test race check lint fuzz bench soak integration mutants docs update clean
 
 all: build
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1: \2/p' Makefile
 
 build: ## build the programs into bin/
 	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)

@@ -26,6 +26,7 @@ type Store interface {
 	Abandon(ctx context.Context, key string, why *spec.Error) (*effects.Effect, error)
 	Get(ctx context.Context, key string) (*effects.Effect, error)
 	Holds(ctx context.Context, key string) (bool, error)
+	Arranged(ctx context.Context, key string) (*effects.Arrangement, error)
 }
 
 // Actor brings effects about.
@@ -77,6 +78,8 @@ type effort struct {
 	tries  int
 	wait   time.Duration
 	until  time.Time
+	// waiting: another effect had a target when admission was asked for last.
+	waiting bool
 }
 
 func (a *Actor) now() time.Time {
@@ -102,10 +105,17 @@ func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Fa
 		if err != nil {
 			return nil, nil, err
 		}
-		if of.Inverse == "" {
+		back, err := a.Effects.Arranged(ctx, q.Of)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case back != nil:
+			action, instance, schema, inputs = back.Action, back.Instance, "", back.Inputs
+		case of.Inverse == "":
 			return nil, &task.Failure{Kind: string(spec.Invalid), Message: of.Action + " has no inverse"}, nil
+		default:
+			action, instance, schema, inputs = of.Inverse, of.Instance, "", of.Inputs
 		}
-		action, instance, schema, inputs = of.Inverse, of.Instance, "", of.Inputs
 	}
 	sp, ok := a.Host.Action(instance, action)
 	if !ok {
@@ -128,8 +138,8 @@ func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Fa
 // run asks for admission until the effect is settled.
 func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 	for n := 0; ; {
-		// Anew before each admission: another effect on the target may have run
-		// while this one waited.
+		// Anew before each admission that may let it out: another effect on the target
+		// may have run while this one waited.
 		if err := e.chartered(ctx); err != nil {
 			return task.ActResult{}, err
 		}
@@ -171,7 +181,9 @@ func (e *effort) before(ctx context.Context) error {
 	if e.q.Of != "" {
 		return nil
 	}
-	e.intent.Unread = false
+	if e.intent.Unread = e.waiting; e.waiting {
+		return nil
+	}
 	if ef, err := e.Effects.Get(ctx, e.intent.Key.String()); err == nil && !ef.Idle() {
 		e.intent.Unread = true
 		return nil
@@ -225,13 +237,18 @@ func (e *effort) try(ctx context.Context, n int) (ef *effects.Effect, again time
 	case v.Go != nil:
 		ef, again, err = e.call(ctx, v.Go, n+1)
 		return ef, again, 1, err
+	case v.Read:
+		e.waiting = false
+		return nil, 0, 0, nil
 	case v.Back != nil:
 		leave() // a read-back waits, and nothing leaves
 		leave = func() {}
 		ef, err = e.readBack(ctx, v.Back)
 		return ef, e.wait, 0, err
 	}
-	return nil, max(0, v.Wait.Sub(e.now())) + 10*time.Millisecond, 0, nil
+	again = max(0, v.Wait.Sub(e.now()))
+	e.waiting = again > 0
+	return nil, again + 10*time.Millisecond, 0, nil
 }
 
 // unread answers when the state before an effect could not be read. Nothing was

@@ -23,23 +23,10 @@ type Recorder struct {
 	Effects   *effects.Effects
 	Approvals *approval.Approvals
 	Runs      *runs.Runs
-}
-
-// Stack lists what a run did, newest first.
-func (r *Recorder) Stack(ctx context.Context, q task.StackRequest) (task.StackResult, error) {
-	list, err := r.Effects.Stack(ctx, q.Tenant, q.Run, q.Steps)
-	if err != nil {
-		return task.StackResult{}, err
-	}
-	var res task.StackResult
-	for _, e := range list {
-		item := task.StackItem{Key: e.Key, Action: e.Action, Inverse: e.Inverse, Reversal: e.Reversal, Outcome: e.Outcome}
-		for _, t := range e.Targets {
-			item.Targets = append(item.Targets, t.Label)
-		}
-		res.Items = append(res.Items, item)
-	}
-	return res, nil
+	// Host knows the actions that take effects back; see Arrange.
+	Host Connectors
+	// Starter claims runs for schedules; nil claims none.
+	Starter func(ctx context.Context, q task.FireRequest) (task.FireResult, error)
 }
 
 // Held tells a hold how its effect stands.
@@ -64,7 +51,7 @@ func (r *Recorder) Open(ctx context.Context, q task.OpenRequest) error {
 	return r.Approvals.Open(ctx, approval.Request{
 		ID: q.ID, Tenant: q.Tenant, Run: q.Run, Step: q.Step, Iteration: q.Iteration, Kind: q.Kind, Text: q.Text,
 		Seal: q.Seal, Show: q.Show, Fields: q.Fields, Levels: levels, Quorum: q.Quorum, Requester: q.Requester,
-		Silent: q.Silent, Opened: q.Opened,
+		Silent: q.Silent, Opened: q.Opened, Subject: q.Subject, Via: q.Via,
 	})
 }
 
@@ -72,7 +59,9 @@ func (r *Recorder) Open(ctx context.Context, q task.OpenRequest) error {
 // that, so that no later vote is accepted.
 func (r *Recorder) Tally(ctx context.Context, q task.TallyRequest) (task.TallyResult, error) {
 	t, err := r.Approvals.Decide(ctx, q.ID, q.Now)
-	return task.TallyResult{State: t.State, Next: t.Next, By: t.By, Answer: t.Answer, Reason: t.Reason}, err
+	return task.TallyResult{
+		State: t.State, Next: t.Next, By: t.By, Answer: t.Answer, Reason: t.Reason, Untrusted: t.Untrusted, Withdrawn: t.Withdrawn,
+	}, err
 }
 
 // Close ends a request.

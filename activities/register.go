@@ -36,6 +36,14 @@ func (s Set) Register(r Registry) {
 		{task.EndActivity, s.Recorder.End},
 		{task.LoadActivity, s.Recorder.Load},
 		{task.ReportActivity, s.Recorder.Report},
+		{task.InForceActivity, s.Recorder.InForce},
+		{task.ArrangeActivity, s.Recorder.Arrange},
+		{task.OpeningActivity, s.Recorder.Opening},
+		{task.AlertsActivity, s.Recorder.Alerts},
+		{task.VerbsActivity, s.Recorder.Verbs},
+		{task.AnswerActivity, s.Recorder.Answer},
+		{task.CallActivity, s.Recorder.Call},
+		{task.FireActivity, s.Recorder.Fire},
 	} {
 		r.RegisterActivityWithOptions(a.f, activity.RegisterOptions{Name: a.name})
 	}

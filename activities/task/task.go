@@ -130,7 +130,8 @@ type ActRequest struct {
 	// Of is the key of the effect that this one takes back; set with direction
 	// undo. Action, inputs and instance then come from the store.
 	Of string `json:"of,omitempty"`
-	// Limit is the playbook's limit of targets of this action in one run.
+	// Limit is the playbook's limit of targets of this action in one run; 0 means
+	// no limit, -1 that none is left.
 	Limit int `json:"limit,omitempty"`
 	// Mode is the run's mode: observe, ask or act.
 	Mode string `json:"mode"`

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/quell-soar/quell/connectors/sdk"
 	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/secrets"
 	"github.com/quell-soar/quell/playbooks/diag"
@@ -206,7 +208,7 @@ func (q *questions) setting(add *config.NewConnector, s spec.Setting, given map[
 	delete(given, s.Name)
 	switch {
 	case ok:
-	case person && (!s.Optional || s.Default != ""):
+	case person && askedFor(s):
 		var err error
 		if text, err = q.line(s); err != nil {
 			return err
@@ -218,6 +220,16 @@ func (q *questions) setting(add *config.NewConnector, s spec.Setting, given map[
 		add.Settings[s.Name] = text
 	}
 	return nil
+}
+
+// askedFor says whether a setting is worth a question: switches, lists and maps
+// with a default, and what may be left out, are for --set and the configuration.
+func askedFor(s spec.Setting) bool {
+	switch s.Type.Kind {
+	case kind.Boolean, kind.List, kind.Map, kind.Record:
+		return s.Default == "" && !s.Optional
+	}
+	return s.Default != "" || !s.Optional
 }
 
 // line asks for one setting at the terminal until the answer has its form. Nothing
@@ -345,12 +357,19 @@ func edit(file string, change func([]byte) ([]byte, error)) error {
 	return nil
 }
 
-// readPermissions are what the credential needs for the connector's reads.
+// reading are permissions that by their vendor's name only read: Hosts: Read,
+// okta.users.read, User.Read.All.
+var reading = regexp.MustCompile(`(?i)\bread(\.all|basic\.all)?$`)
+
+// readPermissions are what the credential needs to observe: what reads need, and
+// what effects look at before they act.
 func readPermissions(m spec.Manifest) []string {
 	var out []string
 	for _, a := range m.Actions {
-		if !a.Effect() {
-			out = append(out, a.Permissions...)
+		for _, p := range a.Permissions {
+			if !a.Effect() || reading.MatchString(p) {
+				out = append(out, p)
+			}
 		}
 	}
 	slices.Sort(out)

@@ -213,6 +213,9 @@ func (d *demo) write(ctx context.Context) error {
 		_ = os.Remove(file) // writeReview makes it anew, and only where none is
 	}
 	d.report = file
+	if err := d.signed(ctx); err != nil {
+		return err
+	}
 	if err := writeReview(ctx, d.ana, d.run, api.ReviewHTML, reportFlags{file: file}); err != nil {
 		return err
 	}
@@ -234,6 +237,24 @@ func (d *demo) write(ctx context.Context) error {
 	d.say("%s", file)
 	d.say("The record behind it: %d rows, chained and signed, verified offline just now.", rep.Rows)
 	return nil
+}
+
+// signed waits until a checkpoint covers what happened; that takes a second.
+func (d *demo) signed(ctx context.Context) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range 50 {
+		got, err := d.local.Checkpoint(ctx)
+		if err != nil || got.Tail == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil // the review says how much is not covered yet
 }
 
 // last is the last screen.

@@ -42,10 +42,17 @@ func Schema() store.Schema {
 			reason TEXT NOT NULL, answer BLOB, at BIGINT NOT NULL, delivered BIGINT NOT NULL)`,
 		`CREATE INDEX votes_request ON votes (request, at)`,
 		`CREATE INDEX votes_undelivered ON votes (delivered)`,
+		`ALTER TABLE requests ADD COLUMN subject TEXT NOT NULL DEFAULT ''`,
+		`ALTER TABLE requests ADD COLUMN via TEXT NOT NULL DEFAULT ''`,
+		`CREATE TABLE request_events (
+			id TEXT PRIMARY KEY, request TEXT NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, text TEXT NOT NULL,
+			names BLOB, at BIGINT NOT NULL, delivered BIGINT NOT NULL)`,
+		`CREATE INDEX request_events_request ON request_events (request, at)`,
+		`CREATE INDEX request_events_undelivered ON request_events (delivered) WHERE delivered = 0`,
 	}}
 }
 
-const columns = `id, tenant, run, step, iteration, kind, text, seal, shown, fields, levels, quorum, requester, silent, opened, closed, decision`
+const columns = `id, tenant, run, step, iteration, kind, text, seal, shown, fields, levels, quorum, requester, silent, opened, closed, decision, subject, via`
 
 // Open stores a request with its ledger entry. The same ID again changes nothing
 // where it asks the same; where it is of another run or kind or has another seal,
@@ -56,8 +63,8 @@ func (a *Approvals) Open(ctx context.Context, r Request) error {
 		return fmt.Errorf("approval: %w", err)
 	}
 	return a.db.Update(ctx, func(tx *store.Tx) error {
-		res, err := tx.Exec(`INSERT INTO requests (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '') ON CONFLICT (id) DO NOTHING`,
-			r.ID, r.Tenant, r.Run, r.Step, r.Iteration, r.Kind, r.Text, r.Seal, null(r.Show), null(r.Fields), levels, max(1, r.Quorum), r.Requester, r.Silent, r.Opened.UnixNano())
+		res, err := tx.Exec(`INSERT INTO requests (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?) ON CONFLICT (id) DO NOTHING`,
+			r.ID, r.Tenant, r.Run, r.Step, r.Iteration, r.Kind, r.Text, r.Seal, null(r.Show), null(r.Fields), levels, max(1, r.Quorum), r.Requester, r.Silent, r.Opened.UnixNano(), r.Subject, r.Via)
 		if err != nil {
 			return fmt.Errorf("approval: open %s: %w", r.ID, err)
 		}
@@ -67,7 +74,7 @@ func (a *Approvals) Open(ctx context.Context, r Request) error {
 			return r.again(tx)
 		}
 		_, err = a.ledger.Append(tx, r.row("request.opened", ""), map[string]any{
-			"kind": r.Kind, "text": r.Text, "seal": r.Seal, "show": r.Show, "levels": r.Levels, "quorum": r.Quorum, "requester": r.Requester, "silent": r.Silent,
+			"kind": r.Kind, "text": r.Text, "seal": r.Seal, "show": r.Show, "levels": r.Levels, "quorum": r.Quorum, "requester": r.Requester, "silent": r.Silent, "subject": r.Subject, "via": r.Via,
 		})
 		return err
 	})
@@ -154,16 +161,25 @@ func (r *Request) refuses(b Ballot, now time.Time) error {
 		return ErrRequester
 	case r.Seal != "" && b.Approve && b.Seal != r.Seal:
 		return ErrSeal
+	case untrusted(b.Actor) && r.Kind != Question:
+		return ErrNotEntitled
+	case !r.entitles(b.Names, now):
+		return ErrNotEntitled
 	}
+	return nil
+}
+
+// entitles reports whether one of the names may decide at a time.
+func (r *Request) entitles(names []string, now time.Time) bool {
 	open, _ := r.level(now)
 	for _, l := range r.Levels[:open] {
 		for _, who := range l.Who {
-			if slices.Contains(b.Names, who) {
-				return nil
+			if slices.Contains(names, who) {
+				return true
 			}
 		}
 	}
-	return ErrNotEntitled
+	return false
 }
 
 func (a *Approvals) put(tx *store.Tx, r *Request, b Ballot, now time.Time) (Vote, error) {
@@ -259,7 +275,10 @@ func load(tx *store.Tx, id, lock string) (*Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("approval: read %s: %w", id, err)
 	}
-	return r, votes(tx, r)
+	if err := votes(tx, r); err != nil {
+		return nil, err
+	}
+	return r, events(tx, r)
 }
 
 func votes(tx *store.Tx, r *Request) error {
@@ -288,7 +307,7 @@ func scan(s scanner) (*Request, error) {
 	var show, fields, levels []byte
 	var opened, closed int64
 	err := s.Scan(&r.ID, &r.Tenant, &r.Run, &r.Step, &r.Iteration, &r.Kind, &r.Text, &r.Seal, &show, &fields, &levels,
-		&r.Quorum, &r.Requester, &r.Silent, &opened, &closed, &r.Decision)
+		&r.Quorum, &r.Requester, &r.Silent, &opened, &closed, &r.Decision, &r.Subject, &r.Via)
 	if err != nil {
 		return nil, err
 	}
@@ -331,7 +350,7 @@ func (a *Approvals) List(ctx context.Context, tenant, runID string, all bool) ([
 			return err
 		}
 		for _, r := range out {
-			if err := votes(tx, r); err != nil {
+			if err := firstError(votes(tx, r), events(tx, r)); err != nil {
 				return err
 			}
 		}
@@ -341,39 +360,6 @@ func (a *Approvals) List(ctx context.Context, tenant, runID string, all bool) ([
 		return nil, fmt.Errorf("approval: list: %w", err)
 	}
 	return out, nil
-}
-
-// Pending is a vote that the waiting workflow may not have been told of.
-type Pending struct{ Vote, Request string }
-
-// Undelivered lists such votes for the dispatcher, the oldest first.
-func (a *Approvals) Undelivered(ctx context.Context) ([]Pending, error) {
-	var out []Pending
-	err := a.db.View(ctx, func(tx *store.Tx) error {
-		out = nil
-		rows, err := tx.Query(`SELECT id, request FROM votes WHERE delivered = 0 ORDER BY at, id LIMIT 256`)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var p Pending
-			if err := rows.Scan(&p.Vote, &p.Request); err != nil {
-				return err
-			}
-			out = append(out, p)
-		}
-		return rows.Err()
-	})
-	return out, err
-}
-
-// Delivered marks a vote as told. It may be called again.
-func (a *Approvals) Delivered(ctx context.Context, vote string) error {
-	return a.db.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(`UPDATE votes SET delivered = 1 WHERE id = ?`, vote)
-		return err
-	})
 }
 
 func null(raw json.RawMessage) any {

@@ -14,4 +14,7 @@
 // before it is over; who was entitled earlier stays so. The requester never
 // votes on an approval. One denial decides; approvals decide at the quorum.
 // A request whose last level has no time limit stays open until it is decided.
+//
+// Beside voting, people comment on a request, hand it over to others, and take it
+// back. An affected person whom a run asks answers questions only.
 package approval

@@ -50,6 +50,9 @@ type Request struct {
 	Quorum int
 	// Requester may not vote on an approval.
 	Requester string
+	// Subject is the affected person whom the first level asks, over Via; see
+	// run.Subject. What they say is untrusted.
+	Subject, Via string
 	// Silent says what happens when nobody answers.
 	Silent string
 	Opened time.Time
@@ -57,6 +60,8 @@ type Request struct {
 	// Decision is empty while open; then approved, denied, expired or withdrawn.
 	Decision string
 	Votes    []Vote
+	// Events are what people did beside voting, the oldest first.
+	Events []Event
 }
 
 // Deadline is when the chain ends; zero means never.
@@ -127,6 +132,10 @@ type Tally struct {
 	By     []string
 	Answer json.RawMessage
 	Reason string
+	// Untrusted says that the deciding vote was the affected person's own.
+	Untrusted bool
+	// Withdrawn says of a denial that the request was taken back.
+	Withdrawn bool
 }
 
 // stands is the decision, where there is one, and else what the votes say.
@@ -136,7 +145,7 @@ func (r *Request) stands(now time.Time) Tally {
 	case "":
 		return t
 	case "withdrawn":
-		return Tally{State: "denied", Reason: "withdrawn"}
+		return r.withdrawn()
 	}
 	t.State, t.Next = r.Decision, time.Time{}
 	return t
@@ -149,11 +158,11 @@ func (r *Request) tally(now time.Time) Tally {
 	approvals := 0
 	for _, v := range r.Votes {
 		if !v.Approve {
-			return Tally{State: "denied", By: []string{v.Actor}, Answer: v.Answer, Reason: v.Reason}
+			return Tally{State: "denied", By: []string{v.Actor}, Answer: v.Answer, Reason: v.Reason, Untrusted: untrusted(v.Actor)}
 		}
 		approvals++
 		t.By = append(t.By, v.Actor)
-		t.Answer, t.Reason = v.Answer, v.Reason
+		t.Answer, t.Reason, t.Untrusted = v.Answer, v.Reason, untrusted(v.Actor)
 		if approvals >= max(1, r.Quorum) {
 			t.State = "approved"
 			return t

@@ -321,6 +321,75 @@ func TestGuardsHold(t *testing.T) {
 	t.Logf("%d alerts: %d hosts isolated, %d requests wait: %v", n+9, len(contained), len(asked), words)
 }
 
+// TestLastAdminStays posts alerts that name every account of a directory, one by
+// one and in lists, in mode act: of the administrators one is never acted on, and
+// everybody else is locked.
+func TestLastAdminStays(t *testing.T) {
+	l := startLab(t)
+	l.control("POST", "/entra/users", []byte(`{"users": [
+		{"name": "root@corp.example", "roles": ["global-admin"]}, {"name": "ann@corp.example", "roles": ["global-admin"]},
+		{"name": "eve@corp.example", "roles": ["global-admin"]}, {"name": "bob@corp.example"}, {"name": "joe@corp.example"}]}`), nil)
+	h := newHouse(t, l, fmt.Sprintf(`  entra:
+    connector: entra
+    binary: %s
+    mode: act
+    settings: {tenant_id: 11111111-2222-3333-4444-555555555555, client_id: 66666666-7777-8888-9999-aaaaaaaaaaaa, base_url: %[2]s, login_url: %[2]s, exchange_url: %[2]s, allow_http: "true"}
+    secrets: {client_secret: "file:entra.secret"}
+`, bin(t, "quell-connector"), l.urls["entra"]))
+	h.write("entra.secret", "graph-lab-secret\n")
+	raw, err := os.ReadFile("testdata/guards/lock-all-named.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write("lock-all-named.yaml", string(raw))
+	h.config = strings.Replace(h.config, "playbooks: [contain-infected-host.yaml]", "playbooks: [lock-all-named.yaml]", 1)
+	h.config = strings.Replace(h.config, "sources:\n", "sources:\n  accounts: {kind: generic, secrets: [\"file:source.key\"], rate: 2000, burst: 5000}\n", 1)
+	h.modes([]string{"lock-all-named"}, "act", "act", "act")
+	h.start()
+	all := []string{"root", "ann", "eve", "bob", "joe"}
+	var wg sync.WaitGroup
+	for i := range many(4, 20) {
+		for j, names := range [][]string{all, {all[i%5]}, {"ann", "root"}, {"eve", "bob", "root"}} {
+			wg.Go(func() {
+				if err := h.accuse(fmt.Sprintf("a-%d-%d", i, j), append([]string{}, names...)...); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	h.settledDown(3 * time.Minute)
+	locked := map[string]int{}
+	for _, e := range l.effects("vendor=entra&operation=update-user") {
+		locked[e.Object]++
+	}
+	cut := map[string]int{}
+	for _, e := range l.effects("vendor=entra&operation=revoke-sessions") {
+		cut[e.Object]++
+	}
+	admins := locked["root@corp.example"] + locked["ann@corp.example"] + locked["eve@corp.example"]
+	if admins != 2 || locked["bob@corp.example"] != 1 || locked["joe@corp.example"] != 1 {
+		t.Errorf("locked: %v; of three administrators two may be", locked)
+	}
+	t.Logf("locked %v, sessions ended %v", locked, cut)
+}
+
+// accuse posts a generic alert that names accounts.
+func (h *house) accuse(id string, names ...string) error {
+	list := make([]map[string]any, len(names))
+	for i, n := range names {
+		list[i] = map[string]any{"name": n + "@corp.example"}
+	}
+	raw, err := json.Marshal(map[string]any{"id": id, "title": "e2e " + id, "severity": "critical", "users": list, "occurred": time.Now().UTC().Format(time.RFC3339)})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	_, err = h.client().SendAlert(ctx, "accounts", id, raw, []byte(sourceKey))
+	return err
+}
+
 // TestKillSwitch turns the switch while alerts pour in: no intent stands after it
 // in the record, no call comes late, a hold whose time is over stays held, and a
 // person releases.

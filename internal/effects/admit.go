@@ -115,7 +115,7 @@ func (e *Effects) attempt(tx *store.Tx, ef *Effect, in Intent, now time.Time) (V
 	if ef.Direction == string(run.Do) {
 		var err error
 		if in.Unread {
-			return Verdict{Wait: now}, nil
+			return e.unread(tx, ef, in, now)
 		}
 		if q, err = e.question(tx, ef, in); err != nil {
 			return Verdict{}, err

@@ -380,3 +380,23 @@ func TestApprovedIsAskedOfTheStore(t *testing.T) {
 		h.goes(in)
 	})
 }
+
+// TestUnread: who waits for a busy target reads nothing meanwhile, and is told to
+// read once it is free; nothing leaves before that.
+func TestUnread(t *testing.T) {
+	each(t, guard.Rules{}, func(h *house) {
+		first, second := do("r1", 1, isolate(), "a"), do("r2", 1, isolate(), "a")
+		p := h.goes(first)
+		h.waits(second)
+		second.Unread = true
+		h.waits(second)
+		h.settle(p, effects.Result{Outcome: spec.Done, Prior: []byte(`{}`)})
+		for range 2 {
+			if v := h.admit(second); !v.Read || v.Go != nil || !v.Wait.IsZero() {
+				h.Fatalf("a free target that was not read: %+v", v)
+			}
+		}
+		second.Unread = false
+		h.goes(second)
+	})
+}

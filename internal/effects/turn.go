@@ -84,6 +84,22 @@ func (e *Effects) turn(tx *store.Tx, ef *Effect, in Intent, now time.Time) (agai
 	return time.Time{}, nil
 }
 
+// unread answers an intent for which nothing was read.
+func (e *Effects) unread(tx *store.Tx, ef *Effect, in Intent, now time.Time) (Verdict, error) {
+	for _, t := range append(append([]guard.Target{}, ef.Targets...), lanes(in.Targets)...) {
+		var n int
+		err := tx.QueryRow(`SELECT COUNT(*) FROM effect_locks WHERE tenant = ? AND instance = ? AND target = ? AND effect_key <> ?`,
+			ef.Tenant, ef.Instance, t.ID, ef.Key).Scan(&n)
+		if err != nil {
+			return Verdict{}, fmt.Errorf("effects: whether %s is busy: %w", t.Label, err)
+		}
+		if n > 0 {
+			return Verdict{Wait: now.Add(busyWait)}, nil
+		}
+	}
+	return Verdict{Read: true}, nil
+}
+
 // yield gives up what an effect had locked, and notes when it left a lane.
 func (e *Effects) yield(tx *store.Tx, ef *Effect) error {
 	for _, t := range ef.Targets {

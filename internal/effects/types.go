@@ -85,6 +85,9 @@ type Verdict struct {
 	Go *Permit
 	// Back: an earlier attempt may have acted; read back and call Conclude.
 	Back *Permit
+	// Read: the targets are free, and nothing was read for this intent (Unread).
+	// Read, and ask again.
+	Read bool
 	// Wait: come back then. An earlier attempt may still land, or another effect
 	// on a target is under way.
 	Wait time.Time

@@ -249,6 +249,10 @@ func (d *draft) stepTitle(path, given string) string {
 		return d.titleOf(st.Action.Name)
 	case given != "":
 		return d.titleOf(given)
+	case st != nil && st.ID != "":
+		return st.ID
+	case st != nil:
+		return string(st.Kind)
 	}
 	return path
 }

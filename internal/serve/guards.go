@@ -70,7 +70,10 @@ func thenOf(t config.Then) guard.Then {
 }
 
 // accounts are the settings of connectors that name the account which Quell uses.
-var accounts = []string{"account", "app_id", "application_id", "client_id", "email", "login", "mailbox", "principal", "sender", "user", "username"}
+var accounts = []string{
+	"account", "app_id", "application_id", "client_id", "email", "from", "login", "mail_from", "mailbox", "principal",
+	"relay_from", "relay_user", "sender", "user", "username",
+}
 
 // ownOf lists the names and addresses of what Quell itself needs: this machine,
 // the names under which it is reached, its database and Temporal cluster, the

@@ -15,16 +15,40 @@ import (
 type shared struct {
 	reg  *registry
 	envs map[string]*cel.Env
+	// parsed are expressions that were parsed, by their text: what a text parses
+	// to does not hang on where it stands.
+	parsed map[string]*cel.Ast
+}
+
+// parse parses an expression, or finds it parsed.
+func (s *shared) parse(env *cel.Env, text string) (*cel.Ast, *cel.Issues) {
+	if ast, ok := s.parsed[text]; ok {
+		return ast, nil
+	}
+	ast, iss := env.Parse(text)
+	if iss.Err() == nil && len(text) <= maxSharedText {
+		if len(s.parsed) >= maxSharedParsed {
+			clear(s.parsed)
+		}
+		s.parsed[text] = ast
+	}
+	return ast, iss
 }
 
 // sharing keeps what checkers gave back; one checker has one of them at a time.
-var sharing = sync.Pool{New: func() any { return &shared{reg: newRegistry(), envs: map[string]*cel.Env{}} }}
+var sharing = sync.Pool{New: func() any {
+	return &shared{
+		reg: newRegistry(), envs: map[string]*cel.Env{}, parsed: map[string]*cel.Ast{},
+	}
+}}
 
 // The sizes above which what a checker leaves behind is dropped, so that many
 // different playbooks do not pile up.
 const (
 	maxSharedRecords = 2000
 	maxSharedEnvs    = 200
+	maxSharedParsed  = 1000
+	maxSharedText    = 512
 )
 
 // Close gives back what checkers share. A closed checker is not used again;
@@ -44,6 +68,11 @@ var (
 	enumTypes = enumRoots()
 	runType   = RunType()
 	alertType = alert.Type()
+	errorType = kind.RecordOf(
+		kind.Field{Name: "kind", Type: kind.Of(kind.String)},
+		kind.Field{Name: "message", Type: kind.Of(kind.String)},
+	)
+	outcomeType = kind.ChoiceOf(Outcomes()...)
 )
 
 // scopeAt are the fields of the roots at a place.

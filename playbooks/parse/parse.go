@@ -26,6 +26,10 @@ const (
 	MaxText = 64 << 10
 	// MaxNodes is how many scalars, lists and maps a file may have.
 	MaxNodes = 50_000
+	// MaxExpressions is how many ${{ … }} a file may have.
+	MaxExpressions = 1000
+	// MaxSilences is how many comments of a file may allow warnings.
+	MaxSilences = 200
 	// MaxSteps is how many steps a file may have, MaxList how many one list of
 	// steps.
 	MaxSteps = 1000

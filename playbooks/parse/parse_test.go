@@ -44,6 +44,8 @@ func TestBombs(t *testing.T) {
 		"many colons":      "a: b\n" + strings.Repeat("  c: ", 150_000),
 		"many steps":       "review:\n" + strings.Repeat("  - report: a\n", 19_000),
 		"question marks":   strings.Repeat("? ", 200_000),
+		"many expressions": "title: \"" + strings.Repeat("${{1}}", 10_000) + "\"",
+		"long flow list":   "title: [" + strings.Repeat("ü, ", 12_000) + "a]\nb: [",
 		"too many lines":   strings.Repeat("\n", 900_000),
 		"too large":        strings.Repeat("#", parse.MaxBytes+1),
 		"long comment":     "a: b #" + strings.Repeat("x", 900_000),

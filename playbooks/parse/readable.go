@@ -54,6 +54,9 @@ const (
 	maxDashes   = 64
 )
 
+// opening begins an expression in a text.
+var opening = []byte("${{")
+
 // shallow refuses nesting without end before YAML sees it. It counts brackets
 // and commas in quotes and comments too, where nobody writes so many.
 func (p *parser) shallow() bool {
@@ -77,6 +80,15 @@ func (p *parser) shallow() bool {
 			p.report("too-large", p.file.Span(at, at+1), "split the playbook", "the file has more than %d values", MaxNodes)
 			return false
 		}
+	}
+	if n := bytes.Count(p.file.Bytes, opening); n > MaxExpressions {
+		at := 0
+		for range MaxExpressions {
+			at += bytes.Index(p.file.Bytes[at:], opening) + len(opening)
+		}
+		at += bytes.Index(p.file.Bytes[at:], opening)
+		p.report("too-large", p.file.Span(at, at+len(opening)), "compute what is used often with set, and read the result", "the file has %d expressions; a playbook has at most %d", n, MaxExpressions)
+		return false
 	}
 	if at := bytes.Index(p.file.Bytes, bytes.Repeat([]byte("- "), maxDashes)); at >= 0 {
 		p.report("too-deep", p.file.Span(at, at+1), "flatten it", "lists nest deeper than %d levels here", MaxDepth)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -15,7 +14,13 @@ type File struct {
 	// Bytes is the text as it came; a byte order mark belongs to it.
 	Bytes []byte
 	lines []int
+	// starts counts the characters before every chunk of the text, so that a
+	// place in a long line is found without reading the line again.
+	starts []int
 }
+
+// chunk is how many bytes of the text a count in starts covers.
+const chunk = 256
 
 // Position is one place. The zero Position is nowhere.
 type Position struct {
@@ -37,13 +42,35 @@ var bom = []byte("\xef\xbb\xbf")
 
 // NewFile indexes the lines of a text.
 func NewFile(name string, text []byte) *File {
-	f := &File{Name: name, Bytes: text, lines: []int{0}}
+	f := &File{Name: name, Bytes: text, lines: []int{0}, starts: make([]int, 0, len(text)/chunk+1)}
+	n := 0
 	for i, b := range text {
+		if i%chunk == 0 {
+			f.starts = append(f.starts, n)
+		}
+		if utf8.RuneStart(b) {
+			n++
+		}
 		if b == '\n' {
 			f.lines = append(f.lines, i+1)
 		}
 	}
 	return f
+}
+
+// runes is how many characters begin before a byte offset.
+func (f *File) runes(offset int) int {
+	if len(f.starts) == 0 {
+		return 0
+	}
+	c := min(offset/chunk, len(f.starts)-1)
+	n := f.starts[c]
+	for _, b := range f.Bytes[c*chunk : offset] {
+		if utf8.RuneStart(b) {
+			n++
+		}
+	}
+	return n
 }
 
 // Lines is the number of lines; an empty text has one.
@@ -54,11 +81,19 @@ func (f *File) Line(n int) string {
 	if n < 1 || n > len(f.lines) {
 		return ""
 	}
+	return string(f.Bytes[f.lineStart(n):f.lineEnd(n)])
+}
+
+// lineEnd is the offset of a line's end, before its LF or CRLF.
+func (f *File) lineEnd(n int) int {
 	start, end := f.lineStart(n), len(f.Bytes)
 	if n < len(f.lines) {
 		end = f.lines[n] - 1
 	}
-	return strings.TrimSuffix(string(f.Bytes[start:max(start, end)]), "\r")
+	if end > start && f.Bytes[end-1] == '\r' {
+		end--
+	}
+	return max(start, end)
 }
 
 func (f *File) lineStart(n int) int {
@@ -78,7 +113,7 @@ func (f *File) At(offset int) Position {
 		n++
 	}
 	start := f.lineStart(n)
-	return Position{Offset: offset, Line: n, Column: utf8.RuneCount(f.Bytes[min(start, offset):offset]) + 1}
+	return Position{Offset: offset, Line: n, Column: f.runes(offset) - f.runes(min(start, offset)) + 1}
 }
 
 // Offset is the inverse of At for a line and a column. Columns behind the line's
@@ -90,10 +125,18 @@ func (f *File) Offset(line, column int) int {
 	if line > len(f.lines) {
 		return len(f.Bytes)
 	}
-	at, end := f.lineStart(line), f.lineStart(line)+len(f.Line(line))
-	for ; column > 1 && at < end; column-- {
-		_, size := utf8.DecodeRune(f.Bytes[at:])
-		at += size
+	at, end := f.lineStart(line), f.lineEnd(line)
+	// Skip the chunks that lie before the column.
+	want := f.runes(at) + column - 1
+	if c, _ := slices.BinarySearch(f.starts, want); c-1 > at/chunk {
+		at = min((c-1)*chunk, end)
+	}
+	n := f.runes(at)
+	for at < end && !(utf8.RuneStart(f.Bytes[at]) && n >= want) {
+		if utf8.RuneStart(f.Bytes[at]) {
+			n++
+		}
+		at++
 	}
 	return at
 }

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -22,6 +23,30 @@ func TestPositions(t *testing.T) {
 	}
 	if got := f.Line(1); got != "äb" {
 		t.Errorf("line 1 is %q", got)
+	}
+}
+
+// TestLongLines holds places in lines of many kilobytes against counting.
+func TestLongLines(t *testing.T) {
+	text := "ü\r\n" + strings.Repeat("aü漢😀", 300) + "\r\n" + strings.Repeat("x", 2000) + "\n\n" + strings.Repeat("😀", 700)
+	f := source.NewFile("f", []byte(text))
+	line, column := 1, 1
+	for offset, r := range text {
+		want := fmt.Sprintf("%d:%d", line, column)
+		if got := f.At(offset); got.String() != want || got.Offset != offset {
+			t.Fatalf("At(%d) = %v, want %s", offset, got, want)
+		}
+		if got := f.Offset(line, column); r != '\n' && got != offset {
+			t.Fatalf("Offset(%s) = %d, want %d", want, got, offset)
+		}
+		if column++; r == '\n' {
+			line, column = line+1, 1
+		}
+	}
+	for n := 1; n <= f.Lines(); n++ {
+		if end := f.Offset(n, 1<<30); f.Line(n) != string(f.Bytes[f.Offset(n, 1):end]) {
+			t.Errorf("line %d ends at %d", n, end)
+		}
 	}
 }
 
