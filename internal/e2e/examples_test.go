@@ -40,6 +40,8 @@ func sixExamples() []example {
 	host := func(n int) string { return hostname(n) }
 	return []example{
 		{"contain-infected-host", "crowdstrike", "", map[string]string{"hostname": `"` + host(3) + `"`}, []string{"contain"}},
+		{"compromised-account", "okta", fmt.Sprintf(`{"id":"ca-1","kind":"risk","title":"Risky user","severity":"high","occurred":"%s","users":[{"name":"%s"}]}`, hourAgo(), annaMail),
+			map[string]string{"account": `"` + annaMail + `"`}, []string{"update-user", "update-rule", "delete-grant", "delete-method"}},
 		{"brute-force-success", "okta", fmt.Sprintf(`{"id":"bf-1","kind":"brute_force","title":"Guessed","severity":"high","occurred":"%s","users":[{"name":"%s"}],"ips":["%s"]}`, hourAgo(), annaMail, evilIP),
 			map[string]string{"account": `"` + annaMail + `"`}, []string{"update-user", "user-id"}},
 		{"leaked-cloud-key", "secret-scanner", fmt.Sprintf(`{"id":"lk-1","kind":"leaked_secret","title":"Key in a repository","severity":"high","occurred":"%s","users":[{"name":"%s"}],"urls":["https://git.example/leak"]}`, hourAgo(), annaMail),
@@ -102,7 +104,10 @@ playbooks: [playbooks]
 log: {level: info, format: text}
 access: {local_roles: [analyst]}
 oncall: {soc: [lena]}
+calendars:
+  always: {zone: UTC, hours: {mon: ["00:00-24:00"], tue: ["00:00-24:00"], wed: ["00:00-24:00"], thu: ["00:00-24:00"], fri: ["00:00-24:00"], sat: ["00:00-24:00"], sun: ["00:00-24:00"]}}
 settings:
+  compromised-account: {hours: always}
   leaked-cloud-key: {watch: 1s}
 sources:
   crowdstrike: {kind: generic, secrets: ["file:source.key"]}
