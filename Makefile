@@ -76,6 +76,7 @@ mutants: ## the conformance suite against connectors with planted faults
 docs: ## write the generated pages of docs/
 	$(GO) test -count=1 ./server -run TestDescription -update
 	$(GO) test -count=1 ./playbooks/compile -run TestPages -update
+	$(GO) test -count=1 ./playbooks/schema -run TestPublished -update
 	$(GO) test -count=1 ./internal/app -run TestReference -update
 
 update: ## rewrite the expectations of golden tests; look at the difference before you commit

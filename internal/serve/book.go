@@ -28,8 +28,9 @@ import (
 
 // book holds the active playbooks, compiled against the configured connectors.
 type book struct {
-	cfg  *config.Config
-	list []intake.Loaded
+	cfg   *config.Config
+	list  []intake.Loaded
+	shelf shelf
 }
 
 // catalogue offers the actions that some instance serves.
@@ -130,6 +131,12 @@ func (b *book) load(file *source.File, others compile.Files, c catalogue) (intak
 		return l, err
 	}
 	if l.Settings, err = b.settings(p); err != nil {
+		return l, err
+	}
+	if l.Calendars, err = b.calendars(p, l.Settings); err != nil {
+		return l, err
+	}
+	if l.Calls, err = b.callees(p, c); err != nil {
 		return l, err
 	}
 	l.Bindings, err = b.bindings(p, c)

@@ -67,7 +67,7 @@ var seeds = []struct {
 
 	{name: "a result that may be absent", file: "contain-infected-host", from: "steps.?asset.criticality.orValue(criticality.high)", to: "steps.asset.criticality", code: "maybe-absent", shown: "steps.asset"},
 	{name: "an optional field", file: "contain-infected-host", from: "Malware on ${{ inputs.hostname }}", to: "Malware seen ${{ steps.host.last_seen }}", code: "maybe-absent", shown: "steps.host.last_seen"},
-	{name: "a result of another phase in review", file: "contain-infected-host", from: "    if: has(steps.case)\n", to: "", code: "maybe-absent", shown: "steps.case"},
+	{name: "a result of another phase in review", file: "contain-infected-host", from: "- if: has(steps.case)\n    uses", to: "- uses", code: "maybe-absent", shown: "steps.case"},
 	{name: "a failed round", file: "reported-phishing", from: `v.ok && v.out.verdict == "malicious").map(v, v.item) }}
       bad_files`, to: `v.out.verdict == "malicious").map(v, v.item) }}
       bad_files`, code: "maybe-absent", shown: "v.out"},
