@@ -42,6 +42,11 @@ type Config struct {
 	// OnCall lists, per duty NAME, the people who have it: approvals call it
 	// oncall.NAME. A person is NAME or user:NAME of a token, or local:UID.
 	OnCall map[string][]string `yaml:"oncall"`
+	// Rotations add, per duty, the person whose turn it is to those of OnCall.
+	Rotations map[string]Rotation `yaml:"rotations"`
+	// Calendars are business hours by name; settings of the type calendar name
+	// them.
+	Calendars map[string]Calendar `yaml:"calendars"`
 	// Settings give, per playbook, the values of its settings. A value is a text,
 	// a list ([]any) or a map (map[string]any) of values; each text is read by
 	// the type that the playbook gives it.

@@ -46,6 +46,7 @@ func (c *Config) Validate() error {
 	k.bindings(c)
 	k.modes(c)
 	k.people(c)
+	k.hours(c)
 	k.guards(c)
 	return k.err()
 }
@@ -219,6 +220,7 @@ func (k *checker) mode(path string, m Mode) {
 func (k *checker) modes(c *Config) {
 	k.mode("modes.triggers.alert", c.Modes.Triggers.Alert)
 	k.mode("modes.triggers.manual", c.Modes.Triggers.Manual)
+	k.mode("modes.triggers.schedule", c.Modes.Triggers.Schedule)
 	k.mode("modes.triggers.schedule", c.Modes.Triggers.Schedule)
 	for _, p := range slices.Sorted(maps.Keys(c.Modes.Playbooks)) {
 		k.playbook("modes.playbooks."+p, p)

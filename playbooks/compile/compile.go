@@ -29,15 +29,17 @@ type Catalogue interface {
 // goroutines.
 type Fixed struct {
 	actions map[string]spec.Action
-	names   []string
+	// relied is what plans keep of the actions.
+	relied map[string]plan.Action
+	names  []string
 }
 
 // NewFixed makes a catalogue. Of two actions of one name the first counts.
 func NewFixed(actions ...spec.Action) *Fixed {
-	f := &Fixed{actions: make(map[string]spec.Action, len(actions))}
+	f := &Fixed{actions: make(map[string]spec.Action, len(actions)), relied: make(map[string]plan.Action, len(actions))}
 	for _, a := range actions {
 		if _, ok := f.actions[a.Name]; !ok {
-			f.actions[a.Name] = a
+			f.actions[a.Name], f.relied[a.Name] = a, reliedOn(a)
 			f.names = append(f.names, a.Name)
 		}
 	}

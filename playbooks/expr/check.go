@@ -99,7 +99,7 @@ func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
 	if strings.TrimSpace(text) == "" {
 		return Checked{}, []Problem{{Code: "empty-expression", To: len([]rune(text)), Message: "the expression is empty", Help: "write it, or remove it"}}
 	}
-	c.reg.scope = scopeAt(env)
+	c.enter(env)
 	if got, ok := c.simple(text, env); ok && !c.whole {
 		return got, nil
 	}

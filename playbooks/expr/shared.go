@@ -59,7 +59,7 @@ func (c *Checker) Close() {
 	if s == nil || len(s.reg.records) > maxSharedRecords || len(s.reg.seen) > 10*maxSharedRecords || len(s.envs) > maxSharedEnvs {
 		return
 	}
-	s.reg.scope = nil
+	clear(s.reg.scope) // it holds names of the playbook
 	sharing.Put(s)
 }
 
@@ -75,18 +75,22 @@ var (
 	outcomeType = kind.ChoiceOf(Outcomes()...)
 )
 
-// scopeAt are the fields of the roots at a place.
-func scopeAt(env Env) map[string]kind.Type {
+// enter makes the names of a place the scope of the registry, in the map of the
+// place before.
+func (c *Checker) enter(env Env) {
+	scope := c.reg.scope
+	if len(scope) == 0 {
+		scope = map[string]kind.Type{rootRun: runType}
+		for root, t := range enumTypes {
+			scope[root] = t
+		}
+		c.reg.scope = scope
+	}
 	record := func(t kind.Type) kind.Type { t.Kind = kind.Record; return t }
-	scope := map[string]kind.Type{
-		rootInputs: record(env.Inputs), rootSettings: record(env.Settings), rootSteps: record(env.Steps),
-		rootOutcome: record(env.Outcome), rootErrors: record(env.Errors), rootRun: runType,
-	}
-	for root, t := range enumTypes {
-		scope[root] = t
-	}
+	scope[rootInputs], scope[rootSettings], scope[rootSteps] = record(env.Inputs), record(env.Settings), record(env.Steps)
+	scope[rootOutcome], scope[rootErrors] = record(env.Outcome), record(env.Errors)
+	delete(scope, rootAlert)
 	if env.Alert {
 		scope[rootAlert] = alertType
 	}
-	return scope
 }
