@@ -47,6 +47,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := noteRestored(ctx, cfg, rooms); err != nil {
+		return err
+	}
 	h, err := startConnectors(ctx, cfg, log, &closers)
 	if err != nil {
 		return err
