@@ -208,11 +208,16 @@ func (it *interp) close(err error) {
 	}
 }
 
+// unfinished reports whether the run did not do what it was for.
+func (it *interp) unfinished() bool {
+	return it.closing == closedFailed || it.closing == closedDenied || it.closing == closedCancelled
+}
+
 // finish makes the result and records it.
 func (it *interp) finish(f frame) (run.Result, error) {
 	it.ended, it.phase = it.closing, ""
 	res := run.Result{Closing: it.closing, Reason: it.reason, Used: it.used(), Tree: it.progress()}
-	if it.closing == closedCompleted && len(it.plan.Outputs) > 0 {
+	if !it.unfinished() && len(it.plan.Outputs) > 0 {
 		out := map[string]any{}
 		for _, o := range it.plan.Outputs {
 			if v, err := it.value(f, o.Value); err == nil && v != nil {
