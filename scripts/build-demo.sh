@@ -42,6 +42,7 @@ trap 'rm -f "$failed"' EXIT
 			esac
 		done
 		[ -t 1 ] && [ "$n" -gt 0 ] && printf '\r\033[K'
-		echo "  built ($n packages compiled, $total in all)"
+		# Nothing is built where the file says so: it is written before the pipe ends.
+		[ -s "$failed" ] || echo "  built ($n packages compiled, $total in all)"
 	}
 [ ! -s "$failed" ]

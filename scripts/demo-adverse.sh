@@ -61,7 +61,7 @@ run() {
 	echo $code
 }
 
-last="quell init"
+last=" init "
 
 begin "standard input is /dev/null"
 finish "$(run "$bin/quell" demo)" 0 "$last"

@@ -123,7 +123,7 @@ func (a *runsAPI) claim(b intake.Loaded, req *startIn, c *call) (runs.Claim, err
 	}
 	return runs.Claim{
 		Tenant: a.tenant, Playbook: b.Plan.Playbook, Digest: b.Digest, Plan: b.Raw, Key: key, Inputs: inputs, Settings: raw,
-		Bindings: b.Bindings, Mode: mode, Severity: in.Severity, Incident: in.Incident,
+		Bindings: b.Bindings, Mode: mode, Severity: in.Severity, Incident: in.Incident, Calendars: b.Calendars, Calls: b.Calls,
 		Trigger: run.Trigger{Kind: "manual", Actor: c.actor.Name, Severity: in.Severity},
 	}, nil
 }

@@ -53,7 +53,8 @@ type Config struct {
 // Access says who may come in. Tokens is needed; what else is nil is not served.
 type Access struct {
 	Tokens *auth.Tokens
-	Duties auth.Duties
+	// Duties lists the duties that an actor has now, as oncall.NAME; nil gives none.
+	Duties interface{ Of(actor string) []string }
 	// LocalRoles are the roles of a person at the unix socket.
 	LocalRoles []string
 	// Rights narrow who launches and decides; nil leaves it to the playbooks.

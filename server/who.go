@@ -28,6 +28,9 @@ func (a Access) withDefaults() Access {
 	if a.Landing == "" {
 		a.Landing = "/v1/whoami"
 	}
+	if a.Duties == nil {
+		a.Duties = auth.Duties{}
+	}
 	if a.Rights == nil {
 		a.Rights, _ = auth.NewRights(nil, nil) // the built-in roles alone are sound
 	}

@@ -111,6 +111,9 @@ func (it *interp) item(f frame, st *plan.Step, i int, item any) (round, error) {
 	r := round{rec: map[string]any{"item": item, "index": int64(i), "ok": false}, outcome: task.Failed}
 	if st.Kind == plan.Uses && st.Action.Named {
 		r.rec[plan.EffectField] = it.effectValue(in, st)
+		if out, ok := res.out.(map[string]any); ok {
+			delete(out, plan.EffectField) // of a round it stands beside item
+		}
 	}
 	fail, handled := failureOf(err)
 	switch {

@@ -32,6 +32,7 @@ func (w *Workflows) Register(r Registry) {
 	r.RegisterWorkflowWithOptions(w.Playbook, workflow.RegisterOptions{Name: run.PlaybookWorkflow})
 	r.RegisterWorkflowWithOptions(Undo, workflow.RegisterOptions{Name: run.UndoWorkflow})
 	r.RegisterWorkflowWithOptions(Hold, workflow.RegisterOptions{Name: run.HoldWorkflow})
+	r.RegisterWorkflowWithOptions(Firing, workflow.RegisterOptions{Name: run.FiringWorkflow})
 	r.RegisterWorkflowWithOptions(Doubt, workflow.RegisterOptions{Name: run.DoubtWorkflow})
 }
 

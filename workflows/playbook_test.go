@@ -37,6 +37,25 @@ type world struct {
 	stack []task.StackItem
 	// closed are the decisions with which requests were closed.
 	closed []string
+	// ends are how runs closed, called ones too, in order: "p/x/1 completed".
+	ends []string
+	// texts are the notes of playbooks, by note.
+	texts map[string]string
+	// force is what run.open shows; alerts are those that joined the run, verbs
+	// what people said on it, answers what it made of that.
+	force   []task.InForce
+	alerts  []task.Alert
+	verbs   []run.Verb
+	answers []string
+	// stacks are the requests for what a run did, arranged what takes it back.
+	stacks   []task.StackRequest
+	arranged []task.ArrangeRequest
+	// said is what people answered to questions about failures.
+	said []string
+	// opening is when calendars open.
+	opening time.Time
+	// calls are the runs that steps called; child is the plan of each.
+	calls []task.CallRequest
 	// started is called before the run begins.
 	started func(*testsuite.TestWorkflowEnvironment)
 }
@@ -48,7 +67,8 @@ func (w *world) register(env *testsuite.TestWorkflowEnvironment) {
 		w.acts = append(w.acts, fmt.Sprintf("%s:%s:%d", q.Key.Step, q.Key.Direction, q.Key.Generation))
 		return w.act(q), nil
 	})
-	reg(task.StackActivity, func(context.Context, task.StackRequest) (task.StackResult, error) {
+	reg(task.StackActivity, func(_ context.Context, q task.StackRequest) (task.StackResult, error) {
+		w.stacks = append(w.stacks, q)
 		return task.StackResult{Items: w.stack}, nil
 	})
 	reg(task.HeldActivity, func(context.Context, task.HeldRequest) (task.HeldResult, error) { return task.HeldResult{}, nil })
@@ -62,11 +82,71 @@ func (w *world) register(env *testsuite.TestWorkflowEnvironment) {
 		w.notes = append(w.notes, "resolve:"+q.As)
 		return nil
 	})
-	reg(task.NoteActivity, func(_ context.Context, q task.NoteRequest) error { w.notes = append(w.notes, q.Kind); return nil })
-	reg(task.EndActivity, func(_ context.Context, q task.EndRequest) error { w.ended = &q.Result; return nil })
+	reg(task.NoteActivity, func(_ context.Context, q task.NoteRequest) error {
+		w.notes = append(w.notes, q.Kind)
+		var n struct{ Note, Text string }
+		if q.Kind == "note.written" && json.Unmarshal(q.Data, &n) == nil {
+			if w.texts == nil {
+				w.texts = map[string]string{}
+			}
+			w.texts[n.Note] = n.Text
+		}
+		return nil
+	})
+	reg(task.EndActivity, func(_ context.Context, q task.EndRequest) error {
+		w.ended = &q.Result
+		w.ends = append(w.ends, q.Run+" "+q.Result.Closing)
+		return nil
+	})
+	w.hear(reg)
 	reg(task.ReportActivity, func(context.Context, task.ReportRequest) (task.ReportResult, error) {
 		w.notes = append(w.notes, "report")
 		return task.ReportResult{Seq: 1, Digest: "d"}, nil
+	})
+}
+
+// hear answers the activities by which a run hears of the world.
+func (w *world) hear(reg func(string, any)) {
+	reg(task.InForceActivity, func(context.Context, task.InForceRequest) (task.InForceResult, error) {
+		return task.InForceResult{Effects: w.force}, nil
+	})
+	reg(task.ArrangeActivity, func(_ context.Context, q task.ArrangeRequest) error {
+		w.arranged = append(w.arranged, q)
+		return nil
+	})
+	reg(task.OpeningActivity, func(_ context.Context, q task.OpeningRequest) (task.OpeningResult, error) {
+		if w.opening.Before(q.From) {
+			return task.OpeningResult{At: q.From}, nil
+		}
+		return task.OpeningResult{At: w.opening}, nil
+	})
+	reg(task.AlertsActivity, func(_ context.Context, q task.AlertsRequest) (res task.AlertsResult, _ error) {
+		for _, a := range w.alerts {
+			if a.Seq > q.After {
+				res.Alerts = append(res.Alerts, a)
+			}
+		}
+		return res, nil
+	})
+	reg(task.VerbsActivity, func(_ context.Context, q task.VerbsRequest) (res task.VerbsResult, _ error) {
+		for _, v := range w.verbs {
+			if v.N > q.After {
+				res.Verbs = append(res.Verbs, v)
+			}
+		}
+		return res, nil
+	})
+	reg(task.AnswerActivity, func(_ context.Context, q task.AnswerRequest) error {
+		w.answers = append(w.answers, q.Verb+": "+q.Answer)
+		return nil
+	})
+	reg(task.CallActivity, func(_ context.Context, q task.CallRequest) (task.CallResult, error) {
+		w.calls = append(w.calls, q)
+		return task.CallResult{Input: run.Input{
+			ABI: run.ABI, Tenant: q.Tenant, Run: run.CalledID(q.Callee, q.Run, q.Step, q.Iteration, q.Generation), Playbook: q.Callee,
+			Digest: q.CalleeDigest, Inputs: q.Inputs, Mode: "act", Trigger: run.Trigger{Kind: "manual", Actor: "ann"}, Parent: q.Run, Depth: 1,
+			Bindings: []run.Binding{{Action: "edr.isolate_host", Instance: "falcon"}, {Action: "intel.lookup_hash", Instance: "vt"}},
+		}}, nil
 	})
 }
 
@@ -125,7 +205,23 @@ func results() []plan.Result {
 // play runs a plan of contain steps against a world and returns how it ended.
 func play(t *testing.T, w *world, mode string, exprs []plan.Expr, steps ...plan.Step) run.Result {
 	t.Helper()
+	return playPlan(t, w, mode, &plan.Plan{
+		Phases: []plan.Phase{{Name: plan.Contain, Steps: steps}, {Name: plan.Review, Steps: []plan.Step{reportStep()}}},
+		Exprs:  exprs, Results: results(),
+	})
+}
+
+// playPlan runs a plan of phases, expressions and results against a world.
+func playPlan(t *testing.T, w *world, mode string, p *plan.Plan) run.Result {
+	t.Helper()
 	w.t = t
+	w.fill()
+	raw := complete(t, p, "p")
+	return launch(t, w, raw, run.Input{Mode: mode})
+}
+
+// fill sets what a world leaves out: everything goes well.
+func (w *world) fill() {
 	if w.act == nil {
 		w.act = func(task.ActRequest) task.ActResult {
 			return task.ActResult{Outcome: task.Done, Output: []byte(`{"state":"isolated"}`), Held: true}
@@ -139,19 +235,26 @@ func play(t *testing.T, w *world, mode string, exprs []plan.Expr, steps ...plan.
 			return task.TallyResult{State: "approved", By: []string{"lena"}}
 		}
 	}
-	p := &plan.Plan{
-		Format: plan.Format, Language: 1, Playbook: "p",
-		Phases: []plan.Phase{{Name: plan.Contain, Steps: steps}, {Name: plan.Review, Steps: []plan.Step{reportStep()}}},
-		Exprs:  exprs, Results: results(),
-		Actions: []plan.Action{
-			{Name: "edr.isolate_host", Schema: isolate().SchemaDigest(), Spec: isolate()},
-			{Name: "intel.lookup_hash", Schema: lookup().SchemaDigest(), Spec: lookup()},
-		},
+}
+
+// complete adds to a plan what all of them have and encodes it.
+func complete(t *testing.T, p *plan.Plan, name string) []byte {
+	t.Helper()
+	p.Format, p.Language, p.Playbook = plan.Format, 1, name
+	p.Actions = []plan.Action{
+		{Name: "edr.isolate_host", Schema: isolate().SchemaDigest(), Spec: isolate()},
+		{Name: "intel.lookup_hash", Schema: lookup().SchemaDigest(), Spec: lookup()},
 	}
 	raw, err := p.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return raw
+}
+
+// launch runs a plan's bytes to their end.
+func launch(t *testing.T, w *world, raw []byte, in run.Input) run.Result {
+	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
@@ -162,11 +265,13 @@ func play(t *testing.T, w *world, mode string, exprs []plan.Expr, steps ...plan.
 	if w.started != nil {
 		w.started(env)
 	}
-	env.ExecuteWorkflow(run.PlaybookWorkflow, run.Input{
-		ABI: run.ABI, Tenant: "default", Run: "p/x/1", Playbook: "p", Digest: plan.DigestOf(raw), Plan: raw,
-		Inputs: []byte("{}"), Mode: mode, Incident: "INC-1", Trigger: run.Trigger{Kind: "manual", Actor: "ann"},
-		Bindings: []run.Binding{{Action: "edr.isolate_host", Instance: "falcon"}, {Action: "intel.lookup_hash", Instance: "vt"}},
-	})
+	in.ABI, in.Tenant, in.Run, in.Playbook, in.Digest, in.Plan = run.ABI, "default", "p/x/1", "p", plan.DigestOf(raw), raw
+	in.Incident, in.Trigger = "INC-1", run.Trigger{Kind: "manual", Actor: "ann"}
+	in.Bindings = []run.Binding{{Action: "edr.isolate_host", Instance: "falcon"}, {Action: "intel.lookup_hash", Instance: "vt"}}
+	if len(in.Inputs) == 0 {
+		in.Inputs = []byte("{}")
+	}
+	env.ExecuteWorkflow(run.PlaybookWorkflow, in)
 	if !env.IsWorkflowCompleted() {
 		t.Fatal("the run did not end")
 	}

@@ -121,8 +121,19 @@ type FireRequest struct {
 	At       time.Time `json:"at"`
 }
 
-// FireResult tells what came of it: started, skipped, queued or repeated, or why
-// nothing could.
+// The verdicts of a firing.
+const (
+	// Started: a run was claimed.
+	Started = "started"
+	// Dropped: the run before still goes, and this one is dropped, on record.
+	Dropped = "dropped"
+	// Queued: the run before still goes; ask again.
+	Queued = "queued"
+	// Repeated: this firing was claimed before.
+	Repeated = "repeated"
+)
+
+// FireResult tells what came of it, or why nothing could.
 type FireResult struct {
 	Run     string   `json:"run,omitempty"`
 	Verdict string   `json:"verdict"`

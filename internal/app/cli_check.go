@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -146,8 +147,40 @@ func (c *cli) compile(name string) (*plan.Plan, diag.List, error) {
 	if name == "-" {
 		name = "standard input"
 	}
-	p, list := compile.Compile(source.NewFile(clean(name), raw), compile.Options{Actions: generic{}})
+	p, list := compile.Compile(source.NewFile(clean(name), raw), compile.Options{Actions: generic{}, Playbooks: &siblings{of: name}})
 	return p, list, nil
+}
+
+// siblings are the playbooks that stand beside a file, which it may call. They
+// are read when the first is asked for.
+type siblings struct {
+	of    string
+	files compile.Files
+}
+
+// Playbook implements compile.Playbooks.
+func (s *siblings) Playbook(name string) (*source.File, bool) { return s.read().Playbook(name) }
+
+// Names implements compile.Playbooks.
+func (s *siblings) Names() []string { return s.read().Names() }
+
+func (s *siblings) read() compile.Files {
+	if s.files != nil {
+		return s.files
+	}
+	var files []*source.File
+	for _, pattern := range []string{"*.yaml", "*.yml"} {
+		// The pattern is well formed, and a directory that cannot be read has none.
+		found, _ := filepath.Glob(filepath.Join(filepath.Dir(s.of), pattern))
+		for _, f := range found {
+			raw, err := os.ReadFile(f) //nolint:gosec // it stands beside a file that the caller named
+			if err == nil && len(raw) <= maxPlaybook {
+				files = append(files, source.NewFile(clean(f), raw))
+			}
+		}
+	}
+	s.files = compile.NewFiles(files...)
+	return s.files
 }
 
 // readFile reads a file, or standard input for "-".

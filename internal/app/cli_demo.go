@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -268,13 +270,37 @@ func (d *demo) last() {
 	}
 	d.say("It took %s. Review: %s", span(time.Since(d.began)), d.report)
 	d.say("\nNext")
+	quell := calledAs()
 	if d.keep {
-		d.say("  quell run show %s --config %q", d.run, d.house.config)
+		d.say("  %s run show %s --config %q", quell, d.run, d.house.config)
 	} else {
-		d.say("  quell demo --keep              the same, left running to look around")
+		d.say("  %-42s the same, left running to look around", quell+" demo --keep")
 	}
-	d.say("  quell check FILE               write a playbook; examples/ has some")
-	d.say("  quell init                     connect your own EDR, observing: docs/first-edr.md")
+	d.say("  %-42s a playbook to begin with; check tells mistakes in yours", quell+" playbook example isolate-host")
+	d.say("  %-42s connect your own EDR, observing: docs/first-edr.md", quell+" init")
+}
+
+// calledAs is what to type to run this program: its name where the shell finds it,
+// else its path.
+func calledAs() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "quell"
+	}
+	if found, err := exec.LookPath("quell"); err == nil && found == self {
+		return "quell"
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return self
+	}
+	if rel, err := filepath.Rel(dir, self); err == nil && !strings.HasPrefix(rel, "..") {
+		self = rel
+	}
+	if strings.ContainsAny(self, " '\"$\\") {
+		return strconv.Quote(self)
+	}
+	return self
 }
 
 // stay leaves all running until Ctrl-C.

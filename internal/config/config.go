@@ -42,6 +42,11 @@ type Config struct {
 	// OnCall lists, per duty NAME, the people who have it: approvals call it
 	// oncall.NAME. A person is NAME or user:NAME of a token, or local:UID.
 	OnCall map[string][]string `yaml:"oncall"`
+	// Rotations add, per duty, the person whose turn it is to those of OnCall.
+	Rotations map[string]Rotation `yaml:"rotations"`
+	// Calendars are business hours by name; settings of the type calendar name
+	// them.
+	Calendars map[string]Calendar `yaml:"calendars"`
 	// Settings give, per playbook, the values of its settings. A value is a text,
 	// a list ([]any) or a map (map[string]any) of values; each text is read by
 	// the type that the playbook gives it.
@@ -92,6 +97,9 @@ type Keys struct {
 	// Ledger is the file of the key that signs checkpoints; it is made at the
 	// first start. Default DATA_DIR-keys/ledger.key.
 	Ledger string `yaml:"ledger"`
+	// Payloads refer to the files of the keys that seal what Temporal stores: the
+	// first seals, every one opens. Without one it stands in the clear.
+	Payloads []secrets.Ref `yaml:"payloads"`
 }
 
 // Ledger says where its checkpoints go.

@@ -46,6 +46,7 @@ func (c *Config) Validate() error {
 	k.bindings(c)
 	k.modes(c)
 	k.people(c)
+	k.hours(c)
 	k.guards(c)
 	return k.err()
 }
@@ -134,6 +135,16 @@ func (k *checker) paths(c *Config) {
 	if within(c.DataDir, c.Keys.Ledger) {
 		k.bad("keys.ledger", "name a file elsewhere", "the key lies in the data directory; a backup would contain it")
 	}
+	for i, ref := range c.Keys.Payloads {
+		path := "keys.payloads." + strconv.Itoa(i)
+		file, is := strings.CutPrefix(ref.String(), "file:")
+		switch {
+		case !is:
+			k.bad(path, "write file:PATH", "a payload key lies in a file of its own")
+		case within(c.DataDir, file):
+			k.bad(path, "name a file elsewhere", "the key lies in the data directory; a backup would contain it")
+		}
+	}
 	if c.Ledger.Checkpoints != "" && within(c.DataDir, c.Ledger.Checkpoints) {
 		k.bad("ledger.checkpoints", "name a file on another disk or machine", "checkpoints beside the ledger prove nothing against who can write both")
 	}
@@ -209,6 +220,7 @@ func (k *checker) mode(path string, m Mode) {
 func (k *checker) modes(c *Config) {
 	k.mode("modes.triggers.alert", c.Modes.Triggers.Alert)
 	k.mode("modes.triggers.manual", c.Modes.Triggers.Manual)
+	k.mode("modes.triggers.schedule", c.Modes.Triggers.Schedule)
 	k.mode("modes.triggers.schedule", c.Modes.Triggers.Schedule)
 	for _, p := range slices.Sorted(maps.Keys(c.Modes.Playbooks)) {
 		k.playbook("modes.playbooks."+p, p)

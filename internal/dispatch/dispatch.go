@@ -44,6 +44,8 @@ type Options struct {
 	// nil lists none. It is looked at every DoubtScan, default 30 s.
 	Doubts    func(ctx context.Context) ([]run.DoubtInput, error)
 	DoubtScan time.Duration
+	// Messages are what runs are told of beside votes.
+	Messages []Messages
 	// Scan is how often the store is looked at without a nudge; default 500 ms.
 	Scan time.Duration
 	// Parallel is how many starts are under way at once; default 8.
@@ -98,6 +100,9 @@ func (d *Dispatcher) Run(ctx context.Context) {
 		}
 		if err := d.wakes(ctx); err != nil && ctx.Err() == nil {
 			d.opts.Log.Warn().Err(err).Msg("votes wait to be delivered")
+		}
+		if err := d.tells(ctx); err != nil && ctx.Err() == nil {
+			d.opts.Log.Warn().Err(err).Msg("runs wait to be told")
 		}
 		select {
 		case <-ctx.Done():

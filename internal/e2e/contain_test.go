@@ -158,11 +158,17 @@ func (h *house) auditOK() {
 // audit exports the ledger through the API and verifies it offline.
 func (h *house) audit() ledger.Report {
 	h.t.Helper()
+	return h.auditBy(filepath.Join(h.dir, "data-keys", "ledger.key.pub"))
+}
+
+// auditBy is audit with the public key in a file of another place.
+func (h *house) auditBy(file string) ledger.Report {
+	h.t.Helper()
 	var b bytes.Buffer
 	if err := h.client().ExportLedger(h.t.Context(), &b); err != nil {
 		h.t.Fatal(err)
 	}
-	pub, err := os.ReadFile(filepath.Join(h.dir, "data-keys", "ledger.key.pub"))
+	pub, err := os.ReadFile(file)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -37,6 +37,12 @@ var binaries = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(temporalDir); dir != "" {
+		if err := serveTemporal(dir, os.Getenv(temporalPorts)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	code := m.Run()
 	if dir, err := binaries(); err == nil && dir != "" {
 		_ = os.RemoveAll(dir)

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
@@ -26,4 +27,8 @@ type Loaded struct {
 	Bindings []run.Binding
 	// Mode is observe, ask or act: the lowest of trigger, playbook, instance.
 	Mode string
+	// Calendars are those that the settings name; Calls the playbooks that a run
+	// may call, at whatever depth.
+	Calendars []run.Calendar
+	Calls     []runs.Callee
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
@@ -107,10 +109,34 @@ func (l Loaded) match(tenant string, t plan.AlertTrigger, id string, a alert.Ale
 	m.claim = &runs.Claim{
 		Tenant: tenant, Playbook: l.Plan.Playbook, Digest: l.Digest, Plan: l.Raw, OnceValue: once,
 		Inputs: inputs, Settings: settings, Bindings: l.Bindings, Mode: l.Mode, Severity: a.Severity,
-		Quiet: t.Quiet, Targets: targets(l.Plan, values),
+		Quiet: t.Quiet, Targets: targets(l.Plan, values), Calendars: l.Calendars, Calls: l.Calls,
 		Trigger: run.Trigger{Kind: "alert", Actor: "source:" + a.Source, Source: a.Source, Alert: id, Severity: a.Severity},
 	}
+	if m.claim.Incident, err = l.incident(t, sc); err != nil {
+		m.claim = nil
+		return stop(Failed, fmt.Errorf("incident: %w", err))
+	}
 	return m, true
+}
+
+// maxIncident bounds the name of an incident, in characters, as the API does.
+const maxIncident = 200
+
+// incident is what the trigger says the run belongs to; empty where it says
+// nothing. It becomes a key of tickets, so nothing but a short line will do.
+func (l Loaded) incident(t plan.AlertTrigger, sc expr.Scope) (string, error) {
+	if t.Incident == nil {
+		return "", nil
+	}
+	v, err := l.Set.Eval(*t.Incident, sc)
+	if err != nil {
+		return "", err
+	}
+	text := expr.Text(v)
+	if n := utf8.RuneCountInString(text); n == 0 || n > maxIncident || strings.ContainsFunc(text, unicode.IsControl) {
+		return "", fmt.Errorf("%q is no name of 1 to %d characters without control characters", cut(text), maxIncident)
+	}
+	return text, nil
 }
 
 // once is the canonical value of what a run is about. A trigger that does not

@@ -127,10 +127,17 @@ func (m *markdown) effects() {
 			phase = e.Phase
 			m.line("\n### %s\n", code(phase))
 		}
-		m.line("- %s **%s** on %s", code(e.Title), e.Outcome, codes(e.Targets))
+		on := ""
+		if len(e.Targets) > 0 {
+			on = " on " + codes(e.Targets)
+		}
+		m.line("- %s **%s**%s", code(e.Title), e.Outcome, on)
 		m.line("  - %s through %s, step %s, %s, ledger row %d", code(e.Action), code(e.Instance), code(e.Step+round(e.Iteration)), stamp(later(e.Settled, e.Began)), e.Row)
 		if len(e.Gave) > 0 {
 			m.line("  - it gave %s", codes(e.Gave))
+		}
+		if len(e.Result) > 0 {
+			m.line("  - result %s", codes(e.Result))
 		}
 		if len(e.With) > 0 {
 			m.line("  - with %s", codes(e.With))
@@ -185,6 +192,9 @@ func (m *markdown) decisions() {
 		m.line("- %s: %s%s: **%s**", stamp(d.At), d.Kind, asked, d.Decision)
 		if len(d.Seals) > 0 {
 			m.line("  - sealed: %s", codes(d.Seals))
+		}
+		if d.Because != "" {
+			m.line("  - because %s", code(d.Because))
 		}
 		if len(d.Chain) > 0 {
 			m.line("  - asked: %s", codes(d.Chain))

@@ -35,6 +35,11 @@ func (d *draft) decision(q *approval.Request) Decision {
 		Kind: q.Kind, At: q.Opened, Step: q.Step, Asked: q.Text, Request: q.ID, Seals: seals(q.Show, q.Kind),
 		Quorum: q.Quorum, Decision: q.Decision, Closed: q.Closed,
 	}
+	if st := d.steps[q.Step]; st != nil && st.Approve != nil && st.Approve.When != nil && q.Kind == approval.Approval {
+		if at := int(*st.Approve.When); at >= 0 && at < len(d.plan.Exprs) {
+			x.Because = d.plan.Exprs[at].Text
+		}
+	}
 	for i, l := range q.Levels {
 		rung := strings.Join(l.Who, ", ")
 		if i > 0 {

@@ -89,7 +89,7 @@ func (d *draft) effectList() []Effect {
 		for _, t := range e.Targets {
 			x.Targets = append(x.Targets, t.Label)
 		}
-		x.With, x.Gave = plainInputs(e.Inputs), handles(e.Output)
+		x.With, x.Gave, x.Result = plain(e.Inputs), handles(e.Output), plain(e.Output)
 		out = append(out, x)
 	}
 	return out
@@ -109,9 +109,9 @@ func (d *draft) undoer(e *effects.Effect) string {
 	return "the playbook"
 }
 
-// plainInputs lists the inputs of an effect that are texts, numbers or truths;
-// what it acts on stands among the targets.
-func plainInputs(raw json.RawMessage) []string {
+// plain lists the fields of an effect's inputs or output that are texts, numbers
+// or truths; what it acts on stands among the targets.
+func plain(raw json.RawMessage) []string {
 	var in map[string]any
 	if json.Unmarshal(raw, &in) != nil {
 		return nil

@@ -128,6 +128,9 @@ type Effect struct {
 	// and Gave the names of what came of it, such as a ticket's.
 	With []string `json:"with,omitempty"`
 	Gave []string `json:"gave,omitempty"`
+	// Result are the plain texts and numbers of what came of it, such as
+	// "findings: 0".
+	Result []string `json:"result,omitempty"`
 	// Outcome is done, already, partial, simulated, skipped, refused, failed,
 	// unknown, or "on its way".
 	Outcome string `json:"outcome"`
@@ -170,6 +173,8 @@ type Decision struct {
 	Request string `json:"request,omitempty"`
 	// Seals are the effects that an approval covers.
 	Seals []string `json:"seals,omitempty"`
+	// Because is the playbook's condition for asking.
+	Because string `json:"because,omitempty"`
 	// Chain are those who could decide, rung by rung.
 	Chain  []string `json:"chain,omitempty"`
 	Quorum int      `json:"quorum,omitempty"`

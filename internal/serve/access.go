@@ -24,15 +24,18 @@ import (
 // API.
 func accessOf(ctx context.Context, cfg *config.Config, r *rooms) (server.Access, error) {
 	tokens := auth.NewTokens(r.db, r.ledger, cfg.Tenant, time.Now)
+	onDuty, err := dutiesOf(cfg)
+	if err != nil {
+		return server.Access{}, err
+	}
 	a := server.Access{
-		Tokens: tokens, Duties: auth.Duties(cfg.OnCall), LocalRoles: cfg.Access.LocalRoles,
+		Tokens: tokens, Duties: onDuty, LocalRoles: cfg.Access.LocalRoles,
 		First: auth.NewFirst(tokens), Fresh: time.Duration(cfg.Access.OIDC.Fresh),
 	}
 	playbooks := map[string]auth.PlaybookRights{}
 	for name, p := range cfg.Access.Playbooks {
 		playbooks[name] = auth.PlaybookRights{Launch: p.Launch, Approve: p.Approve}
 	}
-	var err error
 	if a.Rights, err = auth.NewRights(cfg.Access.Roles, playbooks); err != nil {
 		return a, fmt.Errorf("access.roles: %w", err)
 	}

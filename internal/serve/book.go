@@ -28,8 +28,9 @@ import (
 
 // book holds the active playbooks, compiled against the configured connectors.
 type book struct {
-	cfg  *config.Config
-	list []intake.Loaded
+	cfg   *config.Config
+	list  []intake.Loaded
+	shelf shelf
 }
 
 // catalogue offers the actions that some instance serves.
@@ -55,8 +56,12 @@ func loadBook(_ context.Context, cfg *config.Config, h *own.Host) (*book, error)
 	}
 	b := &book{cfg: cfg}
 	known := map[string]string{}
-	for _, file := range files {
-		l, err := b.load(file, catalogue{h.Catalogue()})
+	texts, err := playbookTexts(files)
+	if err != nil {
+		return nil, err
+	}
+	for i, file := range files {
+		l, err := b.load(texts[i], compile.NewFiles(texts...), catalogue{h.Catalogue()})
 		if err != nil {
 			return nil, err
 		}
@@ -94,12 +99,21 @@ func playbookFiles(paths []string) ([]string, error) {
 	return out, nil
 }
 
-func (b *book) load(file string, c catalogue) (intake.Loaded, error) {
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return intake.Loaded{}, fmt.Errorf("playbook: %w", err)
+func playbookTexts(files []string) ([]*source.File, error) {
+	out := make([]*source.File, len(files))
+	for i, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("playbook: %w", err)
+		}
+		out[i] = source.NewFile(file, raw)
 	}
-	p, list := compile.Compile(source.NewFile(file, raw), compile.Options{Actions: c})
+	return out, nil
+}
+
+// load compiles one playbook; it may call the others.
+func (b *book) load(file *source.File, others compile.Files, c catalogue) (intake.Loaded, error) {
+	p, list := compile.Compile(file, compile.Options{Actions: c, Playbooks: others})
 	if p == nil {
 		var text bytes.Buffer
 		if err := diag.Render(&text, list); err != nil {
@@ -107,6 +121,7 @@ func (b *book) load(file string, c catalogue) (intake.Loaded, error) {
 		}
 		return intake.Loaded{}, errors.New(strings.TrimSpace(text.String()))
 	}
+	var err error
 	l := intake.Loaded{Plan: p}
 	if l.Raw, err = p.Encode(); err != nil {
 		return l, err
@@ -116,6 +131,12 @@ func (b *book) load(file string, c catalogue) (intake.Loaded, error) {
 		return l, err
 	}
 	if l.Settings, err = b.settings(p); err != nil {
+		return l, err
+	}
+	if l.Calendars, err = b.calendars(p, l.Settings); err != nil {
+		return l, err
+	}
+	if l.Calls, err = b.callees(p, c); err != nil {
 		return l, err
 	}
 	l.Bindings, err = b.bindings(p, c)

@@ -61,14 +61,17 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return err
 	}
 	pulse := dispatch.NewPulse(time.Now)
-	w, err := startWorker(eng, rooms, all, book, pulse)
+	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{
+		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Doubts: doubts(rooms), Messages: messages(rooms.runs),
+	})
+	w, err := startWorker(eng, rooms, all, book, pulse, disp.Nudge)
 	if err != nil {
 		return err
 	}
 	closers.push("worker", func(context.Context) error { w.Stop(); return nil })
-	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{
-		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Doubts: doubts(rooms),
-	})
+	if err := keepSchedules(ctx, disp, book, cfg.Tenant); err != nil {
+		return err
+	}
 	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp)
 	if err != nil {
 		return err
@@ -160,6 +163,17 @@ func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, c 
 	if t := cfg.Temporal; t.Address != "" {
 		o.External = &engine.External{Address: t.Address, Namespace: t.Namespace, CertFile: t.TLS.Cert, KeyFile: t.TLS.Key, CAFile: t.TLS.CA}
 	}
+	for i, ref := range cfg.Keys.Payloads {
+		text, err := ref.Resolve(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("keys.payloads.%d: %w", i, err)
+		}
+		key, err := engine.ParsePayloadKey(text.Reveal())
+		if err != nil {
+			return nil, fmt.Errorf("keys.payloads.%d: %s: %w", i, ref, err)
+		}
+		o.Payloads = append(o.Payloads, key)
+	}
 	e, err := engine.Start(ctx, o)
 	if err != nil {
 		return nil, err
@@ -171,7 +185,7 @@ func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, c 
 // startWorker runs workflows and activities in this process. Activities wait for
 // targets, deadlines and vendors, so there may be many; how many calls leave at
 // once, the host decides per instance.
-func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispatch.Pulse) (worker.Worker, error) {
+func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispatch.Pulse, nudge func()) (worker.Worker, error) {
 	const cached = 1000
 	worker.SetStickyWorkflowCacheSize(cached)
 	w := worker.New(e.Client(), run.TaskQueue, worker.Options{
@@ -188,7 +202,10 @@ func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispat
 		Actor: &activities.Actor{
 			Host: h, Effects: r.effects, Charter: charters.charter, Facts: factsFor(b.cfg, h.Host, r.guard), Blind: os.Getenv(blindVar) == "1",
 		},
-		Recorder: &activities.Recorder{DB: r.db, Ledger: r.ledger, Effects: r.effects, Approvals: r.approvals, Runs: r.runs},
+		Recorder: &activities.Recorder{
+			DB: r.db, Ledger: r.ledger, Effects: r.effects, Approvals: r.approvals, Runs: r.runs,
+			Host: h, Starter: (&starter{r, b, nudge}).fire,
+		},
 	}.Register(w)
 	if err := w.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker: %w", err)

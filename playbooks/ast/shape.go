@@ -38,7 +38,8 @@ type Shape struct {
 	Each *Shape
 	// Of are the words that a Word can be; nil where they are not a closed set.
 	Of []string
-	// Hint is the pattern of a Word that has one: duration, count, id, action.
+	// Hint is the pattern of a Word, or of an Open's keys, that has one: duration,
+	// count, id, name, type, action.
 	Hint string
 }
 
@@ -111,7 +112,7 @@ func PlaybookShape() *Shape {
 		may("inputs", "What a run is given", open(input)),
 		may("settings", "Constants whose values come from the installation", open(setting)),
 		may("on", "What starts a run", triggers()),
-		may("limits", "Per action, how many targets one run may act on", open(count)),
+		may("limits", "Per action, how many targets one run may act on", &Shape{Form: Open, Each: count, Hint: "action"}),
 		may("triage", "Find out what happened", steps), may("contain", "Keep it from spreading", steps),
 		may("eradicate", "Remove it", steps), may("recover", "Go back to normal", steps),
 		may("review", "Runs whatever happened before", steps),

@@ -230,3 +230,26 @@ func someValue(t kind.Type) any {
 	}
 	return "web-1"
 }
+
+// TestBench demands what a check and an expression may take (make bench). Where
+// others use the machine too, the processor time of a check is the measure: two
+// processors do twice as many as one.
+func TestBench(t *testing.T) {
+	if os.Getenv("QUELL_BENCH") == "" {
+		t.Skip("set QUELL_BENCH=1, or run make bench")
+	}
+	check := testing.Benchmark(BenchmarkCheck)
+	stages := testing.Benchmark(BenchmarkStages)
+	eval := testing.Benchmark(BenchmarkEval)
+	perSecond := check.Extra["checks/s"]
+	byCPU := 2e6 / check.Extra["cpu-µs/op"]
+	t.Logf("%.0f checks/s by the clock, %.0f on two processors by their time (%.0f µs each)", perSecond, byCPU, check.Extra["cpu-µs/op"])
+	t.Logf("stages: %s", stages.String())
+	t.Logf("expressions: %s", eval.String())
+	if max(perSecond, byCPU) < 2000 {
+		t.Errorf("%.0f checks/s, want 2000", max(perSecond, byCPU))
+	}
+	if p50 := eval.Extra["p50-µs"]; p50 > 20 {
+		t.Errorf("an expression takes %.1f µs, want 20", p50)
+	}
+}

@@ -114,7 +114,7 @@ func (shelf) Names() []string { return slices.Sorted(maps.Keys(shelved)) }
 // options are what a playbook of the tests is compiled against. The codes of an
 // installation need one.
 func options(codes ...string) compile.Options {
-	o := compile.Options{Actions: wide{}, Playbooks: shelf{}}
+	o := compile.Options{Actions: wideActions, Playbooks: shelf{}}
 	if slices.Contains(codes, "nobody-can") || slices.Contains(codes, "action-not-bound") {
 		o.Installed = &compile.Installation{
 			Roles: []string{"analyst", "ir-lead"}, OnCall: []string{"soc"},

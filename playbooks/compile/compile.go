@@ -29,15 +29,17 @@ type Catalogue interface {
 // goroutines.
 type Fixed struct {
 	actions map[string]spec.Action
-	names   []string
+	// relied is what plans keep of the actions.
+	relied map[string]plan.Action
+	names  []string
 }
 
 // NewFixed makes a catalogue. Of two actions of one name the first counts.
 func NewFixed(actions ...spec.Action) *Fixed {
-	f := &Fixed{actions: make(map[string]spec.Action, len(actions))}
+	f := &Fixed{actions: make(map[string]spec.Action, len(actions)), relied: make(map[string]plan.Action, len(actions))}
 	for _, a := range actions {
 		if _, ok := f.actions[a.Name]; !ok {
-			f.actions[a.Name] = a
+			f.actions[a.Name], f.relied[a.Name] = a, reliedOn(a)
 			f.names = append(f.names, a.Name)
 		}
 	}
@@ -117,6 +119,9 @@ type unit struct {
 	known map[string]*spec.Action
 	// over counts the ids whose steps the walk is past.
 	over int
+	// seen is what expressions see at a place, while seenAt ids are over.
+	seen   map[sight]expr.Env
+	seenAt int
 	// checked is what is known of each expression of the draft, by its index.
 	checked []expr.Checked
 	// loops are the expressions that a foreach goes over: their elements are read
@@ -133,8 +138,9 @@ type unit struct {
 func newUnit(f *source.File, c Catalogue, s *session) *unit {
 	return &unit{
 		file: f, actions: c, session: s, ids: map[string]*name{}, infos: map[*ast.Step]*info{},
-		vars: map[string]*ast.Step{}, used: map[string]bool{}, known: map[string]*spec.Action{}, loops: map[plan.ExprRef]bool{},
-		draft: &plan.Plan{Format: plan.Format, Language: Language},
+		vars: map[string]*ast.Step{}, used: map[string]bool{}, known: map[string]*spec.Action{}, loops: map[plan.ExprRef]bool{}, seen: map[sight]expr.Env{},
+		draft:   &plan.Plan{Format: plan.Format, Language: Language, Exprs: make([]plan.Expr, 0, 32)},
+		checked: make([]expr.Checked, 0, 32),
 	}
 }
 

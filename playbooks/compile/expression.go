@@ -127,18 +127,35 @@ func (u *unit) mayBeAbsent(v plan.Value) bool { return v.Expr != nil && u.checke
 
 // env gives what an expression at a place may read.
 func (u *unit) env(p *place) expr.Env {
-	if p.known == nil || p.cachedAt != u.over {
-		e := u.envAt(p)
-		p.known, p.cachedAt = &e, u.over
+	at := sight{p.at, p.phase}
+	if u.seenAt != u.over {
+		clear(u.seen)
+		u.seenAt = u.over
 	}
-	e := *p.known
+	e, ok := u.seen[at]
+	if !ok {
+		e = u.envAt(p)
+		u.seen[at] = e
+	}
+	e.Why = func(root, id string) string { return u.why(root, id, p) }
 	e.Locals, e.Present, e.Flows = p.locals, p.present, p.flows
 	return e
+}
+
+// sight is a place as far as it decides which names are visible.
+type sight struct {
+	at    *info
+	phase plan.PhaseName
 }
 
 func (u *unit) envAt(p *place) expr.Env {
 	e := u.inputs
 	e.Steps, e.Outcome, e.Errors = kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}
+	if u.over > 0 {
+		e.Steps.Fields = make([]kind.Field, 0, u.over)
+		e.Outcome.Fields = make([]kind.Field, 0, u.over)
+		e.Errors.Fields = make([]kind.Field, 0, u.over)
+	}
 	for _, n := range u.order {
 		if !n.done || u.hidden(n, p) != "" {
 			continue
@@ -149,7 +166,6 @@ func (u *unit) envAt(p *place) expr.Env {
 			e.Steps.Fields = append(e.Steps.Fields, kind.Field{Name: n.id, Type: n.typ, Optional: u.maybe(n, p)})
 		}
 	}
-	e.Why = func(root, id string) string { return u.why(root, id, p) }
 	return e
 }
 

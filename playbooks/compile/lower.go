@@ -34,7 +34,11 @@ func (u *unit) lower() {
 	})
 	for _, n := range sortedKeys(actions) {
 		a := actions[n]
-		u.draft.Actions = append(u.draft.Actions, plan.Action{Name: n, Schema: a.SchemaDigest(), Spec: undocumented(a)})
+		if f, ok := u.actions.(*Fixed); ok {
+			u.draft.Actions = append(u.draft.Actions, f.relied[n])
+			continue
+		}
+		u.draft.Actions = append(u.draft.Actions, reliedOn(a))
 	}
 	for _, id := range sortedKeys(u.ids) {
 		r := plan.Result{ID: id}
@@ -48,6 +52,11 @@ func (u *unit) lower() {
 	if u.draft.Phases == nil {
 		u.draft.Phases = []plan.Phase{}
 	}
+}
+
+// reliedOn is what a plan keeps of an action.
+func reliedOn(a spec.Action) plan.Action {
+	return plan.Action{Name: a.Name, Schema: a.SchemaDigest(), Spec: undocumented(a)}
 }
 
 // undocumented leaves the documentation out of an action: a plan must not

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/playbooks/compile"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
@@ -109,5 +111,51 @@ func TestDigest(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	}
+}
+
+// shuffled gives the same actions in another order at each call, with their
+// names in another order too.
+type shuffled struct{ r *rand.Rand }
+
+func (s shuffled) Action(name string) (spec.Action, bool) { return wideActions.Action(name) }
+
+func (s shuffled) Names() []string {
+	names := wideActions.Names()
+	s.r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	return names
+}
+
+// TestDigestOfAll compiles every valid playbook, with the catalogue's names
+// shuffled, after and between others, so that what checkers share is never the
+// same: bytes and digests do not differ. Go itself shuffles the order of maps.
+func TestDigestOfAll(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	files := valid(t)
+	want := map[string]string{}
+	for range 5 {
+		r.Shuffle(len(files), func(i, j int) { files[i], files[j] = files[j], files[i] })
+		for _, name := range files {
+			raw, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := options()
+			o.Actions = shuffled{r}
+			p, list := compile.Compile(source.NewFile(name, raw), o)
+			if p == nil {
+				t.Fatal(list)
+			}
+			got, err := p.Digest()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want[name] == "" {
+				want[name] = got
+			}
+			if got != want[name] {
+				t.Errorf("%s has the digests %s and %s", name, got, want[name])
+			}
+		}
 	}
 }

@@ -108,8 +108,9 @@ func (u *unit) result(st *ast.Step, in *info, out *plan.Step) (kind.Type, bool) 
 
 var effectField = kind.Field{Name: plan.EffectField, Type: kind.HandleOf(plan.Effect)}
 
+// isBlock tells the kind over which a round has the ids inside it.
 func isBlock(k plan.StepKind) bool {
-	return k == plan.Do || k == plan.Switch || k == plan.Parallel
+	return k == plan.Do
 }
 
 func (u *unit) elem(ref plan.ExprRef) kind.Type {

@@ -19,9 +19,6 @@ type place struct {
 	locals  []kind.Field
 	flows   map[string]expr.Flow
 	present []string
-	// known is what expressions see here once cachedAt steps are over.
-	known    *expr.Env
-	cachedAt int
 }
 
 // in is the place inside a step, with more that is known to be present.

@@ -66,3 +66,26 @@ func TestValid(t *testing.T) {
 		t.Errorf("%d valid playbooks, want 60", len(files))
 	}
 }
+
+// TestDocs compiles the whole playbooks that the page about the language shows.
+func TestDocs(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/language.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(raw), "```yaml\n")
+	whole := 0
+	for _, b := range blocks[1:] {
+		text, _, _ := strings.Cut(b, "```")
+		if !strings.HasPrefix(text, "quell: 1") {
+			continue
+		}
+		whole++
+		if _, list := compile.Compile(source.NewFile("language.md", []byte(text)), options()); len(list) > 0 {
+			t.Error(list)
+		}
+	}
+	if whole == 0 {
+		t.Error("the page shows no whole playbook")
+	}
+}

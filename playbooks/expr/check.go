@@ -99,7 +99,7 @@ func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
 	if strings.TrimSpace(text) == "" {
 		return Checked{}, []Problem{{Code: "empty-expression", To: len([]rune(text)), Message: "the expression is empty", Help: "write it, or remove it"}}
 	}
-	c.reg.scope = scopeAt(env)
+	c.enter(env)
 	if got, ok := c.simple(text, env); ok && !c.whole {
 		return got, nil
 	}
@@ -107,7 +107,7 @@ func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
 	if err != nil {
 		return Checked{}, []Problem{{Code: "internal", Message: "the expression cannot be checked: " + err.Error()}}
 	}
-	parsed, iss := celEnv.Parse(text)
+	parsed, iss := c.shared.parse(celEnv, text)
 	if iss.Err() != nil {
 		return Checked{}, syntaxProblems(text, iss)
 	}
@@ -116,7 +116,10 @@ func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
 	if t.roots(); len(t.found) > 0 {
 		return Checked{}, t.found
 	}
-	ast, iss := check(celEnv, parsed)
+	ast, iss, changed := check(celEnv, parsed)
+	if changed {
+		delete(c.shared.parsed, text) // it is what it is for these types only
+	}
 	if iss.Err() != nil {
 		t.typeErrors(iss)
 		return Checked{}, t.found

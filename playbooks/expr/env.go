@@ -58,15 +58,10 @@ func Outcomes() []string {
 }
 
 // OutcomeType is the type of outcome.ID.
-func OutcomeType() kind.Type { return kind.ChoiceOf(Outcomes()...) }
+func OutcomeType() kind.Type { return outcomeType }
 
 // ErrorType is the type of errors.ID.
-func ErrorType() kind.Type {
-	return kind.RecordOf(
-		kind.Field{Name: "kind", Type: kind.Of(kind.String)},
-		kind.Field{Name: "message", Type: kind.Of(kind.String)},
-	)
-}
+func ErrorType() kind.Type { return errorType }
 
 // RunType is the type of run.
 func RunType() kind.Type {

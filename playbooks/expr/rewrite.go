@@ -13,13 +13,15 @@ const anyName = "@any"
 
 // check types a parsed expression. CEL compares whole and decimal numbers with
 // == by their values when it runs, but its checker wants both sides of one
-// type: where that is all it has against them, one side's type is hidden.
-func check(env *cel.Env, parsed *cel.Ast) (*cel.Ast, *cel.Issues) {
+// type: where that is all it has against them, one side's type is hidden, and
+// changed says that the parsed expression is another now.
+func check(env *cel.Env, parsed *cel.Ast) (ast *cel.Ast, iss *cel.Issues, changed bool) {
 	for {
-		ast, iss := env.Check(parsed)
+		ast, iss = env.Check(parsed)
 		if iss.Err() == nil || !mixNumbers(parsed, iss) {
-			return ast, iss
+			return ast, iss, changed
 		}
+		changed = true
 	}
 }
 

@@ -86,7 +86,7 @@ func compileProgram(env *cel.Env, text string) (program, error) {
 	if iss.Err() != nil {
 		return program{}, iss.Err()
 	}
-	ast, iss := check(env, parsed)
+	ast, iss, _ := check(env, parsed)
 	if iss.Err() != nil {
 		return program{}, iss.Err()
 	}

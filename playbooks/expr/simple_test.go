@@ -35,7 +35,7 @@ func TestSimple(t *testing.T) {
 		"outcome.find", "run.started", "run.open", "run.nope", "now", "severity.high", "severity", "v", "v.item", "v.ok", "v.out", "v.out.score",
 		"h", "h.x", "alert.severity", "in", "true", "inputs.host.x", "inputs..host", "inputs.host()", "1.5", "inputs .host", "errors.find",
 	} {
-		c.reg.scope = scopeAt(env)
+		c.enter(env)
 		got, ok := c.simple(text, env)
 		if !ok {
 			continue

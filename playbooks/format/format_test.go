@@ -173,6 +173,22 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestExamples: the examples stand in their layout.
+func TestExamples(t *testing.T) {
+	for name, text := range corpus(t, examples) {
+		got := formatted(t, name, text)
+		if *update {
+			if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(text, got); diff != "" {
+			t.Errorf("%s (-there +laid out):\n%s", name, diff)
+		}
+	}
+}
+
 // TestRefuses: what is no playbook at all is told and not touched.
 func TestRefuses(t *testing.T) {
 	for _, text := range []string{"", "a: &x 1\n", "a: *x\n", "a: !t 1\n", "a: 1\na: 2\n", "a: [", "a: 1\n---\nb: 1\n"} {

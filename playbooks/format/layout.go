@@ -27,6 +27,20 @@ func (e *entry) settle() {
 			(lines && e.indent()+utf8.RuneCountInString(e.prefix()+e.inBrackets()) > width))
 	}
 	e.order()
+	if e.key == nil && e.parent != nil && !e.inline() {
+		e.hoist()
+	}
+}
+
+// hoist puts above a dash what has no line of its own behind it: the comments of
+// what the dash leads, and the one behind brackets that became lines.
+func (e *entry) hoist() {
+	if first := e.inside[0]; len(trimmed(first.above)) > 0 {
+		e.above, first.above = append(e.above, first.above...), nil
+	}
+	if e.beside != "" {
+		e.above, e.beside = append(e.above, e.beside), ""
+	}
 }
 
 // commented reports whether comments or lines stand in an entry.
@@ -123,7 +137,8 @@ func (p *printer) line(indent int, text, comment string) {
 	p.out.WriteString(strings.TrimRight(text, " ") + "\n")
 }
 
-// sections are the keys of a file that an empty line stands above.
+// sections are the keys of a file that an empty line stands above where they
+// take several.
 var sections = []string{"inputs", "settings", "on", "limits", "triage", "contain", "eradicate", "recover", "review", "outputs"}
 
 // entries writes the entries of a collection as lines.
@@ -153,15 +168,11 @@ func lineIndent(line string, indent int) int {
 // above writes the lines of comments above an entry.
 func (p *printer) above(e *entry, indent int, first bool) {
 	lines := e.above
-	if e.beside != "" && e.key == nil && !e.inline() {
-		lines = append(slices.Clone(lines), e.beside) // there is no line for it
-		e.beside = ""
-	}
 	if first {
 		for len(lines) > 0 && lines[0] == "" {
 			lines = lines[1:]
 		}
-	} else if e.parent.parent == nil && e.key != nil && slices.Contains(sections, e.key.Value) && (len(lines) == 0 || lines[0] != "") {
+	} else if e.parent.parent == nil && e.key != nil && slices.Contains(sections, e.key.Value) && !e.inline() && (len(lines) == 0 || lines[0] != "") {
 		lines = append([]string{""}, lines...)
 	}
 	for i, line := range lines {
@@ -192,7 +203,7 @@ func (p *printer) entry(e *entry, indent int, lead string) {
 }
 
 // item writes an entry of a list. The first entry of what it holds stands on
-// the dash's line, unless comments stand above it.
+// the dash's line.
 func (p *printer) item(e *entry, indent int, lead string) {
 	at := indent + 2 - len(lead)
 	switch {
@@ -201,13 +212,7 @@ func (p *printer) item(e *entry, indent int, lead string) {
 	case e.inline():
 		p.line(at, lead+e.inBrackets(), e.beside)
 	default:
-		first := e.inside[0]
-		if len(trimmed(first.above)) > 0 || (first.key == nil && first.beside != "" && !first.inline()) {
-			p.line(at, strings.TrimRight(lead, " "), "")
-			p.entries(e, indent+2)
-			return
-		}
-		p.entry(first, indent+2, lead)
+		p.entry(e.inside[0], indent+2, lead)
 		for _, in := range e.inside[1:] {
 			p.above(in, indent+2, false)
 			p.entry(in, indent+2, "")

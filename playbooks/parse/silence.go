@@ -23,7 +23,7 @@ var (
 // comments no exact place, so they are found in the text; what lies within a
 // scalar is none.
 func (p *parser) silences(root *yaml.Node) []*ast.Silence {
-	if !bytes.Contains(p.file.Bytes, []byte("quell:")) || bytes.IndexByte(p.file.Bytes, '#') < 0 {
+	if !commented(p.file.Bytes) {
 		return nil
 	}
 	var out []*ast.Silence
@@ -100,4 +100,20 @@ func (p *parser) silence(at int, text string) *ast.Silence {
 		s.Code = fields[2]
 	}
 	return s
+}
+
+// commented reports whether somewhere quell: stands behind a # on its line, as
+// it does in every directive.
+func commented(text []byte) bool {
+	for {
+		i := bytes.Index(text, []byte("quell:"))
+		if i < 0 {
+			return false
+		}
+		line := text[bytes.LastIndexByte(text[:i], '\n')+1 : i]
+		if bytes.IndexByte(line, '#') >= 0 {
+			return true
+		}
+		text = text[i+len("quell:"):]
+	}
 }

@@ -65,6 +65,9 @@ func (f *File) runes(offset int) int {
 	}
 	c := min(offset/chunk, len(f.starts)-1)
 	n := f.starts[c]
+	if c+1 < len(f.starts) && f.starts[c+1]-n == chunk { // each byte is a character
+		return n + offset - c*chunk
+	}
 	for _, b := range f.Bytes[c*chunk : offset] {
 		if utf8.RuneStart(b) {
 			n++
@@ -126,6 +129,9 @@ func (f *File) Offset(line, column int) int {
 		return len(f.Bytes)
 	}
 	at, end := f.lineStart(line), f.lineEnd(line)
+	if f.runes(end)-f.runes(at) == end-at { // each byte is a character
+		return min(at+max(column-1, 0), end)
+	}
 	// Skip the chunks that lie before the column.
 	want := f.runes(at) + column - 1
 	if c, _ := slices.BinarySearch(f.starts, want); c-1 > at/chunk {

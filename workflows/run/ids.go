@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Direction says whether an effect acts or takes an earlier one back.
@@ -56,7 +57,21 @@ func CalledID(playbook, parent, step, iteration string, generation int) string {
 // ScheduleID builds the id of a playbook's n-th schedule, from 1. Temporal adds
 // the nominal time for the id of each firing.
 func ScheduleID(playbook string, n int) string {
-	return "schedule/" + playbook + "/" + strconv.Itoa(n)
+	return SchedulePrefix + playbook + "/" + strconv.Itoa(n)
+}
+
+// SchedulePrefix begins the ids of Quell's schedules.
+const SchedulePrefix = "schedule/"
+
+// FiringTime reads the nominal time out of a firing's workflow id.
+func FiringTime(id string) (time.Time, error) {
+	const form = time.RFC3339
+	if n := len("2006-01-02T15:04:05Z"); len(id) > n {
+		if at, err := time.Parse(form, id[len(id)-n:]); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no firing of a schedule: it ends in no time", id)
 }
 
 // UndoID builds the id of the n-th undo of a run, from 1.

@@ -126,6 +126,16 @@ type UndoItem struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
+// FiringInput starts the workflow of one firing of a schedule. Which firing it is,
+// its workflow id says.
+type FiringInput struct {
+	Tenant   string `json:"tenant"`
+	Playbook string `json:"playbook"`
+	Schedule int    `json:"schedule"`
+	// Tries counts the looks before a continue-as-new.
+	Tries int `json:"tries,omitempty"`
+}
+
 // HoldInput starts the hold of one effect.
 type HoldInput struct {
 	Tenant string        `json:"tenant"`

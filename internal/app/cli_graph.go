@@ -1,0 +1,53 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/playbooks/graph"
+	"github.com/quell-soar/quell/playbooks/plan"
+)
+
+// graphs are the forms of quell graph.
+var graphs = map[string]func(*plan.Plan) []byte{"svg": graph.SVG, "mermaid": graph.Mermaid, "dot": graph.DOT}
+
+func (c *cli) graphCommand() *cobra.Command {
+	form, file := "", ""
+	cmd := &cobra.Command{
+		Use: "graph FILE [--file FILE]", Short: "Draw a playbook",
+		Long: "Draw a playbook as SVG, Mermaid or DOT, to standard output or a file: phases,\n" +
+			"approvals, questions, holds, what takes an effect back, branches and loops. The SVG\n" +
+			"needs nothing else and follows the reader's light or dark scheme. - reads standard\n" +
+			"input.",
+		Args: exactly("FILE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			draw := graphs[form]
+			if draw == nil {
+				return usage("there is no form %s; there are svg, mermaid and dot", clean(cut(form, 20)))
+			}
+			p, list, err := c.compile(args[0])
+			if err != nil {
+				return err
+			}
+			if p == nil {
+				return errors.Join(diag.Render(c.err, list), quiet(ExitFailed))
+			}
+			out := draw(p)
+			if file == "" {
+				_, err := c.out.Write(out)
+				return err
+			}
+			if err := os.WriteFile(file, out, 0o644); err != nil { //nolint:gosec // a drawing for others to read
+				return fmt.Errorf("write %s: %w", clean(file), err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&form, "format", "svg", "svg, mermaid or dot")
+	cmd.Flags().StringVar(&file, "file", "", "write to this file")
+	return cmd
+}

@@ -1,0 +1,74 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+)
+
+// Message is an Update that tells a workflow to look into the store.
+type Message struct {
+	// Workflow is told; Update is the Update's name, Body its argument.
+	Workflow, Update string
+	Body             any
+	// ID is the Update's own: the same again is not told twice.
+	ID string
+	// Told records that it was told, or that there is nobody to tell. It may be
+	// called again.
+	Told func(ctx context.Context) error
+}
+
+// Messages lists what runs must be told of: verbs, alerts that joined. It is
+// looked at as often as votes are.
+type Messages func(ctx context.Context) ([]Message, error)
+
+// tells sends the messages of all rooms. Those to one workflow go in their order.
+func (d *Dispatcher) tells(ctx context.Context) error {
+	var failed []error
+	var mu sync.Mutex
+	for _, list := range d.opts.Messages {
+		waiting, err := list(ctx)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		by := map[string][]Message{}
+		var order []string
+		for _, m := range waiting {
+			if by[m.Workflow] == nil {
+				order = append(order, m.Workflow)
+			}
+			by[m.Workflow] = append(by[m.Workflow], m)
+		}
+		d.each(len(order), func(i int) {
+			for _, m := range by[order[i]] {
+				if err := d.tell(ctx, m); err != nil {
+					mu.Lock()
+					failed = append(failed, err)
+					mu.Unlock()
+					return
+				}
+			}
+		})
+	}
+	return errors.Join(failed...)
+}
+
+func (d *Dispatcher) tell(ctx context.Context, m Message) error {
+	short, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := d.temporal.UpdateWorkflow(short, client.UpdateWorkflowOptions{
+		WorkflowID: m.Workflow, UpdateName: m.Update, UpdateID: m.ID, Args: []any{m.Body},
+		WaitForStage: client.WorkflowUpdateStageAccepted,
+	})
+	var gone *serviceerror.NotFound
+	if err != nil && !errors.As(err, &gone) {
+		return fmt.Errorf("tell %s of %s: %w", m.Workflow, m.ID, err)
+	}
+	return m.Told(ctx)
+}
