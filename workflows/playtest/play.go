@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/mock"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/quell-soar/quell/activities/task"
@@ -65,6 +66,8 @@ func play(p *plan.Plan, c *Case, force *fault) (out *Played) {
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartTime(c.Now)
 	env.SetTestTimeout(realTime)
+	// A machine under load is no deadlock of the run.
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: realTime})
 	workflows.New().Register(env)
 	w.register(env, in)
 	env.ExecuteWorkflow(run.PlaybookWorkflow, in)

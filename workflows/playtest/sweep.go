@@ -99,12 +99,12 @@ func sweep(p *plan.Plan, c Case, action string, n int, k string, usual time.Dura
 		s.Asked = s.Asked || r.Kind == "failure"
 	}
 	switch {
-	case !f.hit:
-		s.Bad = "the call never came"
 	case !slices.Contains(closings, s.Closing):
 		s.Bad = "it did not end: " + strings.Join(stops(got), "; ")
 	case got.Took > usual+sweepBudget:
 		s.Bad = "it took " + got.Took.String()
+	case !f.hit:
+		s.Bad = "the call never came"
 	case len(stops(got)) > 0:
 		s.Bad = strings.Join(stops(got), "; ")
 	}
