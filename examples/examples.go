@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -16,6 +17,7 @@ func Names() []string {
 	if err != nil { // the pattern is a good one
 		return nil
 	}
+	list = slices.DeleteFunc(list, func(name string) bool { return strings.HasSuffix(name, ".test.yaml") })
 	for i := range list {
 		list[i] = strings.TrimSuffix(list[i], ".yaml")
 	}

@@ -74,9 +74,12 @@ type interp struct {
 	paused string
 	// owners are whom the run asks about failures since it was handed over.
 	owners []string
-	// controls are the steps under way; obeyed is the last verb that was heard.
+	// controls are the steps under way; obeyed is the last verb that was obeyed,
+	// heard the number of Updates after which verbs were looked for, -1 once
+	// nobody looks any more.
 	controls []*control
 	obeyed   int64
+	heard    int
 }
 
 func newInterp(in run.Input) *interp {
@@ -105,6 +108,9 @@ func (w *Workflows) Playbook(ctx workflow.Context, in run.Input) (run.Result, er
 	it.phases(f)
 	// A cancelled run ends on record too.
 	f.ctx, _ = workflow.NewDisconnectedContext(ctx)
+	if err := it.heardAll(f.ctx); err != nil {
+		return run.Result{}, err
+	}
 	return it.finish(f)
 }
 
@@ -202,11 +208,16 @@ func (it *interp) close(err error) {
 	}
 }
 
+// unfinished reports whether the run did not do what it was for.
+func (it *interp) unfinished() bool {
+	return it.closing == closedFailed || it.closing == closedDenied || it.closing == closedCancelled
+}
+
 // finish makes the result and records it.
 func (it *interp) finish(f frame) (run.Result, error) {
 	it.ended, it.phase = it.closing, ""
 	res := run.Result{Closing: it.closing, Reason: it.reason, Used: it.used(), Tree: it.progress()}
-	if it.closing == closedCompleted && len(it.plan.Outputs) > 0 {
+	if !it.unfinished() && len(it.plan.Outputs) > 0 {
 		out := map[string]any{}
 		for _, o := range it.plan.Outputs {
 			if v, err := it.value(f, o.Value); err == nil && v != nil {

@@ -121,7 +121,7 @@ func playbookFiles(paths []string) ([]string, error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml") {
+			if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml") && !strings.HasSuffix(e.Name(), ".test.yaml") {
 				out = append(out, filepath.Join(p, e.Name()))
 			}
 		}

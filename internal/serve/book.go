@@ -91,7 +91,7 @@ func playbookFiles(paths []string) ([]string, error) {
 			return nil, fmt.Errorf("playbooks: %w", err)
 		}
 		for _, e := range entries {
-			if ext := filepath.Ext(e.Name()); e.Type()&fs.ModeType == 0 && (ext == ".yaml" || ext == ".yml") {
+			if ext := filepath.Ext(e.Name()); e.Type()&fs.ModeType == 0 && (ext == ".yaml" || ext == ".yml") && !strings.HasSuffix(e.Name(), ".test.yaml") {
 				out = append(out, filepath.Join(p, e.Name()))
 			}
 		}

@@ -1,0 +1,233 @@
+package playtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/connectors/vocabulary"
+	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/playbooks/source"
+)
+
+// Options say which proofs a suite makes beside the tests.
+type Options struct {
+	Cover, Mutate, Sweep bool
+}
+
+// Suite is what came of one test file.
+type Suite struct {
+	File     string    `json:"file"`
+	Playbook string    `json:"playbook"`
+	Tests    []Tested  `json:"tests"`
+	Ways     []Way     `json:"ways,omitempty"`
+	Mutants  []Mutant  `json:"mutants,omitempty"`
+	Sweep    []Swept   `json:"sweep,omitempty"`
+	Source   []byte    `json:"-"`
+	List     diag.List `json:"-"`
+	Mistakes int       `json:"mistakes,omitempty"`
+	// Stale are accepted mutants that do not survive, or are none.
+	Stale []string `json:"stale,omitempty"`
+}
+
+// Tested is what came of one test.
+type Tested struct {
+	Name    string        `json:"name"`
+	Line    int           `json:"line"`
+	Differs []string      `json:"differs,omitempty"`
+	Closing string        `json:"closing,omitempty"`
+	Took    time.Duration `json:"took_ns"`
+	Real    time.Duration `json:"-"`
+}
+
+// OK reports whether all tests of the suite passed, and whatever proof was asked
+// for holds.
+func (s *Suite) OK() bool {
+	if s.List.HasErrors() {
+		return false
+	}
+	bad := slices.ContainsFunc(s.Tests, func(t Tested) bool { return len(t.Differs) > 0 })
+	return !bad && len(s.Missing()) == 0 && len(s.Survivors()) == 0 && len(s.Stale) == 0 && !slices.ContainsFunc(s.Sweep, func(w Swept) bool { return w.Bad != "" })
+}
+
+// Missing lists the ways that no test took.
+func (s *Suite) Missing() []Way {
+	return slices.DeleteFunc(slices.Clone(s.Ways), func(w Way) bool { return w.Taken > 0 })
+}
+
+// Survivors lists the mutants that no test noticed and nobody accepted.
+func (s *Suite) Survivors() []Mutant {
+	return slices.DeleteFunc(slices.Clone(s.Mutants), func(m Mutant) bool { return m.By != "" || m.Because != "" })
+}
+
+// suffix is how the name of a test file ends.
+const suffix = ".test.yaml"
+
+// maxFile is the longest file that is read, in bytes.
+const maxFile = 1 << 20
+
+// Find lists the test files of paths: a directory stands for all in it, a playbook
+// for the tests beside it.
+func Find(paths []string) ([]string, error) {
+	var out []string
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case info.IsDir():
+			err = filepath.WalkDir(p, func(path string, d os.DirEntry, err error) error {
+				if err == nil && !d.IsDir() && strings.HasSuffix(path, suffix) {
+					out = append(out, path)
+				}
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+		case strings.HasSuffix(p, suffix):
+			out = append(out, p)
+		default:
+			out = append(out, strings.TrimSuffix(strings.TrimSuffix(p, ".yml"), ".yaml")+suffix)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// Run plays the tests of one file.
+func Run(ctx context.Context, file string, o Options) (*Suite, error) {
+	s := &Suite{File: file}
+	book := strings.TrimSuffix(file, suffix) + ".yaml"
+	p, err := s.compile(book)
+	if err != nil || p == nil {
+		return s, err
+	}
+	raw, err := read(file)
+	if err != nil {
+		return s, err
+	}
+	cases, accepted, list := Read(source.NewFile(file, raw), p)
+	s.List = append(s.List, list...)
+	if s.List.HasErrors() {
+		s.Mistakes = len(s.List)
+		return s, nil
+	}
+	if o.Cover {
+		s.Ways = Ways(p)
+	}
+	for i := range cases {
+		if err := ctx.Err(); err != nil {
+			return s, err
+		}
+		c, began := &cases[i], time.Now()
+		got := Play(p, c)
+		s.Tests = append(s.Tests, Tested{Name: c.Name, Line: c.Line, Differs: c.Expect.Check(p, got), Closing: got.Result.Closing, Took: got.Took, Real: time.Since(began)})
+		Cover(p, s.Ways, got)
+	}
+	if slices.ContainsFunc(s.Tests, func(t Tested) bool { return len(t.Differs) > 0 }) {
+		return s, nil // proofs stand on tests that pass
+	}
+	if o.Mutate {
+		if s.Mutants, err = Mutants(p); err != nil {
+			return s, err
+		}
+		for i := range s.Mutants {
+			if err := ctx.Err(); err != nil {
+				return s, err
+			}
+			m := &s.Mutants[i]
+			m.Try(cases)
+			if m.By == "" {
+				m.Because = accepted[m.String()]
+				delete(accepted, m.String())
+			}
+		}
+		s.Stale = slices.Sorted(maps.Keys(accepted))
+	}
+	if o.Sweep {
+		s.Sweep = Sweep(p, cases)
+	}
+	return s, nil
+}
+
+func (s *Suite) compile(book string) (*plan.Plan, error) {
+	raw, err := read(book)
+	if err != nil {
+		return nil, err
+	}
+	s.Source = raw
+	p, list := compile.Compile(source.NewFile(book, raw), compile.Options{Actions: generic{}, Playbooks: beside(filepath.Dir(book))})
+	if list.HasErrors() {
+		s.List = list
+		s.Mistakes = len(list)
+		return nil, nil
+	}
+	s.Playbook = p.Playbook
+	return p, nil
+}
+
+func read(name string) ([]byte, error) {
+	f, err := os.Open(name) //nolint:gosec // the caller names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(raw) > maxFile {
+		err = fmt.Errorf("%s is longer than %d bytes", name, maxFile)
+	}
+	return raw, err
+}
+
+// generic is the vocabulary as the compiler asks for it.
+type generic struct{}
+
+func (generic) Action(name string) (spec.Action, bool) { return vocabulary.Lookup(name) }
+
+func (generic) Names() []string {
+	var names []string
+	for _, a := range vocabulary.All() {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
+// beside are the playbooks of a directory, each in a file of its own name.
+type beside string
+
+func (d beside) Playbook(name string) (*source.File, bool) {
+	if name != filepath.Base(name) {
+		return nil, false
+	}
+	file := filepath.Join(string(d), name+".yaml")
+	raw, err := read(file)
+	if err != nil {
+		return nil, false
+	}
+	return source.NewFile(file, raw), true
+}
+
+func (d beside) Names() []string {
+	all, err := filepath.Glob(filepath.Join(string(d), "*.yaml"))
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, f := range all {
+		if !strings.HasSuffix(f, suffix) {
+			out = append(out, strings.TrimSuffix(filepath.Base(f), ".yaml"))
+		}
+	}
+	return out
+}
