@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -182,7 +183,7 @@ func TestVerbs(t *testing.T) {
 			w.started = func(env *testsuite.TestWorkflowEnvironment) {
 				for i, v := range c.verbs {
 					v.N = int64(i + 1)
-					update(env, time.Duration(i+1)*time.Hour, run.UpdateVerb, "verb-"+v.Verb, run.Said{N: v.N}, func() { w.verbs = append(w.verbs, v) })
+					update(env, time.Duration(i+1)*time.Hour, run.UpdateVerb, fmt.Sprint("verb-", v.N), run.Said{N: v.N}, func() { w.verbs = append(w.verbs, v) })
 				}
 			}
 			res := containing(t, w, nil, nil, c.step)

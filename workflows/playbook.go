@@ -74,9 +74,12 @@ type interp struct {
 	paused string
 	// owners are whom the run asks about failures since it was handed over.
 	owners []string
-	// controls are the steps under way; obeyed is the last verb that was heard.
+	// controls are the steps under way; obeyed is the last verb that was obeyed,
+	// heard the number of Updates after which verbs were looked for, -1 once
+	// nobody looks any more.
 	controls []*control
 	obeyed   int64
+	heard    int
 }
 
 func newInterp(in run.Input) *interp {
@@ -105,6 +108,9 @@ func (w *Workflows) Playbook(ctx workflow.Context, in run.Input) (run.Result, er
 	it.phases(f)
 	// A cancelled run ends on record too.
 	f.ctx, _ = workflow.NewDisconnectedContext(ctx)
+	if err := it.heardAll(f.ctx); err != nil {
+		return run.Result{}, err
+	}
 	return it.finish(f)
 }
 

@@ -66,14 +66,15 @@ func (it *interp) gate(f frame) error {
 // hear obeys verbs for as long as the run goes, its review included. It reads
 // the stored verbs; an Update only says when to look.
 func (it *interp) hear(ctx workflow.Context) {
-	for heard := 0; ; {
-		if workflow.Await(ctx, func() bool { return it.said != heard }) != nil {
+	defer func() { it.heard = -1 }()
+	for {
+		if workflow.Await(ctx, func() bool { return it.said != it.heard }) != nil {
 			return
 		}
-		heard = it.said
-		for {
+		for now := it.said; ; {
 			var res task.VerbsResult
 			if execute(ctx, task.VerbsActivity, task.VerbsRequest{Tenant: it.in.Tenant, Run: it.in.Run, After: it.obeyed}, &res) != nil || len(res.Verbs) == 0 {
+				it.heard = now
 				break
 			}
 			for _, v := range res.Verbs {
@@ -86,6 +87,11 @@ func (it *interp) hear(ctx workflow.Context) {
 			}
 		}
 	}
+}
+
+// heardAll waits until every verb that the run was told of has its answer.
+func (it *interp) heardAll(ctx workflow.Context) error {
+	return workflow.Await(ctx, func() bool { return it.heard == it.said || it.heard < 0 })
 }
 
 // done is the answer to a verb that was obeyed.

@@ -15,6 +15,8 @@ type check struct {
 	name string
 	fits func(a spec.Action) bool
 	run  func(p *probe) bool
+	// values says that it carries an action's inputs, outputs and prior state.
+	values bool
 }
 
 func always(spec.Action) bool       { return true }
@@ -26,37 +28,37 @@ func invertible(a spec.Action) bool { return a.Effect() && a.Inverse != "" }
 // checks are the suite, in this order.
 var checks = []check{
 	// A read answers Done with outputs that fit, and changes nothing.
-	{"reads", reads, (*probe).reads},
+	{"reads", reads, (*probe).reads, true},
 	// An effect on a fresh world is Done (or Pending), and the world is another.
-	{"acts", effects, (*probe).acts},
+	{"acts", effects, (*probe).acts, true},
 	// The same key again changes nothing more.
-	{"again is already", tellable, (*probe).again},
+	{"again is already", tellable, (*probe).again, false},
 	// A read-back says absent before and present after, and changes nothing.
-	{"read-back", effects, (*probe).readBack},
+	{"read-back", effects, (*probe).readBack, false},
 	// The inverse, given the prior state, restores the world that was found.
-	{"inverse restores", invertible, (*probe).inverse},
+	{"inverse restores", invertible, (*probe).inverse, true},
 	// The inverse of an effect that found its state leaves it there.
-	{"inverse leaves what was found", invertible, (*probe).inverseOfAlready},
+	{"inverse leaves what was found", invertible, (*probe).inverseOfAlready, false},
 	// A field that the action does not have is refused, and nothing happens.
-	{"unknown input", always, (*probe).unknownInput},
+	{"unknown input", always, (*probe).unknownInput, false},
 	// What is not there is not_found, not success.
-	{"not found", always, (*probe).notFound},
+	{"not found", always, (*probe).notFound, false},
 	// Several matches are ambiguous; none is picked.
-	{"ambiguous", always, (*probe).ambiguous},
+	{"ambiguous", always, (*probe).ambiguous, false},
 	// A rate limit is rate_limited with RetryAfter, and nothing happened.
-	{"rate limited", always, (*probe).rateLimited},
+	{"rate limited", always, (*probe).rateLimited, false},
 	// An expired token is refreshed, and the call succeeds.
-	{"expired token", always, (*probe).expired},
+	{"expired token", always, (*probe).expired, false},
 	// A credential that nobody accepts is auth, and nothing happened.
-	{"unauthorized", always, (*probe).unauthorized},
+	{"unauthorized", always, (*probe).unauthorized, false},
 	// A success with an error within is no success.
-	{"soft error", always, (*probe).softError},
+	{"soft error", always, (*probe).softError, false},
 	// An effect whose answer was lost is uncertain, or verified; never denied.
-	{"lost answer", tellable, (*probe).lost},
+	{"lost answer", tellable, (*probe).lost, false},
 	// A slow vendor does not hold the call beyond its deadline.
-	{"deadline", always, (*probe).slow},
+	{"deadline", always, (*probe).slow, false},
 	// The connector's own check changes nothing and finds nothing wrong.
-	{"check", always, (*probe).ownCheck},
+	{"check", always, (*probe).ownCheck, false},
 }
 
 func (p *probe) reads() bool {

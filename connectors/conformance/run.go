@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -17,8 +18,9 @@ import (
 // patience is the deadline of a call that nothing delays.
 const patience = 10 * time.Second
 
-// Run runs the whole suite on a connector, as subtests named by way, action and
-// check.
+// Run runs the suite on a connector, as subtests named by way, action and check:
+// in process all of it, over the wire what carries values, and all of it with
+// QUELL_SOAK.
 func Run(t *testing.T, target Target) {
 	t.Helper()
 	for _, p := range inspectManifest(target) {
@@ -27,19 +29,22 @@ func Run(t *testing.T, target Target) {
 	ways := []struct {
 		name string
 		open opener
-	}{{"in process", openDirect}}
-	if target.Binary != "" {
-		ways = append(ways, struct {
-			name string
-			open opener
-		}{"over the wire", openWired})
-	}
+		wire bool
+	}{{"in process", openDirect, false}, {"over the wire", openWired, true}}
+	whole := os.Getenv("QUELL_SOAK") != ""
 	for _, w := range ways {
+		if w.wire && target.Binary == "" {
+			continue
+		}
 		t.Run(w.name, func(t *testing.T) {
-			for _, a := range target.Connector.Manifest().Actions {
+			for n, a := range target.Connector.Manifest().Actions {
 				t.Run(a.Name, func(t *testing.T) {
 					for _, c := range checks {
-						if c.fits(a) {
+						// Each check over the wire starts a process. What an action
+						// brings of its own to the wire are its values: all of them
+						// cross it always, and everything else with one action, or
+						// with QUELL_SOAK.
+						if c.fits(a) && (!w.wire || whole || c.values || n == 0) {
 							t.Run(c.name, func(t *testing.T) {
 								t.Parallel() // each has its own fake, and most of the time is waiting
 								one(t, target, w.open, a, c)

@@ -97,6 +97,9 @@ type Keys struct {
 	// Ledger is the file of the key that signs checkpoints; it is made at the
 	// first start. Default DATA_DIR-keys/ledger.key.
 	Ledger string `yaml:"ledger"`
+	// Payloads refer to the files of the keys that seal what Temporal stores: the
+	// first seals, every one opens. Without one it stands in the clear.
+	Payloads []secrets.Ref `yaml:"payloads"`
 }
 
 // Ledger says where its checkpoints go.

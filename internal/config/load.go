@@ -148,6 +148,9 @@ func (c *Config) complete(dir string) {
 		abs(&c.Playbooks[i])
 	}
 	c.Store.DSN = c.Store.DSN.In(dir)
+	for i := range c.Keys.Payloads {
+		c.Keys.Payloads[i] = c.Keys.Payloads[i].In(dir)
+	}
 	for name, s := range c.Sources {
 		for i := range s.Secrets {
 			s.Secrets[i] = s.Secrets[i].In(dir)

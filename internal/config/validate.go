@@ -135,6 +135,16 @@ func (k *checker) paths(c *Config) {
 	if within(c.DataDir, c.Keys.Ledger) {
 		k.bad("keys.ledger", "name a file elsewhere", "the key lies in the data directory; a backup would contain it")
 	}
+	for i, ref := range c.Keys.Payloads {
+		path := "keys.payloads." + strconv.Itoa(i)
+		file, is := strings.CutPrefix(ref.String(), "file:")
+		switch {
+		case !is:
+			k.bad(path, "write file:PATH", "a payload key lies in a file of its own")
+		case within(c.DataDir, file):
+			k.bad(path, "name a file elsewhere", "the key lies in the data directory; a backup would contain it")
+		}
+	}
 	if c.Ledger.Checkpoints != "" && within(c.DataDir, c.Ledger.Checkpoints) {
 		k.bad("ledger.checkpoints", "name a file on another disk or machine", "checkpoints beside the ledger prove nothing against who can write both")
 	}

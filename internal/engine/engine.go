@@ -29,6 +29,9 @@ type Options struct {
 	// Fast lets the embedded server lose its last commits at a power failure
 	// (synchronous=NORMAL). Tests and benchmarks only.
 	Fast bool
+	// Payloads seal what Temporal stores: the first seals, any opens. Without one
+	// it stands in the clear, and is still read once there is one.
+	Payloads []PayloadKey
 }
 
 // External names a Temporal cluster. TLS is required outside loopback.
@@ -109,10 +112,10 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 	for _, p := range ports {
 		e.addresses = append(e.addresses, loopback(p))
 	}
-	e.client, err = dial(ctx, client.Options{
+	e.client, err = dial(ctx, seal(client.Options{
 		HostPort: loopback(ports[0]), Namespace: Namespace, Logger: sdkLogger{o.Log},
 		ConnectionOptions: client.ConnectionOptions{TLS: certs.client()},
-	})
+	}, o.Payloads))
 	if err != nil {
 		return nil, errors.Join(err, srv.Stop())
 	}
@@ -166,10 +169,10 @@ func startExternal(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := dial(ctx, client.Options{
+	c, err := dial(ctx, seal(client.Options{
 		HostPort: x.Address, Namespace: ns, Logger: sdkLogger{o.Log},
 		ConnectionOptions: client.ConnectionOptions{TLS: conf},
-	})
+	}, o.Payloads))
 	if err != nil {
 		return nil, err
 	}

@@ -163,6 +163,17 @@ func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, c 
 	if t := cfg.Temporal; t.Address != "" {
 		o.External = &engine.External{Address: t.Address, Namespace: t.Namespace, CertFile: t.TLS.Cert, KeyFile: t.TLS.Key, CAFile: t.TLS.CA}
 	}
+	for i, ref := range cfg.Keys.Payloads {
+		text, err := ref.Resolve(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("keys.payloads.%d: %w", i, err)
+		}
+		key, err := engine.ParsePayloadKey(text.Reveal())
+		if err != nil {
+			return nil, fmt.Errorf("keys.payloads.%d: %s: %w", i, ref, err)
+		}
+		o.Payloads = append(o.Payloads, key)
+	}
 	e, err := engine.Start(ctx, o)
 	if err != nil {
 		return nil, err

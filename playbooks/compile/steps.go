@@ -42,9 +42,18 @@ func ends(st *ast.Step) bool {
 	case "stop", "fail":
 		return st.OnError.String() == "" || st.OnError.String() == "fail"
 	case "do":
-		return len(st.Do) > 0 && !st.Foreach.Given() && ends(st.Do[len(st.Do)-1]) && !st.Do[len(st.Do)-1].If.Given()
+		return !st.Foreach.Given() && endsList(st.Do)
+	case "switch": // with a default each value has its list
+		return !st.Foreach.Given() && st.DefaultKey.Given() &&
+			!slices.ContainsFunc(st.Inside(), func(l []*ast.Step) bool { return !endsList(l) })
+	case "parallel":
+		return !st.Foreach.Given() && slices.ContainsFunc(st.Inside(), endsList)
 	}
 	return false
+}
+
+func endsList(list []*ast.Step) bool {
+	return len(list) > 0 && ends(list[len(list)-1]) && !list[len(list)-1].If.Given()
 }
 
 // step drafts one step. Modifiers come in the order in which they act.

@@ -65,12 +65,37 @@ func (t *checking) mostOfCall(c celast.CallExpr) int {
 // cost refuses an expression that is too costly for lists and texts of a usual
 // size; what is larger at run time meets the run time's own limit.
 func (t *checking) cost(ast *cel.Ast) {
+	if len(t.spans.src) <= cheap && !loops(ast.NativeRep().Expr()) {
+		return // as many steps as it has letters, at most
+	}
 	est, err := checker.Cost(ast.NativeRep(), sizes{t.c.bounds})
 	if err != nil || est.Max <= maxCost {
 		return
 	}
 	t.problem("too-costly", 0, len(t.spans.src), "bound the lists with take(n), or filter before you nest",
 		"the expression may take too long on large lists")
+}
+
+// cheap is how long an expression without a loop may be and cost nothing that
+// is worth an estimate.
+const cheap = 300
+
+// loops reports whether an expression goes over lists: with a macro, or with a
+// function of the library.
+func loops(root celast.Expr) bool {
+	found := false
+	celast.PostOrderVisit(root, celast.NewExprVisitor(func(e celast.Expr) {
+		switch e.Kind() {
+		case celast.ComprehensionKind:
+			found = true
+		case celast.CallKind:
+			switch e.AsCall().FunctionName() {
+			case "take", "chunks", "distinct", distinctByName, "join", "split", "matches", "replace", operators.Add, operators.In, "json.parse":
+				found = true
+			}
+		}
+	}))
+	return found
 }
 
 // sizes tells CEL's cost estimator how large things are.

@@ -270,8 +270,7 @@ func (t *checking) visitCall(e celast.Expr, k *kinds, below []string) {
 	if c.FunctionName() == operators.OptSelect && len(args) == 2 && args[1].Kind() == celast.LiteralKind {
 		if name, ok := args[1].AsLiteral().(types.String); ok {
 			t.visit(args[0], k, append([]string{string(name)}, below...))
-			from, to := t.spans.of(args[1])
-			t.field(k.of(args[0]), args[0], string(name), from, to)
+			t.field(k.of(args[0]), args[0], string(name), func() (int, int) { return t.spans.of(args[1]) })
 			return
 		}
 	}
@@ -331,11 +330,11 @@ func (t *checking) why(root, name string) string {
 
 // member checks the field of a selection.
 func (t *checking) member(e celast.Expr, k *kinds) {
-	from, to := t.spans.field(e)
-	t.field(k.of(e.AsSelect().Operand()), e.AsSelect().Operand(), e.AsSelect().FieldName(), from, to)
+	t.field(k.of(e.AsSelect().Operand()), e.AsSelect().Operand(), e.AsSelect().FieldName(), func() (int, int) { return t.spans.field(e) })
 }
 
-func (t *checking) field(over kind.Type, operand celast.Expr, name string, from, to int) {
+// field checks that a record has a field, which stands at where.
+func (t *checking) field(over kind.Type, operand celast.Expr, name string, where func() (from, to int)) {
 	over = readable(over)
 	if over.Kind != kind.Record {
 		return // CEL's checker tells
@@ -343,6 +342,7 @@ func (t *checking) field(over kind.Type, operand celast.Expr, name string, from,
 	if _, ok := over.Field(name); ok {
 		return
 	}
+	from, to := where()
 	root := pathOf(operand)
 	if why := t.why(root, name); why != "" && (root == rootSteps || root == rootOutcome || root == rootErrors) {
 		t.problem("unknown-step", from, to, whyHelp(why, root, name), "%s.%s cannot be read here: %s", root, name, why)
@@ -379,7 +379,7 @@ func (t *checking) shadow(e celast.Expr, v string) {
 		return
 	}
 	r, _ := t.spans.info.GetOffsetRange(e.ID())
-	for _, tok := range t.spans.toks {
+	for _, tok := range t.spans.tokens() {
 		if tok.start > int(r.Start) && tok.text == v {
 			t.problem("shadowed-name", tok.start, tok.end, "choose another name", "%s hides a name that exists already", v)
 			return

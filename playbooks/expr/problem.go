@@ -37,7 +37,7 @@ func offsetOf(src []rune, loc common.Location) int {
 // syntaxProblems tells the first syntax error; those behind it follow from it.
 func syntaxProblems(text string, iss *cel.Issues) []Problem {
 	s := newSpans(text, nil)
-	for _, t := range s.toks {
+	for _, t := range s.tokens() {
 		if t.kind == tokBroken {
 			return []Problem{{Code: "syntax", From: t.start, To: t.end, Message: "the text is not closed", Help: "close it with the quote that it began with"}}
 		}
@@ -135,8 +135,8 @@ var elsewhere = map[string]string{
 
 // functionName is the name before a call's parenthesis.
 func (t *checking) functionName(paren int) (from, to int) {
-	for i := len(t.spans.toks) - 1; i >= 0; i-- {
-		if tok := t.spans.toks[i]; tok.end <= paren && tok.kind == tokName {
+	for i := len(t.spans.tokens()) - 1; i >= 0; i-- {
+		if tok := t.spans.tokens()[i]; tok.end <= paren && tok.kind == tokName {
 			return tok.start, tok.end
 		}
 	}

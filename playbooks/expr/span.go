@@ -10,13 +10,22 @@ import (
 // the children and from the tokens.
 type spans struct {
 	src  []rune
-	toks []token
+	toks []token // made when the first is asked for
 	info *celast.SourceInfo
 }
 
 func newSpans(text string, info *celast.SourceInfo) *spans {
 	src := []rune(text)
-	return &spans{src: src, toks: tokens(src), info: info}
+	return &spans{src: src, info: info}
+}
+
+// tokens are the tokens of the expression. Most expressions have nothing wrong,
+// and nobody asks for them.
+func (s *spans) tokens() []token {
+	if s.toks == nil {
+		s.toks = tokens(s.src)
+	}
+	return s.toks
 }
 
 // of is the span of a node, in runes.
@@ -69,7 +78,7 @@ func (s *spans) call(e celast.Expr, from, to int) (int, int) {
 // field is the name behind the dot of a selection.
 func (s *spans) field(e celast.Expr) (from, to int) {
 	_, after := s.of(e.AsSelect().Operand())
-	for _, t := range s.toks {
+	for _, t := range s.tokens() {
 		if t.start >= after && t.kind == tokName && t.text == e.AsSelect().FieldName() {
 			return t.start, t.end
 		}
@@ -81,7 +90,7 @@ func (s *spans) field(e celast.Expr) (from, to int) {
 // match is the end of the bracket that closes the one at a place.
 func (s *spans) match(open int) int {
 	depth := 0
-	for _, t := range s.toks {
+	for _, t := range s.tokens() {
 		if t.start < open {
 			continue
 		}
@@ -101,8 +110,8 @@ func (s *spans) match(open int) int {
 // name is the start of the dotted name before a parenthesis.
 func (s *spans) name(paren int) int {
 	from := paren
-	for i := len(s.toks) - 1; i >= 0; i-- {
-		t := s.toks[i]
+	for i := len(s.tokens()) - 1; i >= 0; i-- {
+		t := s.tokens()[i]
 		if t.end > paren {
 			continue
 		}
@@ -116,7 +125,7 @@ func (s *spans) name(paren int) int {
 
 // at is the token that covers a place, or an empty range there.
 func (s *spans) at(offset int) (from, to int) {
-	for _, t := range s.toks {
+	for _, t := range s.tokens() {
 		if offset >= t.start && offset < t.end {
 			return t.start, t.end
 		}

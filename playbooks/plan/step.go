@@ -194,7 +194,11 @@ type ActionCall struct {
 	Named bool `json:"named,omitempty"`
 }
 
-// Foreach runs the step once per element, AtOnce at a time.
+// Foreach runs the step once per element, AtOnce at a time. The result is a list
+// in the order of the input, of {item, index, ok, error}; over a `do` with the
+// results of the ids in it that stand in no deeper loop, over anything else with
+// out, which is there where ok is true. Over an effect that is Named it has
+// EffectField too, for every element, and out has not.
 type Foreach struct {
 	Var string  `json:"var"`
 	In  ExprRef `json:"in"`

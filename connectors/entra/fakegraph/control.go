@@ -9,8 +9,10 @@ import (
 // Control serves the tenant's side of the lab's control API:
 //
 //	POST /_lab/entra/users     {"users": [{"name": "ann@lab.example", "methods": ["phone"]}]}
+//	POST /_lab/entra/methods   {"name": "ann@lab.example", "method": "phone"}: its owner registers a factor
 //	POST /_lab/entra/messages  {"messages": [{"message_id": "<1@x>", "from": "eve@x", "to": ["ann@lab.example"]}]}
 func (g *Graph) Control(mux *http.ServeMux) {
+	g.registers(mux)
 	mux.HandleFunc("POST /_lab/entra/users", func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
 			Users []User `json:"users"`
