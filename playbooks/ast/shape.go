@@ -233,7 +233,7 @@ func bodyShape(kind string) []Key {
 	case "undo":
 		return []Key{what("Take back what steps did", &Shape{Form: Words, Hint: "template"})}
 	case "note":
-		return []Key{what("A note of the run, by its id", id), may("text", "What it says", anything)}
+		return []Key{what("A note of the run, by its id", id), need("text", "What it says", anything)}
 	case "fail":
 		return []Key{what("End the run as failed", template)}
 	case "stop":

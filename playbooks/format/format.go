@@ -71,6 +71,10 @@ func read(f *source.File) (*document, diag.List) {
 	if list.HasErrors() {
 		return nil, list
 	}
+	if !raw.IsMap {
+		_, list = parse.Parse(f) // it says that this is no playbook
+		return nil, list
+	}
 	d := &document{root: &entry{shape: ast.PlaybookShape(), value: raw}, count: map[string]int{}}
 	d.root.fill()
 	newComments(f, d).attach()

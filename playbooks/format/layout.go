@@ -258,10 +258,11 @@ func (e *entry) inBrackets() string {
 	e.order()
 	parts := make([]string, len(e.inside))
 	for i, in := range e.inside {
-		if in.key != nil {
-			parts[i] = strings.TrimRight(keyText(in.key, true)+": "+in.inBrackets(), " ")
-		} else {
-			parts[i] = in.inBrackets()
+		parts[i] = in.inBrackets()
+		if in.key != nil && parts[i] == "" { // a colon before a comma would belong to the key
+			parts[i] = keyText(in.key, true)
+		} else if in.key != nil {
+			parts[i] = keyText(in.key, true) + ": " + parts[i]
 		}
 	}
 	if e.value.IsMap {

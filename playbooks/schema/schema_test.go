@@ -120,7 +120,11 @@ func TestValid(t *testing.T) {
 var (
 	structural = strings.Fields("unknown-key no-kind two-kinds wrong-shape missing-key unknown-action unknown-action-input missing-input")
 	beyond     = map[string]string{
-		"trigger-misses-input": "which inputs a trigger must give stands elsewhere in the file",
+		"trigger-misses-input":  "which inputs a trigger must give stands elsewhere in the file",
+		"schedule-misses-input": "as of an alert",
+		"missing-input-of-call": "what a playbook takes stands in its own file",
+		"any-without-reason":    "that a source is any is a value, and only that needs a reason",
+		"via-without-subject":   "the key is known; it needs another beside it",
 	}
 	repeated = regexp.MustCompile(`(?s)⟦(\d+)\*(.*?)⟧`)
 )
