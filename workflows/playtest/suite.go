@@ -34,7 +34,8 @@ type Suite struct {
 	Sweep    []Swept   `json:"sweep,omitempty"`
 	Source   []byte    `json:"-"`
 	List     diag.List `json:"-"`
-	Mistakes int       `json:"mistakes,omitempty"`
+	// Mistakes are those of List with their places, for programs.
+	Mistakes []string `json:"mistakes,omitempty"`
 	// Stale are accepted mutants that do not survive, or are none.
 	Stale []string `json:"stale,omitempty"`
 }
@@ -120,7 +121,7 @@ func Run(ctx context.Context, file string, o Options) (*Suite, error) {
 	cases, accepted, list := Read(source.NewFile(file, raw), p)
 	s.List = append(s.List, list...)
 	if s.List.HasErrors() {
-		s.Mistakes = len(s.List)
+		s.Mistakes = told(s.List)
 		return s, nil
 	}
 	if o.Cover {
@@ -170,11 +171,19 @@ func (s *Suite) compile(book string) (*plan.Plan, error) {
 	p, list := compile.Compile(source.NewFile(book, raw), compile.Options{Actions: generic{}, Playbooks: beside(filepath.Dir(book))})
 	if list.HasErrors() {
 		s.List = list
-		s.Mistakes = len(list)
+		s.Mistakes = told(list)
 		return nil, nil
 	}
 	s.Playbook = p.Playbook
 	return p, nil
+}
+
+func told(list diag.List) []string {
+	var out []string
+	for _, d := range list {
+		out = append(out, d.Error())
+	}
+	return out
 }
 
 func read(name string) ([]byte, error) {
