@@ -12,12 +12,48 @@ import (
 
 // object is a YAML map whose keys were checked.
 type object struct {
-	p     *parser
-	span  source.Span
-	what  string
-	keys  map[string]*yaml.Node
-	value map[string]*yaml.Node
-	order []string
+	p    *parser
+	span source.Span
+	what string
+	// pairs are the entries in their order; index finds them by key where there
+	// are more than few.
+	pairs []pair
+	index map[string]int
+}
+
+// pair is one entry of a map.
+type pair struct{ key, value *yaml.Node }
+
+// few is how many entries are looked through faster than found by a hash.
+const few = 16
+
+func (o *object) find(key string) (pair, bool) {
+	if o.index != nil {
+		i, ok := o.index[key]
+		if !ok {
+			return pair{}, false
+		}
+		return o.pairs[i], true
+	}
+	for _, p := range o.pairs {
+		if p.key.Value == key {
+			return p, true
+		}
+	}
+	return pair{}, false
+}
+
+func (o *object) add(key, value *yaml.Node) {
+	o.pairs = append(o.pairs, pair{key, value})
+	switch {
+	case o.index != nil:
+		o.index[key.Value] = len(o.pairs) - 1
+	case len(o.pairs) > few:
+		o.index = make(map[string]int, 4*few)
+		for i, p := range o.pairs {
+			o.index[p.key.Value] = i
+		}
+	}
 }
 
 // object reads a map. Where keys is nil any key may stand. An unknown key is
@@ -27,7 +63,7 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 		p.wrong(n, what, "a map of keys and values")
 		return nil, false
 	}
-	o := &object{p: p, span: p.span(n), what: what, keys: map[string]*yaml.Node{}, value: map[string]*yaml.Node{}}
+	o := &object{p: p, span: p.span(n), what: what, pairs: make([]pair, 0, len(n.Content)/2)}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if p.full() {
@@ -40,11 +76,11 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 		if k.Tag == "!!merge" {
 			continue // told already
 		}
-		if first, ok := o.keys[k.Value]; ok {
+		if first, ok := o.find(k.Value); ok {
 			p.list = append(p.list, diag.Diagnostic{
 				Code: "duplicate-key", Severity: diag.Error, File: p.file, Span: p.span(k),
 				Message: "the key " + k.Value + " stands twice in " + what,
-				Related: []diag.Related{{Span: p.span(first), Message: "it stands here first"}},
+				Related: []diag.Related{{Span: p.span(first.key), Message: "it stands here first"}},
 				Help:    "keep one of the two",
 			})
 			continue
@@ -53,8 +89,7 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 			p.unknownKey(k, what, keys)
 			continue
 		}
-		o.keys[k.Value], o.value[k.Value] = k, v
-		o.order = append(o.order, k.Value)
+		o.add(k, v)
 	}
 	return o, true
 }
@@ -96,18 +131,21 @@ func shape(n *yaml.Node) string {
 	return "a text"
 }
 
-func (o *object) get(key string) *yaml.Node { return o.value[key] }
+func (o *object) get(key string) *yaml.Node {
+	p, _ := o.find(key)
+	return p.value
+}
 
 func (o *object) key(key string) ast.Text {
-	if k := o.keys[key]; k != nil {
-		return ast.Text{Scalar: o.p.scalar(k)}
+	if p, ok := o.find(key); ok {
+		return ast.Text{Scalar: o.p.scalar(p.key)}
 	}
 	return ast.Text{}
 }
 
 // text reads a scalar; an empty one is an error.
 func (o *object) text(key string) ast.Text {
-	n := o.value[key]
+	n := o.get(key)
 	if n == nil {
 		return ast.Text{}
 	}
@@ -135,7 +173,7 @@ func (p *parser) text(n *yaml.Node, what string) ast.Text {
 
 // texts reads one scalar or a list of scalars.
 func (o *object) texts(key string) []ast.Text {
-	n := o.value[key]
+	n := o.get(key)
 	if n == nil {
 		return nil
 	}
@@ -156,7 +194,7 @@ func (o *object) texts(key string) []ast.Text {
 
 // list returns the entries of a list; what is no list is reported.
 func (o *object) list(key string) []*yaml.Node {
-	n := o.value[key]
+	n := o.get(key)
 	if n == nil {
 		return nil
 	}
@@ -169,7 +207,7 @@ func (o *object) list(key string) []*yaml.Node {
 
 // named reads a map whose keys the author chose.
 func (o *object) named(key string) []ast.Named {
-	n := o.value[key]
+	n := o.get(key)
 	if n == nil {
 		return nil
 	}
@@ -178,8 +216,8 @@ func (o *object) named(key string) []ast.Named {
 		return nil
 	}
 	var out []ast.Named
-	for _, k := range m.order {
-		out = append(out, ast.Named{Name: m.key(k), Value: o.p.value(m.value[k])})
+	for _, e := range m.pairs {
+		out = append(out, ast.Named{Name: o.p.name(e), Value: o.p.value(e.value)})
 	}
 	return out
 }
@@ -196,8 +234,8 @@ func (p *parser) value(n *yaml.Node) *ast.Value {
 	case yaml.MappingNode:
 		v.IsMap = true
 		if m, ok := p.object(n, "this map", nil); ok {
-			for _, k := range m.order {
-				v.Map = append(v.Map, ast.Named{Name: m.key(k), Value: p.value(m.value[k])})
+			for _, e := range m.pairs {
+				v.Map = append(v.Map, ast.Named{Name: p.name(e), Value: p.value(e.value)})
 			}
 		}
 	case yaml.ScalarNode:
@@ -207,3 +245,6 @@ func (p *parser) value(n *yaml.Node) *ast.Value {
 	}
 	return v
 }
+
+// name is the key of an entry.
+func (p *parser) name(e pair) ast.Text { return ast.Text{Scalar: p.scalar(e.key)} }

@@ -34,13 +34,14 @@ func (p *parser) playbook(root *yaml.Node) *ast.Playbook {
 
 func (p *parser) phases(o *object, pb *ast.Playbook) {
 	last := -1
-	for _, key := range o.order {
+	for _, e := range o.pairs {
+		key := e.key.Value
 		at := slices.Index(phaseKeys, key)
 		if at < 0 {
 			continue
 		}
 		if at < last {
-			p.report("phase-order", p.span(o.keys[key]), "the order is triage, contain, eradicate, recover, review; `quell fmt` mends it",
+			p.report("phase-order", p.span(e.key), "the order is triage, contain, eradicate, recover, review; `quell fmt` mends it",
 				"%s stands behind %s", key, phaseKeys[last])
 		}
 		last = max(last, at)
@@ -62,13 +63,13 @@ func (p *parser) inputs(o *object, key string, keys []string) []*ast.Input {
 		return nil
 	}
 	var out []*ast.Input
-	for _, name := range m.order {
-		f, ok := p.object(m.value[name], "an entry of "+key, keys)
+	for _, e := range m.pairs {
+		f, ok := p.object(e.value, "an entry of "+key, keys)
 		if !ok {
 			continue
 		}
 		in := &ast.Input{
-			Name: m.key(name), Span: f.span, Type: f.text("type"), Ask: f.text("ask"),
+			Name: p.name(e), Span: f.span, Type: f.text("type"), Ask: f.text("ask"),
 			Max: f.text("max"), Pattern: f.text("pattern"), Of: f.texts("of"), Among: f.text("among"),
 		}
 		if d := f.get("default"); d != nil {

@@ -50,8 +50,8 @@ func (p *parser) raw(n *yaml.Node) *Raw {
 	case yaml.MappingNode:
 		r.IsMap = true
 		o, _ := p.object(n, "this map", nil)
-		for _, name := range o.order {
-			r.Map = append(r.Map, RawPair{Key: p.raw(o.keys[name]), Value: p.raw(o.value[name])})
+		for _, e := range o.pairs {
+			r.Map = append(r.Map, RawPair{Key: p.raw(e.key), Value: p.raw(e.value)})
 		}
 	default:
 		r.Scalar = p.scalar(n)

@@ -10,7 +10,7 @@ func nearKind(name, kind string) bool { return diag.Near(name, []string{kind}) =
 
 // sub reads a map below a step's key.
 func (o *object) sub(key string, keys ...string) (*object, bool) {
-	n := o.value[key]
+	n := o.get(key)
 	if n == nil {
 		return nil, false
 	}
@@ -92,10 +92,10 @@ func (p *parser) body(o *object, kind string, st *ast.Step) {
 func (p *parser) cases(o *object, st *ast.Step) {
 	n := o.get("cases")
 	if n == nil {
-		p.report("missing-key", p.span(o.keys["switch"]), "write `cases:` with a list of steps per value", "switch needs cases")
+		p.report("missing-key", o.keySpan("switch"), "write `cases:` with a list of steps per value", "switch needs cases")
 	} else if m, ok := p.object(n, "cases", nil); ok {
-		for _, key := range m.order {
-			st.Cases = append(st.Cases, &ast.Case{Key: m.key(key), Steps: p.steps(m, key)})
+		for _, e := range m.pairs {
+			st.Cases = append(st.Cases, &ast.Case{Key: p.name(e), Steps: p.steps(m, e.key.Value)})
 		}
 	}
 	if o.get("default") != nil {
@@ -113,8 +113,8 @@ func (p *parser) branches(o *object, st *ast.Step) {
 	if !ok {
 		return
 	}
-	for _, key := range m.order {
-		st.Branches = append(st.Branches, &ast.Branch{Name: m.key(key), Steps: p.steps(m, key)})
+	for _, e := range m.pairs {
+		st.Branches = append(st.Branches, &ast.Branch{Name: p.name(e), Steps: p.steps(m, e.key.Value)})
 	}
 }
 
