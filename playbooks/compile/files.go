@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/quell-soar/quell/playbooks/source"
 )
@@ -18,6 +19,9 @@ type Files map[string]*source.File
 func NewFiles(files ...*source.File) Files {
 	out := make(Files, len(files))
 	for _, f := range files {
+		if strings.HasSuffix(f.Name, ".test.yaml") {
+			continue // the tests of a playbook, which stand beside it
+		}
 		m := nameLine.FindSubmatch(bytes.TrimPrefix(f.Bytes, []byte("\xef\xbb\xbf")))
 		if m == nil {
 			continue
