@@ -363,15 +363,15 @@ func TestCommitUnderWayIsNeitherPresentNorAbsent(t *testing.T) {
 	l := start(t)
 	must(t, l.world.SetLag(map[string]time.Duration{"panos.commit": time.Hour}))
 	s := l.open(t)
-	r, err := call(t, s, spec.Request{Action: "firewall.block_url", Inputs: link(login)}, 700*time.Millisecond)
+	r, err := call(t, s, spec.Request{Action: "firewall.block_url", Inputs: link(login)}, 2*time.Second)
 	if err != nil || r.Outcome != spec.Pending {
 		t.Fatalf("got %s, %v", r.Outcome, err)
 	}
-	if r, err = call(t, s, spec.Request{Action: "firewall.block_url", Mode: spec.Back, Inputs: link(login)}, time.Second); spec.KindOf(err) != spec.Transient {
+	if r, err = call(t, s, spec.Request{Action: "firewall.block_url", Mode: spec.Back, Inputs: link(login)}, 2*time.Second); spec.KindOf(err) != spec.Transient {
 		t.Errorf("the read-back says %s, %v", r.Outcome, err)
 	}
 	// Another one waits for the commit and does not fail because of it.
-	r, err = call(t, s, spec.Request{Action: "firewall.block_url", Key: "key-2", Inputs: link("https://evil.example/2")}, 700*time.Millisecond)
+	r, err = call(t, s, spec.Request{Action: "firewall.block_url", Key: "key-2", Inputs: link("https://evil.example/2")}, 2*time.Second)
 	if err != nil || r.Outcome != spec.Pending {
 		t.Errorf("beside a commit: %s, %v", r.Outcome, err)
 	}

@@ -33,6 +33,7 @@ func (h *house) inEngine(text string) int {
 // sealed, and what none did, is still read. Of the sealed runs' inputs nothing
 // stands in the engine's files; of the first one's it does, so the search finds.
 func TestPayloadKeys(t *testing.T) {
+	integration(t)
 	l := startLab(t)
 	l.hostsOf(3)
 	h := newHouse(t, l, "")

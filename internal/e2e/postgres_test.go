@@ -26,7 +26,7 @@ type postgres struct {
 func integration(t *testing.T) {
 	t.Helper()
 	if os.Getenv("QUELL_INTEGRATION") == "" {
-		t.Skip("QUELL_INTEGRATION=1 runs it: it needs a PostgreSQL server's programs")
+		t.Skip("QUELL_INTEGRATION=1 runs it: make integration")
 	}
 }
 
