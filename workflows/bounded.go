@@ -60,7 +60,7 @@ func (it *interp) bounded(f frame, st *plan.Step) (result, error) {
 		}
 	})
 	in := f
-	in.ctx, in.people = ctx, watch
+	in.ctx, in.people, in.linear = ctx, watch, false
 	res, err := it.body(in, st)
 	cancel()
 	if late && err != nil {

@@ -10,31 +10,55 @@ import (
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/workflows/run"
 )
 
 // foreach runs the body once per element and gives the results in the order of
-// the input, whatever order they ended in.
-func (it *interp) foreach(f frame, st *plan.Step) (result, error) {
+// the input, whatever order they ended in. loop says how far it was, where the
+// run continued as new within it.
+func (it *interp) foreach(f frame, st *plan.Step, loop *run.Loop) (result, error) {
 	items, err := it.elements(f, st)
 	if err != nil {
 		return result{}, err
 	}
-	rounds := make([]round, len(items))
-	var first error
-	one := func(ctx workflow.Context, i int) {
-		in := f
-		in.ctx = ctx
-		r, err := it.item(in, st, i, items[i])
-		rounds[i] = r
-		if err != nil && first == nil {
-			first = err
+	all, from, err := takeUpRounds(loop, len(items), it.needs(st, len(items)))
+	if err != nil {
+		return result{}, err
+	}
+	may := it.stable(st.Foreach.In) && st.Timeout == 0
+	for from < len(items) {
+		var first error
+		next := from
+		one := func(ctx workflow.Context, i int) {
+			in := f
+			in.ctx = ctx
+			next = max(next, from+i+1)
+			r, err := it.item(in, st, from+i, items[from+i])
+			all.add(from+i, r)
+			if err != nil && first == nil {
+				first = err
+			}
+			f.node.thin()
+		}
+		it.inTurns(f.ctx, len(items)-from, st.Foreach.AtOnce, one, func() bool { return first != nil || (may && next > from && f.full()) })
+		switch {
+		case first != nil:
+			return result{}, first
+		case f.ctx.Err() != nil:
+			return result{}, temporal.NewCanceledError()
+		}
+		if from = next; from < len(items) {
+			loop, err := all.loop(from)
+			if err != nil {
+				return result{}, err
+			}
+			if err := it.goOn(f, st, loop); err != nil {
+				return result{}, err
+			}
+			may = false
 		}
 	}
-	it.inTurns(f.ctx, len(items), st.Foreach.AtOnce, one, func() bool { return first != nil })
-	if first != nil {
-		return result{}, first
-	}
-	return summary(rounds), nil
+	return all.summary(), nil
 }
 
 func (it *interp) elements(f frame, st *plan.Step) ([]any, error) {
@@ -152,36 +176,6 @@ func (it *interp) outputs(rec map[string]any, st *plan.Step, sc *scope, res resu
 	}
 }
 
-// summary is the outcome of a loop: done where all rounds were, failed where
-// none was, partial between; skipped over nothing.
-func summary(rounds []round) result {
-	ok, simulated := 0, 0
-	list := make([]any, len(rounds))
-	for i, r := range rounds {
-		list[i] = r.rec
-		if r.rec["ok"] == true {
-			ok++
-		}
-		if r.outcome == task.Simulated {
-			simulated++
-		}
-	}
-	res := result{out: list, detail: fmt.Sprintf("%d of %d", ok, len(rounds))}
-	switch {
-	case len(rounds) == 0:
-		res.outcome = task.Skipped
-	case simulated == len(rounds):
-		res.outcome = task.Simulated
-	case ok == len(rounds):
-		res.outcome = task.Done
-	case ok == 0:
-		res.outcome = task.Failed
-	default:
-		res.outcome = task.Partial
-	}
-	return res
-}
-
 func label(v any) string {
 	switch x := v.(type) {
 	case kind.Handle:
@@ -194,9 +188,17 @@ func label(v any) string {
 
 // repeat runs rounds until the condition holds: the first at once, the next
 // Every after the one before began its wait. Being late is never success.
-func (it *interp) repeat(f frame, st *plan.Step) (result, error) {
-	began := workflow.Now(f.ctx)
-	for round := 0; ; round++ {
+func (it *interp) repeat(f frame, st *plan.Step, loop *run.Loop) (result, error) {
+	began, start := workflow.Now(f.ctx), 0
+	if loop != nil {
+		began, start = loop.Began, loop.Next
+	}
+	for round := start; ; round++ {
+		if round > start && st.Timeout == 0 && f.full() {
+			if err := it.goOn(f, st, run.Loop{Next: round, Began: began}); err != nil {
+				return result{}, err
+			}
+		}
 		if err := it.gate(f); err != nil {
 			return result{}, err
 		}
@@ -218,6 +220,7 @@ func (it *interp) repeat(f frame, st *plan.Step) (result, error) {
 			return result{}, err
 		}
 		n.end(workflow.Now(f.ctx), string(res.outcome), "")
+		f.node.thin()
 		if done {
 			return result{outcome: task.Done, out: rec, detail: fmt.Sprintf("%d rounds", round+1)}, nil
 		}

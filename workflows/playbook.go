@@ -80,6 +80,10 @@ type interp struct {
 	controls []*control
 	obeyed   int64
 	heard    int
+	// resume is where the run goes on, until the loop there was taken up; way are
+	// the steps that lead there.
+	resume *run.Standing
+	way    []run.Level
 }
 
 func newInterp(in run.Input) *interp {
@@ -105,7 +109,22 @@ func (w *Workflows) Playbook(ctx workflow.Context, in run.Input) (run.Result, er
 	workflow.Go(free, it.hear)
 	f := frame{sc: newScope(), node: it.root}
 	f.ctx, it.cancel = workflow.WithCancel(ctx)
-	it.phases(f)
+	f.linear = true
+	if in.Resume != nil {
+		if err := it.restore(f, in.Resume); err != nil {
+			return run.Result{}, temporal.NewNonRetryableApplicationError(err.Error(), "resume", err)
+		}
+	}
+	if c := it.phases(f); c != nil {
+		if err := it.heardAll(free); err != nil {
+			return run.Result{}, err
+		}
+		r, err := it.save(f, c)
+		if err != nil {
+			return run.Result{}, temporal.NewNonRetryableApplicationError(err.Error(), "resume", err)
+		}
+		return run.Result{}, it.anew(ctx, r)
+	}
 	// A cancelled run ends on record too.
 	f.ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if err := it.heardAll(f.ctx); err != nil {
@@ -159,27 +178,49 @@ func (it *interp) load(ctx workflow.Context, programs *Programs) error {
 }
 
 // phases runs all phases but review in order until one ends the run, and then
-// review.
-func (it *interp) phases(f frame) {
-	err := it.prepare(f)
-	for _, name := range plan.PhaseOrder() {
-		if err != nil || name == plan.Review {
-			break
-		}
-		it.phase = name
-		err = it.steps(f, it.phaseSteps(name))
+// review. It returns how the run goes on where it continues as new.
+func (it *interp) phases(f frame) *continued {
+	first := it.phase
+	var err error
+	if it.resume == nil {
+		err = it.prepare(f)
+	} else {
+		err = it.prepareSettings(f)
 	}
-	it.close(err)
+	if first != plan.Review {
+		for _, name := range plan.PhaseOrder() {
+			if err != nil || name == plan.Review {
+				break
+			}
+			if first != "" && name != first {
+				continue // it was over before the run continued as new
+			}
+			first, it.phase = "", name
+			err = it.steps(f, it.phaseSteps(name))
+		}
+		var c *continued
+		if errors.As(err, &c) {
+			return c
+		}
+		it.close(err)
+	}
 	it.phase = plan.Review
 	// A cancelled run is reviewed too, so review has a context of its own.
 	f.ctx, _ = workflow.NewDisconnectedContext(f.ctx)
-	for i := range it.phaseSteps(plan.Review) {
-		steps := it.phaseSteps(plan.Review)[i : i+1]
-		if err := it.steps(f, steps); err != nil && it.reason == "" {
+	steps := it.phaseSteps(plan.Review)
+	from, _ := it.resuming(steps)
+	for i := from; i < len(steps); i++ {
+		err := it.steps(f, steps[i:i+1])
+		var c *continued
+		if errors.As(err, &c) {
+			return c
+		}
+		if err != nil && it.reason == "" {
 			// One failed step of a review does not keep the others from running.
 			it.reason = "review: " + err.Error()
 		}
 	}
+	return nil
 }
 
 func (it *interp) phaseSteps(name plan.PhaseName) []plan.Step {

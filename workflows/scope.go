@@ -12,6 +12,7 @@ import (
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/workflows/run"
 )
 
 // scope is what expressions see at one place: the results of steps so far and
@@ -44,6 +45,12 @@ type frame struct {
 	// people measures the time that the step around this place spends waiting for
 	// people; nil where no time-out asks.
 	people *stopwatch
+	// linear says that no loop, no parallel and no time-out is around: between two
+	// rounds of a loop here the run may continue as new.
+	linear bool
+	// again is the step's own level where it was under way when the run continued
+	// as new; only the step's body looks at it.
+	again *run.Level
 	// alert is what the condition of a wait for an alert sees; else nil.
 	alert map[string]any
 }
@@ -53,7 +60,7 @@ func (f frame) round(index string, sc *scope, n *node) frame {
 	if f.iter != "" {
 		index = f.iter + "." + index
 	}
-	f.iter, f.sc, f.node = index, sc, n
+	f.iter, f.sc, f.node, f.linear = index, sc, n, false
 	return f
 }
 
@@ -63,7 +70,7 @@ func (f frame) branch(st *plan.Step, name string) frame {
 	n.step.Path, n.step.Kind, n.step.Phase, n.step.Iteration = st.Path+"."+name, "branch", string(st.Phase), f.iter
 	n.step.Title, n.step.Status, n.step.Began = name, "running", workflow.Now(f.ctx).UTC()
 	f.node.children = append(f.node.children, n)
-	f.node = n
+	f.node, f.linear = n, false
 	return f
 }
 
@@ -198,6 +205,37 @@ func (f frame) record(st *plan.Step, o task.Outcome, result any, fail *task.Fail
 
 // prepare decodes what the run was started with and fills defaults in.
 func (it *interp) prepare(f frame) error {
+	if err := it.prepareSettings(f); err != nil {
+		return err
+	}
+	if err := it.decodeInputs(); err != nil {
+		return err
+	}
+	for _, i := range it.plan.Inputs {
+		if err := it.fill(f, it.inputs, i.Name, i.Default); err != nil {
+			return err
+		}
+	}
+	for _, id := range it.named {
+		f.sc.outcome[id] = string(task.Skipped)
+	}
+	return nil
+}
+
+// decodeInputs reads the inputs that were given.
+func (it *interp) decodeInputs() error {
+	return it.decodeNamed(it.in.Inputs, it.inputs, func(name string) (kind.Type, bool) {
+		for _, i := range it.plan.Inputs {
+			if i.Name == name {
+				return i.Type, true
+			}
+		}
+		return kind.Type{}, false
+	})
+}
+
+// prepareSettings decodes the installation's values.
+func (it *interp) prepareSettings(f frame) error {
 	if err := it.decodeNamed(it.in.Settings, it.settings, func(name string) (kind.Type, bool) {
 		for _, s := range it.plan.Settings {
 			if s.Name == name {
@@ -212,24 +250,6 @@ func (it *interp) prepare(f frame) error {
 		if err := it.fill(f, it.settings, s.Name, s.Default); err != nil {
 			return err
 		}
-	}
-	if err := it.decodeNamed(it.in.Inputs, it.inputs, func(name string) (kind.Type, bool) {
-		for _, i := range it.plan.Inputs {
-			if i.Name == name {
-				return i.Type, true
-			}
-		}
-		return kind.Type{}, false
-	}); err != nil {
-		return err
-	}
-	for _, i := range it.plan.Inputs {
-		if err := it.fill(f, it.inputs, i.Name, i.Default); err != nil {
-			return err
-		}
-	}
-	for _, id := range it.named {
-		f.sc.outcome[id] = string(task.Skipped)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/plan"
+	"github.com/quell-soar/quell/workflows/run"
 )
 
 // result is how one step, or one round of it, went.
@@ -24,7 +25,8 @@ type result struct {
 
 // steps runs steps in order.
 func (it *interp) steps(f frame, steps []plan.Step) error {
-	for i := range steps {
+	from, _ := it.resuming(steps)
+	for i := from; i < len(steps); i++ {
 		if err := it.step(f, &steps[i]); err != nil {
 			return err
 		}
@@ -38,12 +40,17 @@ func (it *interp) step(f frame, st *plan.Step) error {
 	if err := it.gate(f); err != nil {
 		return err
 	}
-	n := f.begin(st)
+	again := it.takeUp(st)
+	n := f.begin(st, again != nil)
 	in := f
 	in.node = n
 	in, c := it.controlled(in, st)
-	res, err := it.attended(in, st)
+	res, err := it.attended(in, st, again)
 	it.uncontrolled(c)
+	var goesOn *continued
+	if errors.As(err, &goesOn) {
+		return err
+	}
 	if err != nil && c.skipped != "" && temporal.IsCanceledError(err) && f.ctx.Err() == nil {
 		res, err = result{outcome: task.Skipped, detail: c.skipped}, nil
 	}
@@ -92,9 +99,9 @@ func outcomeOf(f *task.Failure) task.Outcome {
 // people. Effects ask by themselves, for they know what may be done about them;
 // what comes here of them is that they could not even be asked for. A denial is
 // a person's word already.
-func (it *interp) attended(f frame, st *plan.Step) (result, error) {
-	for {
-		res, err := it.decided(f, st)
+func (it *interp) attended(f frame, st *plan.Step, again *run.Level) (result, error) {
+	for ; ; again = nil {
+		res, err := it.decided(f, st, again)
 		fail, ok := failureOf(err)
 		if !ok || st.OnError != plan.OnAsk || slices.Contains(answered, task.Outcome(fail.Kind)) {
 			return res, err
@@ -119,9 +126,10 @@ func (it *interp) attended(f frame, st *plan.Step) (result, error) {
 // answered are the failures that nobody is asked about.
 var answered = []task.Outcome{task.Denied}
 
-// decided applies if, approve and the loops.
-func (it *interp) decided(f frame, st *plan.Step) (result, error) {
-	if st.If != nil {
+// decided applies if, approve and the loops. again is set where the step was under
+// way when the run continued as new: then if was true, and nobody had to approve.
+func (it *interp) decided(f frame, st *plan.Step, again *run.Level) (result, error) {
+	if st.If != nil && again == nil {
 		yes, err := it.truth(f, *st.If)
 		if err != nil {
 			return result{}, err
@@ -130,20 +138,24 @@ func (it *interp) decided(f frame, st *plan.Step) (result, error) {
 			return result{outcome: task.Skipped, detail: "its condition is false"}, nil
 		}
 	}
-	if st.Approve != nil {
+	if st.Approve != nil && again == nil {
 		sealed, res, err := it.approve(f, st)
 		if err != nil || res != nil {
 			return deref(res), err
 		}
 		f.sealed = sealed
 	}
+	f.again = nil
 	switch {
 	case st.Foreach != nil:
-		return it.foreach(f, st)
+		return it.foreach(f, st, it.takeUpLoop(again))
 	case st.Repeat != nil:
-		return it.repeat(f, st)
+		return it.repeat(f, st, it.takeUpLoop(again))
 	}
-	return it.bounded(f, st)
+	f.again = again
+	res, err := it.bounded(f, st)
+	within(err, st.Path, f.chose())
+	return res, err
 }
 
 func deref(r *result) result {
@@ -198,10 +210,13 @@ func (it *interp) body(f frame, st *plan.Step) (result, error) {
 }
 
 func (it *interp) choose(f frame, st *plan.Step) (result, error) {
-	text, err := it.text(f, &plan.Value{Expr: &st.Choose.On})
-	if err != nil {
+	text, err := "", error(nil)
+	if f.again != nil {
+		text = f.again.Case
+	} else if text, err = it.text(f, &plan.Value{Expr: &st.Choose.On}); err != nil {
 		return result{}, err
 	}
+	f.node.chose = text
 	steps, how := chosen(st.Choose, text)
 	if how == "" {
 		return result{outcome: task.Skipped, detail: fmt.Sprintf("no case for %q", text)}, nil

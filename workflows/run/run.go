@@ -47,6 +47,8 @@ type Input struct {
 	// Caps are what the caller lends of its limits; they bound this run beside its
 	// own.
 	Caps []Cap `json:"caps,omitempty"`
+	// Resume is where an execution goes on that another one of the run began.
+	Resume *Standing `json:"resume,omitempty"`
 }
 
 // Cap is a number of targets of one action.
