@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"go.temporal.io/sdk/workflow"
@@ -97,15 +96,15 @@ func (it *interp) restore(f frame, r *run.Standing) error {
 		if err != nil {
 			return fmt.Errorf("take up %s: %w", it.in.Run, err)
 		}
-		maps.Copy(m.into, values)
+		fill(m.into, values)
 	}
-	maps.Copy(it.asked, r.Asked)
-	maps.Copy(it.tried, r.Tried)
-	maps.Copy(it.taken, r.Taken)
-	maps.Copy(it.served, r.Served)
-	maps.Copy(it.heldUntil, r.HeldUntil)
-	maps.Copy(it.reached, r.Reached)
-	maps.Copy(it.lent, r.Lent)
+	fill(it.asked, r.Asked)
+	fill(it.tried, r.Tried)
+	fill(it.taken, r.Taken)
+	fill(it.served, r.Served)
+	fill(it.heldUntil, r.HeldUntil)
+	fill(it.reached, r.Reached)
+	fill(it.lent, r.Lent)
 	it.root.children = planted(r.Tree)
 	return nil
 }
@@ -177,11 +176,11 @@ func planted(list []run.StepProgress) []*node {
 }
 
 // sortedNames lists the names of a map in their order.
-func sortedNames(m map[string]any) []string {
-	names := make([]string, 0, len(m))
-	for name := range m { //workflowcheck:ignore: sorted just below
-		names = append(names, name)
+func sortedNames(m map[string]any) []string { return workflow.DeterministicKeys(m) }
+
+// fill copies what a run had into what it has, in the order of the keys.
+func fill[V any](into, from map[string]V) {
+	for _, k := range workflow.DeterministicKeys(from) {
+		into[k] = from[k]
 	}
-	slices.Sort(names)
-	return names
 }
