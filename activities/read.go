@@ -68,7 +68,11 @@ func (r *Reader) quick(ctx context.Context, q task.ReadRequest, a spec.Action, i
 	const most = 1800 * time.Millisecond // below the local activity's 2 s
 	reply, err := r.Host.TryCall(ctx, q.Instance, request(a, inputs, "", min(a.Deadline, most)), host.Permit{})
 	if err == nil {
-		return output(a, q.Fields, reply)
+		res, err := output(a, q.Fields, reply)
+		if len(res.Output) > MaxLocal {
+			return task.ReadResult{Busy: true}, err
+		}
+		return res, err
 	}
 	if errors.Is(err, host.ErrBusy) || spec.KindOf(err).Retryable() {
 		return task.ReadResult{Busy: true}, nil
@@ -110,6 +114,10 @@ func output(a spec.Action, fields []string, reply spec.Reply) (task.ReadResult, 
 	}
 	return task.ReadResult{Output: raw}, nil
 }
+
+// MaxLocal is the largest result, in bytes, of a quick read: what local activities
+// bring travels together. A larger one is asked for again by a full activity.
+const MaxLocal = 16 << 10
 
 // MaxInline is the largest result, in bytes, that comes back into a history.
 const MaxInline = 512 << 10

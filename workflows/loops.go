@@ -115,7 +115,11 @@ type round struct {
 // item runs one round and makes its record. An error is returned only where it
 // shall end the loop.
 func (it *interp) item(f frame, st *plan.Step, i int, item any) (round, error) {
-	if err := it.gate(f); err != nil {
+	err := it.gate(f)
+	if err == nil {
+		err = it.breathe(f.ctx)
+	}
+	if err != nil {
 		return round{rec: map[string]any{"item": item, "index": int64(i), "ok": false}}, err
 	}
 	sc := f.sc.inner()

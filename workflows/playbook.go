@@ -80,6 +80,10 @@ type interp struct {
 	controls []*control
 	obeyed   int64
 	heard    int
+	// locals and localBytes are the results of local activities since the last
+	// breath; resting says that one is taken.
+	locals, localBytes int
+	resting            bool
 	// resume is where the run goes on, until the loop there was taken up; way are
 	// the steps that lead there.
 	resume *run.Standing

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +26,9 @@ import (
 // world answers the activities of a run in memory: what it is asked, and a
 // script of what goes wrong.
 type world struct {
-	t     *testing.T
+	t *testing.T
+	// mu guards all of it: activities of branches and rounds run at once.
+	mu    sync.Mutex
 	acts  []string // "isolate:do", in order
 	opens []task.OpenRequest
 	notes []string
@@ -62,27 +65,54 @@ type world struct {
 
 func (w *world) register(env *testsuite.TestWorkflowEnvironment) {
 	reg := func(name string, f any) { env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name}) }
-	reg(task.ReadActivity, func(_ context.Context, q task.ReadRequest) (task.ReadResult, error) { return w.read(q), nil })
+	reg(task.ReadActivity, func(_ context.Context, q task.ReadRequest) (task.ReadResult, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.read(q), nil
+	})
 	reg(task.ActActivity, func(_ context.Context, q task.ActRequest) (task.ActResult, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.acts = append(w.acts, fmt.Sprintf("%s:%s:%d", q.Key.Step, q.Key.Direction, q.Key.Generation))
 		return w.act(q), nil
 	})
 	reg(task.StackActivity, func(_ context.Context, q task.StackRequest) (task.StackResult, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.stacks = append(w.stacks, q)
 		return task.StackResult{Items: w.stack}, nil
 	})
-	reg(task.HeldActivity, func(context.Context, task.HeldRequest) (task.HeldResult, error) { return task.HeldResult{}, nil })
-	reg(task.OpenActivity, func(_ context.Context, q task.OpenRequest) error { w.opens = append(w.opens, q); return nil })
-	reg(task.TallyActivity, func(_ context.Context, q task.TallyRequest) (task.TallyResult, error) { return w.tally(q), nil })
+	reg(task.HeldActivity, func(context.Context, task.HeldRequest) (task.HeldResult, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return task.HeldResult{}, nil
+	})
+	reg(task.OpenActivity, func(_ context.Context, q task.OpenRequest) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.opens = append(w.opens, q)
+		return nil
+	})
+	reg(task.TallyActivity, func(_ context.Context, q task.TallyRequest) (task.TallyResult, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.tally(q), nil
+	})
 	reg(task.CloseActivity, func(_ context.Context, q task.CloseRequest) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.closed = append(w.closed, q.Decision)
 		return nil
 	})
 	reg(task.ResolveActivity, func(_ context.Context, q task.ResolveRequest) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.notes = append(w.notes, "resolve:"+q.As)
 		return nil
 	})
 	reg(task.NoteActivity, func(_ context.Context, q task.NoteRequest) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.notes = append(w.notes, q.Kind)
 		var n struct{ Note, Text string }
 		if q.Kind == "note.written" && json.Unmarshal(q.Data, &n) == nil {
@@ -94,12 +124,16 @@ func (w *world) register(env *testsuite.TestWorkflowEnvironment) {
 		return nil
 	})
 	reg(task.EndActivity, func(_ context.Context, q task.EndRequest) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.ended = &q.Result
 		w.ends = append(w.ends, q.Run+" "+q.Result.Closing)
 		return nil
 	})
 	w.hear(reg)
 	reg(task.ReportActivity, func(context.Context, task.ReportRequest) (task.ReportResult, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.notes = append(w.notes, "report")
 		return task.ReportResult{Seq: 1, Digest: "d"}, nil
 	})

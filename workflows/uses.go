@@ -109,6 +109,9 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 	}
 	var res task.ReadResult
 	if c.action.Quick && st.Timeout == 0 {
+		if err := it.breathe(f.ctx); err != nil {
+			return result{}, err
+		}
 		quick := req
 		quick.Quick = true
 		ctx := workflow.WithLocalActivityOptions(f.ctx, workflow.LocalActivityOptions{
@@ -121,6 +124,7 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 			}
 			res = task.ReadResult{Busy: true}
 		}
+		it.localBytes += len(res.Output)
 	} else {
 		res.Busy = true
 	}

@@ -174,8 +174,13 @@ func (s *stage) bindings(p *plan.Plan) []run.Binding {
 // launch claims a run of a playbook on a host; the dispatcher starts it.
 func (s *stage) launch(p *plan.Plan, raw []byte, hostname string) string {
 	s.t.Helper()
+	return s.launchWith(p, raw, []byte(`["`+hostname+`"]`), []byte(`{"hostname":"`+hostname+`"}`))
+}
+
+func (s *stage) launchWith(p *plan.Plan, raw, once, inputs []byte) string {
+	s.t.Helper()
 	c := runs.Claim{
-		Tenant: "default", Playbook: p.Playbook, Digest: plan.DigestOf(raw), Plan: raw, OnceValue: []byte(`["` + hostname + `"]`), Inputs: []byte(`{"hostname":"` + hostname + `"}`),
+		Tenant: "default", Playbook: p.Playbook, Digest: plan.DigestOf(raw), Plan: raw, OnceValue: once, Inputs: inputs,
 		Bindings: s.bindings(p), Mode: "act", Severity: "high", Trigger: run.Trigger{Kind: "manual", Actor: "user:anna", Severity: "high"},
 	}
 	for _, ch := range p.Children {
