@@ -1,6 +1,8 @@
 package activities
 
 import (
+	"context"
+
 	"go.temporal.io/sdk/activity"
 
 	"github.com/quell-soar/quell/activities/task"
@@ -44,6 +46,7 @@ func (s Set) Register(r Registry) {
 		{task.AnswerActivity, s.Recorder.Answer},
 		{task.CallActivity, s.Recorder.Call},
 		{task.FireActivity, s.Recorder.Fire},
+		{task.BreathActivity, func(context.Context) error { return nil }},
 	} {
 		r.RegisterActivityWithOptions(a.f, activity.RegisterOptions{Name: a.name})
 	}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/quell-soar/quell/activities/task"
 )
 
 // Bounds of what local activities bring into one workflow task. They all travel
@@ -15,8 +17,8 @@ const (
 )
 
 // breathe ends the workflow task once enough results of local activities stand in
-// it: a timer of a millisecond, for which all branches and rounds wait that would
-// begin another one.
+// it: with an activity that does nothing, for which all branches and rounds wait
+// that would begin another one. A timer would do, but fires up to a second late.
 func (it *interp) breathe(ctx workflow.Context) error {
 	if it.resting {
 		if err := workflow.Await(ctx, func() bool { return !it.resting }); err != nil {
@@ -31,7 +33,8 @@ func (it *interp) breathe(ctx workflow.Context) error {
 		return nil // a run of an earlier build
 	}
 	it.resting = true
-	err := workflow.Sleep(ctx, time.Millisecond)
+	full := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: 15 * time.Second, RetryPolicy: patient})
+	err := workflow.ExecuteActivity(full, task.BreathActivity).Get(ctx, nil)
 	it.resting, it.locals, it.localBytes = false, 1, 0
 	return err
 }

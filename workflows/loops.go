@@ -116,7 +116,7 @@ type round struct {
 // shall end the loop.
 func (it *interp) item(f frame, st *plan.Step, i int, item any) (round, error) {
 	err := it.gate(f)
-	if err == nil {
+	if err == nil && st.Kind != plan.Uses { // an action breathes by itself
 		err = it.breathe(f.ctx)
 	}
 	if err != nil {

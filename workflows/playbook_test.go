@@ -130,6 +130,7 @@ func (w *world) register(env *testsuite.TestWorkflowEnvironment) {
 		w.ends = append(w.ends, q.Run+" "+q.Result.Closing)
 		return nil
 	})
+	reg(task.BreathActivity, func(context.Context) error { return nil })
 	w.hear(reg)
 	reg(task.ReportActivity, func(context.Context, task.ReportRequest) (task.ReportResult, error) {
 		w.mu.Lock()

@@ -47,6 +47,8 @@ const (
 	AnswerActivity = "quell.answer"
 	// CallActivity stores the run that a step calls.
 	CallActivity = "quell.call"
+	// BreathActivity does nothing; it ends a workflow task.
+	BreathActivity = "quell.breath"
 	// FireActivity claims a run for a schedule.
 	FireActivity = "quell.fire"
 )

@@ -15,11 +15,11 @@ import (
 	"github.com/quell-soar/quell/playbooks/source"
 )
 
-// TestLong runs a loop over many elements on the embedded server: 4,000, or
+// TestLong runs a loop over many elements on the embedded server: 8,000, or
 // 50,000 in the soak. It finishes, and none of its executions has more than
 // 10,000 events.
 func TestLong(t *testing.T) {
-	n := many(4000, 50_000)
+	n := many(8000, 50_000)
 	s := newStage(t)
 	text := fmt.Sprintf(`quell: 1
 playbook: long
