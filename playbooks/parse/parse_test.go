@@ -13,10 +13,6 @@ import (
 	"github.com/quell-soar/quell/playbooks/source"
 )
 
-// heap is what a bomb may allocate in all, counting what is freed again: the
-// most that it can hold at one time is less.
-const heap = 64 << 20
-
 // TestBombs holds that texts made to exhaust a reader are refused quickly and
 // without much memory.
 func TestBombs(t *testing.T) {
