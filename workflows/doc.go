@@ -11,11 +11,24 @@
 // store decides in one transaction with the ledger. Likewise a vote: an Update
 // only wakes the run, which then reads the stored votes.
 //
+// # How a run hears
+//
+// Votes, verbs (pause, skip a step, …) and alerts that join the run stand in
+// Quell's store. An Update says that there is something new, and the run reads.
+//
+// # How long a run may be
+//
+// Between two rounds of a loop that stands in no other loop, parallel, approval
+// or time-out, a run whose history is long continues as new: its standing travels
+// in the input of the next execution, which walks the plan to the same loop. What
+// local activities bring into one workflow task is bounded too; see breathe.
+//
 // # How a run goes
 //
 // Phases run in order, steps within them in order. A step's modifiers act in the
 // order if, approve, foreach or repeat, timeout, retry, on_error. An approval on
 // a loop is asked once, before it, and seals the effects of all its rounds.
-// Whatever ends the phases early (stop, a failure nobody handled, a denied
+// A failure goes to the step's own on_error, and then to that of the blocks around
+// it. Whatever ends the phases early (stop, a failure nobody handled, a denied
 // approval, a cancellation) leads to review, which always runs.
 package workflows

@@ -301,8 +301,9 @@ type Case struct {
 
 // ParallelBody is the body of `parallel`. All branches begin at once and see
 // the results from before it; their ids are readable behind it. It ends when
-// all have ended. A branch that fails or stops lets the others begin no further
-// step; what is under way there is waited for.
+// all have ended. A branch that fails takes nothing from the others, and the
+// block fails when they are done. A stop or a denied approval ends the others at
+// once; an effect under way there is waited for.
 type ParallelBody struct {
 	// Branches stand in the order in which they are written.
 	Branches []Branch `json:"branches"`
