@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -111,7 +112,7 @@ func watch(ctx workflow.Context, looks workflow.ReceiveChannel, end time.Time) (
 func expire(ctx workflow.Context, in run.HoldInput) (end string, more time.Duration, err error) {
 	switch plan.HoldThen(in.Then) {
 	case plan.HoldKeep:
-		return "kept", 0, execute(ctx, task.NoteActivity, note(in, "hold.kept"), nil)
+		return "kept", 0, execute(ctx, task.NoteActivity, note(ctx, in, "hold.kept", time.Time{}), nil)
 	case plan.HoldRelease:
 		return release(ctx, in, byItself)
 	}
@@ -123,7 +124,7 @@ func expire(ctx workflow.Context, in run.HoldInput) (end string, more time.Durat
 		return release(ctx, in, join(t.By))
 	}
 	// Kept by a person's word: for as long again.
-	return "", in.For, execute(ctx, task.NoteActivity, note(in, "hold.renewed"), nil)
+	return "", in.For, execute(ctx, task.NoteActivity, note(ctx, in, "hold.renewed", workflow.Now(ctx).Add(in.For)), nil)
 }
 
 // byItself is the actor of a release that no person asked for.
@@ -167,6 +168,17 @@ func askHold(ctx workflow.Context, in run.HoldInput) (task.TallyResult, error) {
 	})
 }
 
-func note(in run.HoldInput, what string) task.NoteRequest {
-	return task.NoteRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run}, ID: what + ":" + in.Key, Kind: what}
+// note is an entry about a hold: each renewal has its own, with its new end.
+func note(ctx workflow.Context, in run.HoldInput, what string, until time.Time) task.NoteRequest {
+	n := task.NoteRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run}, ID: what + ":" + in.Key, Kind: what}
+	if key, err := run.ParseKey(in.Key); err == nil {
+		n.Step, n.Iteration = key.Step, key.Iteration
+	}
+	data := map[string]any{"key": in.Key}
+	if !until.IsZero() {
+		n.ID += fmt.Sprint("@", workflow.Now(ctx).Unix())
+		data["until"] = until.UTC().Format(time.RFC3339)
+	}
+	n.Data, _ = kind.Canonical(data) // two texts
+	return n
 }

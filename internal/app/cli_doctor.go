@@ -129,10 +129,11 @@ func (d *doctor) server(ctx context.Context) {
 		return
 	}
 	for _, p := range ready.Parts {
+		// Named apart from what was examined here: both have playbooks.
 		if p.OK {
-			d.ok(p.Name, "ready")
+			d.ok("server's "+p.Name, "ready")
 		} else {
-			d.bad(p.Name, "%s", p.Why)
+			d.bad("server's "+p.Name, "%s", p.Why)
 		}
 	}
 	d.connectors(ctx, cl)
