@@ -15,12 +15,15 @@ var levels = []struct {
 	{65, []string{"connectors/conformance/internal/reference", "connectors/asset", "connectors/crowdstrike", "connectors/entra", "connectors/jira", "connectors/labdata", "connectors/okta", "connectors/panos", "connectors/slack", "connectors/smtp", "connectors/splunk", "connectors/virustotal"}},
 	{60, []string{"connectors/host", "internal/report", "internal/lsp", "connectors/sdk/rest", "connectors/sdk/mail", "internal/engine", "connectors/fake/lab"}},
 	{55, []string{"connectors/host/launch", "connectors/asset/...", "connectors/crowdstrike/...", "connectors/entra/...", "connectors/jira/...", "connectors/okta/...", "connectors/panos/...", "connectors/slack/...", "connectors/smtp/...", "connectors/splunk/...", "connectors/virustotal/...", "internal/approval", "internal/auth", "internal/effects", "internal/answers", "internal/runs", "internal/signin"}},
+	{52, []string{"playbooks/compile/corpus"}},
 	{50, []string{"connectors/sdk", "playbooks/compile", "playbooks/format", "playbooks/graph", "playbooks/schema", "internal/guard", "internal/config", "internal/sarif", "activities/task"}},
-	{45, []string{"connectors/proto", "playbooks/parse", "playbooks/expr", "internal/ledger", "internal/secrets", "internal/backup"}},
-	{40, []string{"connectors/vocabulary", "connectors/fake", "connectors/sdk/recall", "connectors/sdk/reach/reachtest", "connectors/sdk/message", "playbooks/plan", "playbooks/ast", "internal/store/storetest", "server/api", "internal/egress"}},
+	{45, []string{"connectors/proto", "playbooks/plan/diff", "playbooks/parse", "playbooks/expr", "internal/ledger", "internal/secrets", "internal/backup"}},
+	{40, []string{"connectors/vocabulary", "connectors/fake", "connectors/sdk/recall", "connectors/sdk/message", "playbooks/plan", "playbooks/ast", "internal/store/storetest", "server/api", "internal/egress"}},
 	{35, []string{"playbooks/diag", "internal/alert", "internal/calendar", "internal/store"}},
 	{30, []string{"connectors/spec", "internal/guard/subject", "playbooks/source", "workflows/run"}},
-	{20, []string{"connectors/spec/kind", "examples", "connectors/sdk/secret", "connectors/sdk/reach"}},
+	{20, []string{"connectors/spec/kind", "examples", "connectors/sdk/secret"}},
+	{40, []string{"connectors/sdk/reach/reachtest"}},
+	{20, []string{"connectors/sdk/reach"}},
 }
 
 // leaves may import of ours only what stands here. They are the paper between
