@@ -12,6 +12,7 @@ import (
 
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/host"
+	"github.com/quell-soar/quell/connectors/sdk/reach"
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/internal/config"
@@ -69,12 +70,8 @@ func tracerOf(ctx context.Context, t config.Traces, version string, w *watch) (*
 	if u.Port() == "" {
 		address = net.JoinHostPort(u.Hostname(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
 	}
-	reach := []egress.Reach{egress.Public, egress.Private}
-	if net.ParseIP(u.Hostname()).IsLoopback() {
-		reach = []egress.Reach{egress.Loopback}
-	}
 	const name = "traces"
-	d, err := egress.New(egress.Options{}, egress.Destination{Name: name, Address: address, Reach: reach})
+	d, err := egress.New(egress.Options{}, egress.Destination{Name: name, Address: address, Reach: reach.Named(u.Hostname())})
 	if err != nil {
 		return nil, err
 	}
