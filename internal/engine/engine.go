@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/server/common/metrics"
 	"go.temporal.io/server/temporal"
 )
 
@@ -32,6 +33,8 @@ type Options struct {
 	// Payloads seal what Temporal stores: the first seals, any opens. Without one
 	// it stands in the clear, and is still read once there is one.
 	Payloads []PayloadKey
+	// Metrics, where set, hears the embedded server's own counters.
+	Metrics metrics.Handler
 }
 
 // External names a Temporal cluster. TLS is required outside loopback.
@@ -101,7 +104,7 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 	if err := prepareDatabase(file, cfg); err != nil {
 		return nil, err
 	}
-	srv, err := temporal.NewServer(serverOptions(cfg, certs, serverLogger{o.Log})...)
+	srv, err := temporal.NewServer(serverOptions(cfg, certs, serverLogger{o.Log}, o.Metrics)...)
 	if err != nil {
 		return nil, fmt.Errorf("engine: set up: %w", err)
 	}
