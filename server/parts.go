@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -77,6 +78,8 @@ type Work struct {
 	Connectors Connectors
 	Intake     *intake.Intake
 	Reviews    Reviews
+	// Metrics answers with the metrics of the process; nil has none.
+	Metrics http.Handler
 }
 
 // New builds the API. It fails where the route table is not sound.

@@ -17,6 +17,7 @@ var levels = []struct {
 	{55, []string{"connectors/host/launch", "connectors/asset/...", "connectors/crowdstrike/...", "connectors/entra/...", "connectors/jira/...", "connectors/okta/...", "connectors/panos/...", "connectors/slack/...", "connectors/smtp/...", "connectors/splunk/...", "connectors/virustotal/...", "internal/approval", "internal/auth", "internal/effects", "internal/answers", "internal/runs", "internal/signin"}},
 	{52, []string{"playbooks/compile/corpus"}},
 	{50, []string{"connectors/sdk", "playbooks/compile", "playbooks/format", "playbooks/graph", "playbooks/schema", "internal/guard", "internal/config", "internal/sarif", "activities/task"}},
+	{48, []string{"internal/telemetry"}},
 	{45, []string{"connectors/proto", "playbooks/plan/diff", "playbooks/parse", "playbooks/expr", "internal/ledger", "internal/secrets", "internal/backup"}},
 	{40, []string{"connectors/vocabulary", "connectors/fake", "connectors/sdk/recall", "connectors/sdk/message", "playbooks/plan", "playbooks/ast", "internal/store/storetest", "server/api", "internal/egress"}},
 	{35, []string{"playbooks/diag", "internal/alert", "internal/calendar", "internal/store"}},

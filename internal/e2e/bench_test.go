@@ -234,7 +234,7 @@ func raise(t *testing.T, v variant, c course, nop string) *contender {
 		t.Fatal(err)
 	}
 	dir, meter := t.TempDir(), metricstest.NewCaptureHandler()
-	e, err := engine.Start(ctx, engine.Options{Dir: dir, Log: zerolog.Nop(), Metrics: meter})
+	e, err := engine.Start(ctx, engine.Options{Dir: dir, Log: zerolog.Nop(), Counters: meter})
 	if err != nil {
 		t.Fatal(err)
 	}
