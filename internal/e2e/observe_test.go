@@ -44,7 +44,7 @@ var would = map[string][]string{
 	"brute-force-success":       {"alert.close", "firewall.block_ip", "iam.disable_user", "iam.reset_password", "iam.revoke_sessions", "ticket.add_comment", "ticket.create_ticket"},
 	"leaked-cloud-key":          {"firewall.block_ip", "iam.disable_user", "iam.revoke_sessions", "notify.send_message", "ticket.create_ticket"},
 	"ransomware-on-file-server": {"alert.close", "edr.isolate_host", "edr.quarantine_file", "edr.scan_host", "iam.disable_user", "iam.revoke_sessions", "ticket.add_comment", "ticket.create_ticket"},
-	"reported-phishing":         {"alert.close", "firewall.block_url", "mail.block_sender", "mail.quarantine_message", "notify.send_message", "ticket.attach_file", "ticket.create_ticket"},
+	"reported-phishing":         {"alert.close", "firewall.block_url", "mail.block_sender", "mail.quarantine_message", "ticket.attach_file", "ticket.create_ticket"},
 }
 
 func person(i int) string { return fmt.Sprintf("user-%05d@lab.example", i) }
@@ -233,7 +233,7 @@ func (h *house) unfinished() {
 	for _, r := range list.Runs {
 		d, _ := h.client().Run(ctx, r.ID)
 		raw, _ := json.Marshal(d.Tree)
-		h.t.Logf("%s %s %s %s: %.3000s", r.ID, r.Status, r.Closing, r.Reason, raw)
+		h.t.Logf("%s %s %s %s: %.1500s", r.ID, r.Status, r.Closing, r.Reason, raw)
 	}
 }
 
