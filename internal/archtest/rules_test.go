@@ -127,6 +127,10 @@ var bans = []struct {
 		who:  []string{"..."}, but: []string{"connectors/sdk", "connectors/proto", "connectors/host/launch"}, what: []string{"github.com/hashicorp/go-plugin"},
 	},
 	{
+		rule: "programs are started in few places, from lists of arguments: no action runs a command",
+		who:  []string{"..."}, but: []string{"connectors/host/launch", "connectors/sdk/reach/reachtest", "internal/app", "internal/store/storetest", "internal/archtest"}, what: []string{"os/exec"},
+	},
+	{
 		rule: "vendors are called through one client",
 		who:  []string{"..."}, but: []string{"connectors/sdk/rest"}, what: []string{"github.com/go-resty/..."},
 	},
