@@ -18,7 +18,7 @@ var levels = []struct {
 	{50, []string{"connectors/sdk", "playbooks/compile", "playbooks/format", "playbooks/graph", "playbooks/schema", "internal/guard", "internal/config", "internal/sarif", "activities/task"}},
 	{45, []string{"connectors/proto", "playbooks/parse", "playbooks/expr", "internal/ledger", "internal/secrets", "internal/backup"}},
 	{40, []string{"connectors/vocabulary", "connectors/fake", "connectors/sdk/recall", "connectors/sdk/message", "playbooks/plan", "playbooks/ast", "internal/store/storetest", "server/api", "internal/egress"}},
-	{35, []string{"playbooks/diag", "internal/alert", "internal/calendar", "internal/store"}},
+	{35, []string{"playbooks/diag", "internal/alert", "internal/calendar", "internal/store", "internal/disk"}},
 	{30, []string{"connectors/spec", "internal/guard/subject", "playbooks/source", "workflows/run"}},
 	{20, []string{"connectors/spec/kind", "examples", "connectors/sdk/secret"}},
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/config"
+	"github.com/quell-soar/quell/internal/disk"
 	"github.com/quell-soar/quell/internal/effects"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
@@ -32,6 +33,7 @@ type rooms struct {
 	effects   *effects.Effects
 	approvals *approval.Approvals
 	runs      *runs.Runs
+	disk      *disk.Gauge
 }
 
 // Schemas lists the tables of all domains.
@@ -79,6 +81,7 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *s
 	return &rooms{
 		db: db, ledger: led, guard: g, effects: fx,
 		approvals: approval.New(db, led, time.Now), runs: runs.New(db, time.Now),
+		disk: disk.New(cfg.DataDir, uint64(cfg.Limits.FreeDisk)<<20, log), //nolint:gosec // validated
 	}, nil
 }
 

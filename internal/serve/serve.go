@@ -65,7 +65,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	}
 	pulse := dispatch.NewPulse(time.Now)
 	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{
-		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Doubts: doubts(rooms), Messages: messages(rooms.runs),
+		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Space: rooms.disk.Low, Doubts: doubts(rooms), Messages: messages(rooms.runs),
 	})
 	w, err := startWorker(eng, rooms, all, book, pulse, disp.Nudge)
 	if err != nil {
@@ -225,7 +225,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		return nil, err
 	}
 	in, err := intake.New(intake.Config{Tenant: cfg.Tenant, Sources: sources, MaxWaiting: cfg.Limits.WaitingRuns},
-		intake.Deps{DB: r.db, Runs: r.runs, Ledger: r.ledger, Book: b, Nudge: d.Nudge}, time.Now)
+		intake.Deps{DB: r.db, Runs: r.runs, Ledger: r.ledger, Book: b, Nudge: d.Nudge, Space: r.disk.Low}, time.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -241,6 +241,6 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
-		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in,
+		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in, Disk: r.disk.Low,
 			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }
