@@ -15,6 +15,7 @@ import (
 	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/clock"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/disk"
 	"github.com/quell-soar/quell/internal/effects"
@@ -34,11 +35,12 @@ type rooms struct {
 	approvals *approval.Approvals
 	runs      *runs.Runs
 	disk      *disk.Gauge
+	clock     *clock.Watch
 }
 
 // Schemas lists the tables of all domains.
 func Schemas() []store.Schema {
-	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema()}
+	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), clock.Schema()}
 }
 
 func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *stack) (*rooms, error) {
@@ -78,10 +80,16 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *s
 	c.push("ledger", func(ctx context.Context) error { _, err := led.Sign(ctx); return err })
 	fx := effects.New(db, led, g, time.Now)
 	fx.Approved = approval.Approved
+	watch, err := clock.Open(ctx, clock.Options{DB: db, Ledger: led, Tenant: cfg.Tenant, Host: clock.Host(), Read: clock.Read, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	fx.Early = watch.Early
 	return &rooms{
 		db: db, ledger: led, guard: g, effects: fx,
 		approvals: approval.New(db, led, time.Now), runs: runs.New(db, time.Now),
 		disk: disk.New(cfg.DataDir, uint64(cfg.Limits.FreeDisk)<<20, log), //nolint:gosec // validated
+		clock: watch,
 	}, nil
 }
 

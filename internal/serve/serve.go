@@ -101,6 +101,7 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 		r.ledger.Run(ctx, func(err error) { log.Warn().Err(err).Msg("no checkpoint could be signed") })
 	})
 	wg.Go(func() { watcher.Run(ctx) })
+	wg.Go(func() { r.clock.Run(ctx) })
 	return srv.Serve(ctx, func(tcp string) {
 		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
 		log.Info().Str("listen", tcp).Msg("ready")
@@ -241,6 +242,6 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
-		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in, Disk: r.disk.Low,
+		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd,
 			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }
