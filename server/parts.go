@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -77,6 +78,8 @@ type Work struct {
 	Connectors Connectors
 	Intake     *intake.Intake
 	Reviews    Reviews
+	// Metrics answers with the metrics of the process; nil has none.
+	Metrics http.Handler
 	// Disk says why nothing new may be begun, or nil; without it there is always
 	// space.
 	Disk func() error
@@ -103,6 +106,7 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.sessions = &sessionAPI{server: s, seen: map[string]signin.Identity{}}
 	s.refusals = &refusals{rooms: rooms, tenant: cfg.Tenant, now: time.Now}
 	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, reviews: work.Reviews, rights: access.Rights, space: work.space, answerTime: s.cfg.AnswerTime}
+	s.runs.feeds = feeds{api: s.runs, open: map[string]*feed{}}
 	s.people = &peopleAPI{server: s, tenant: cfg.Tenant, rooms: rooms, engine: work.Engine}
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}

@@ -31,6 +31,7 @@ type runsAPI struct {
 	rights     *auth.Rights
 	space      func() error
 	answerTime time.Duration
+	feeds      feeds
 }
 
 // modes lists the modes, the lowest first.

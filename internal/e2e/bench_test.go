@@ -55,13 +55,15 @@ const (
 
 // figures are what one variant showed on one fresh database.
 type figures struct {
-	rate    float64       // runs a second, 16 at once
+	rate    float64       // runs a second under load
 	latency time.Duration // median of quiet runs
 	events  int
 	actions int
 }
 
-// TestBench compares the variants in turns on fresh databases and prints ratios.
+// TestBench compares the variants and prints ratios. In each round the three stand
+// side by side on fresh databases and take turns, run by run when quiet and burst
+// by burst under load, so that what else the machine does falls on all alike.
 // Run it with `make bench`.
 func TestBench(t *testing.T) {
 	if os.Getenv("QUELL_BENCH") == "" {
@@ -70,12 +72,8 @@ func TestBench(t *testing.T) {
 	nop := buildNop(t)
 	const rounds = 5
 	all := map[variant][]figures{}
-	order := []variant{byHand, bare, whole}
 	for r := range rounds {
-		for i := range order {
-			v := order[(i+r)%len(order)]
-			f := measure(t, v, nop)
-			t.Logf("round %d %-12s %6.1f runs/s, quiet %5.1f ms, %d events, %d actions a run", r+1, v, f.rate, f.latency.Seconds()*1000, f.events, f.actions)
+		for v, f := range round(t, r, nop) {
 			all[v] = append(all[v], f)
 		}
 	}
@@ -129,8 +127,53 @@ func buildNop(t *testing.T) string {
 	return out
 }
 
-// measure runs one variant on a fresh database.
-func measure(t *testing.T, v variant, nop string) figures {
+// round measures each variant once. The order of the turns goes round with them.
+func round(t *testing.T, r int, nop string) map[variant]figures {
+	t.Helper()
+	order := []variant{byHand, bare, whole}
+	side := map[variant]*contender{}
+	for _, v := range order {
+		side[v] = raise(t, v, nop)
+		defer side[v].close()
+	}
+	turns := func(n int, one func(s *contender, turn int)) {
+		for turn := range n {
+			for i := range order {
+				one(side[order[(i+turn+r)%len(order)]], turn)
+			}
+		}
+	}
+	turns(10, func(s *contender, turn int) { s.run(t, fmt.Sprintf("warm/%d/1", turn)) })
+	turns(40, func(s *contender, turn int) {
+		began := time.Now()
+		s.run(t, fmt.Sprintf("quiet/%d/1", turn))
+		s.quiet = append(s.quiet, time.Since(began))
+	})
+	turns(bursts, func(s *contender, turn int) { s.burst(t, turn) })
+	out := map[variant]figures{}
+	for _, v := range order {
+		f := figures{rate: bursts * burstRuns / side[v].busy.Seconds(), latency: middle(side[v].quiet)}
+		f.events, f.actions = history(t, side[v].engine.Client(), "quiet/7/1")
+		t.Logf("round %d %-12s %6.1f runs/s, quiet %5.1f ms, %d events, %d actions a run", r+1, v, f.rate, f.latency.Seconds()*1000, f.events, f.actions)
+		out[v] = f
+	}
+	return out
+}
+
+// The load of a round: bursts of runs, so many of them at once.
+const bursts, burstRuns, burstAtOnce = 6, 40, 16
+
+// contender is one variant on its own engine with a fresh database.
+type contender struct {
+	engine *engine.Engine
+	name   string
+	input  func(id string) any
+	quiet  []time.Duration // of single runs
+	busy   time.Duration   // of all bursts together
+	close  func()
+}
+
+func raise(t *testing.T, v variant, nop string) *contender {
 	t.Helper()
 	ctx := t.Context()
 	h, err := host.New(host.Options{Log: zerolog.Nop(), Instances: []host.Instance{{Name: "nop", Connector: "nop", Binary: nop}}})
@@ -140,58 +183,45 @@ func measure(t *testing.T, v variant, nop string) figures {
 	if err := h.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = h.Close(context.WithoutCancel(ctx)) }()
 	dir := t.TempDir()
 	e, err := engine.Start(ctx, engine.Options{Dir: dir, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = e.Stop() }()
 	w := worker.New(e.Client(), run.TaskQueue, worker.Options{})
 	name, input := register(t, v, w, h, dir)
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer w.Stop()
-	return load(t, e.Client(), name, input)
+	return &contender{engine: e, name: name, input: input, close: func() {
+		w.Stop()
+		_ = e.Stop()
+		_ = h.Close(context.WithoutCancel(ctx))
+	}}
 }
 
-// load warms up, measures quiet runs one by one and then many at once.
-func load(t *testing.T, c client.Client, name string, input func(id string) any) figures {
-	t.Helper()
+// run starts a run and waits for its end.
+func (s *contender) run(t *testing.T, id string) {
 	ctx := t.Context()
-	one := func(id string) {
-		r, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: run.TaskQueue, EnableEagerStart: true}, name, input(id))
-		if err == nil {
-			err = r.Get(ctx, nil)
-		}
-		if err != nil {
-			t.Error(err)
-		}
+	r, err := s.engine.Client().ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: run.TaskQueue, EnableEagerStart: true}, s.name, s.input(id))
+	if err == nil {
+		err = r.Get(ctx, nil)
 	}
-	for i := range 10 {
-		one(fmt.Sprintf("warm/%d/1", i))
+	if err != nil {
+		t.Error(err)
 	}
-	var f figures
-	var quiet []time.Duration
-	for i := range 25 {
-		began := time.Now()
-		one(fmt.Sprintf("quiet/%d/1", i))
-		quiet = append(quiet, time.Since(began))
-	}
-	f.latency = middle(quiet)
-	const total, atOnce = 200, 16
+}
+
+func (s *contender) burst(t *testing.T, turn int) {
 	began := time.Now()
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
-	for i := range total {
+	slots := make(chan struct{}, burstAtOnce)
+	for i := range burstRuns {
 		slots <- struct{}{}
-		wg.Go(func() { defer func() { <-slots }(); one(fmt.Sprintf("load/%d/1", i)) })
+		wg.Go(func() { defer func() { <-slots }(); s.run(t, fmt.Sprintf("load/%d/1", turn*burstRuns+i)) })
 	}
 	wg.Wait()
-	f.rate = total / time.Since(began).Seconds()
-	f.events, f.actions = history(t, c, "quiet/7/1")
-	return f
+	s.busy += time.Since(began)
 }
 
 // history counts the events of a run and its billable actions by Temporal's

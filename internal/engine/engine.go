@@ -32,6 +32,8 @@ type Options struct {
 	// Payloads seal what Temporal stores: the first seals, any opens. Without one
 	// it stands in the clear, and is still read once there is one.
 	Payloads []PayloadKey
+	// Metrics takes what the SDK measures; nil takes nothing.
+	Metrics *Metrics
 }
 
 // External names a Temporal cluster. TLS is required outside loopback.
@@ -113,7 +115,7 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 		e.addresses = append(e.addresses, loopback(p))
 	}
 	e.client, err = dial(ctx, seal(client.Options{
-		HostPort: loopback(ports[0]), Namespace: Namespace, Logger: sdkLogger{o.Log},
+		HostPort: loopback(ports[0]), Namespace: Namespace, Logger: sdkLogger{o.Log}, MetricsHandler: o.Metrics.Handler(),
 		ConnectionOptions: client.ConnectionOptions{TLS: certs.client()},
 	}, o.Payloads))
 	if err != nil {
@@ -170,7 +172,7 @@ func startExternal(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	c, err := dial(ctx, seal(client.Options{
-		HostPort: x.Address, Namespace: ns, Logger: sdkLogger{o.Log},
+		HostPort: x.Address, Namespace: ns, Logger: sdkLogger{o.Log}, MetricsHandler: o.Metrics.Handler(),
 		ConnectionOptions: client.ConnectionOptions{TLS: conf},
 	}, o.Payloads))
 	if err != nil {
