@@ -25,6 +25,8 @@ var levels = []struct {
 	{20, []string{"connectors/spec/kind", "examples", "connectors/sdk/secret"}},
 	{40, []string{"connectors/sdk/reach/reachtest"}},
 	{20, []string{"connectors/sdk/reach"}},
+	{55, []string{"internal/clock"}},
+	{35, []string{"internal/disk"}},
 }
 
 // leaves may import of ours only what stands here. They are the paper between
