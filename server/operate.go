@@ -45,12 +45,16 @@ func (a *operateAPI) ready(c *call, in *readyIn) (*reply[api.Ready], error) {
 		{"ledger", a.rooms.ledgerReady},
 		{"engine", a.work.Engine.Ready},
 		{"connectors", a.work.Connectors.Ready},
+		{"disk", func(context.Context) error { return a.work.space() }},
 	} {
 		p := api.PartReady{Name: part.name, OK: true}
 		if err := part.ask(ctx); err != nil {
 			p.OK, p.Why, out.Ready = false, err.Error(), false
 		}
 		out.Parts = append(out.Parts, p)
+	}
+	if a.work.Clock != nil {
+		out.Parts = append(out.Parts, api.PartReady{Name: "clock", OK: true, Why: a.work.Clock()})
 	}
 	if !out.Ready && in.Status != "ok" {
 		return status(http.StatusServiceUnavailable, out)
