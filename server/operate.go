@@ -45,6 +45,7 @@ func (a *operateAPI) ready(c *call, in *readyIn) (*reply[api.Ready], error) {
 		{"ledger", a.rooms.ledgerReady},
 		{"engine", a.work.Engine.Ready},
 		{"connectors", a.work.Connectors.Ready},
+		{"disk", func(context.Context) error { return a.work.space() }},
 	} {
 		p := api.PartReady{Name: part.name, OK: true}
 		if err := part.ask(ctx); err != nil {
@@ -52,10 +53,22 @@ func (a *operateAPI) ready(c *call, in *readyIn) (*reply[api.Ready], error) {
 		}
 		out.Parts = append(out.Parts, p)
 	}
+	if a.work.Clock != nil {
+		out.Parts = append(out.Parts, api.PartReady{Name: "clock", OK: true, Why: a.work.Clock()})
+	}
 	if !out.Ready && in.Status != "ok" {
 		return status(http.StatusServiceUnavailable, out)
 	}
 	return ok(out)
+}
+
+// metrics answers with what the process counts.
+func (a *operateAPI) metrics(c *call) error {
+	if a.work.Metrics == nil {
+		return api.Problem(api.CodeNotFound, "nothing is counted here")
+	}
+	a.work.Metrics.ServeHTTP(c.w, c.Request)
+	return nil
 }
 
 func (a *operateAPI) whoami(c *call, _ *struct{}) (*reply[api.Whoami], error) {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -82,6 +83,21 @@ type Work struct {
 	Connectors Connectors
 	Intake     *intake.Intake
 	Reviews    Reviews
+	// Metrics answers with the metrics of the process; nil has none.
+	Metrics http.Handler
+	// Disk says why nothing new may be begun, or nil; without it there is always
+	// space.
+	Disk func() error
+	// Clock says what is odd about the time, or ""; without it nothing is.
+	Clock func() string
+}
+
+// space is Disk.
+func (w Work) space() error {
+	if w.Disk == nil {
+		return nil
+	}
+	return w.Disk()
 }
 
 // New builds the API. It fails where the route table is not sound.
@@ -94,7 +110,8 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.failures = auth.NewFailures(failuresAMinute, time.Minute, time.Now)
 	s.sessions = &sessionAPI{server: s, seen: map[string]signin.Identity{}}
 	s.refusals = &refusals{rooms: rooms, tenant: cfg.Tenant, now: time.Now}
-	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, reviews: work.Reviews, rights: access.Rights, answerTime: s.cfg.AnswerTime}
+	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, reviews: work.Reviews, rights: access.Rights, space: work.space, answerTime: s.cfg.AnswerTime}
+	s.runs.feeds = feeds{api: s.runs, open: map[string]*feed{}}
 	s.people = &peopleAPI{server: s, tenant: cfg.Tenant, rooms: rooms, engine: work.Engine}
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}

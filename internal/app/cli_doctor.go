@@ -129,10 +129,13 @@ func (d *doctor) server(ctx context.Context) {
 		return
 	}
 	for _, p := range ready.Parts {
-		if p.OK {
-			d.ok(p.Name, "ready")
-		} else {
+		switch {
+		case !p.OK:
 			d.bad(p.Name, "%s", p.Why)
+		case p.Why != "":
+			d.warn(p.Name, "%s", p.Why)
+		default:
+			d.ok(p.Name, "ready")
 		}
 	}
 	d.connectors(ctx, cl)

@@ -16,6 +16,7 @@ import (
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/internal/app"
+	"github.com/quell-soar/quell/playbooks/compile/corpus"
 )
 
 // TestMain makes the test binary a connector program too: under the name
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 // version has them.
 func manifestOf(n int, edits ...seed) spec.Manifest {
 	m := spec.Manifest{Name: "everything", Version: fmt.Sprintf("2.%d.0", n), Title: "Everything"}
-	for _, a := range slices.Concat(vocabulary.All(), extra) {
+	for _, a := range slices.Concat(vocabulary.All(), corpus.Extra) {
 		if _, twice := m.Action(a.Name); twice || a.Name == "alert.close" { // Quell serves that one itself
 			continue
 		}
@@ -142,8 +143,9 @@ func TestSeedsInstalled(t *testing.T) {
 // TestValidInstalled holds that quell check finds nothing in what is valid.
 func TestValidInstalled(t *testing.T) {
 	dir := t.TempDir()
-	for name, body := range shelved {
-		write(t, filepath.Join(dir, name+".yaml"), "quell: 1\nplaybook: "+name+"\n"+body)
+	for _, name := range (corpus.Playbooks{}).Names() {
+		f, _ := corpus.Playbooks{}.Playbook(name)
+		write(t, filepath.Join(dir, f.Name), string(f.Bytes))
 	}
 	var files []string
 	examples := 0

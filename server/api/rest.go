@@ -250,10 +250,10 @@ type Ready struct {
 
 // PartReady is one part that Quell needs.
 type PartReady struct {
-	// Name is store, ledger, engine or connectors.
+	// Name is store, ledger, engine, connectors, disk or clock.
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
-	// Why says what is wrong and what to do.
+	// Why says what is wrong and what to do; of a part that works, what is odd.
 	Why string `json:"why,omitempty"`
 }
 
