@@ -42,6 +42,8 @@ type Books interface {
 	Active() []intake.Loaded
 	// Playbook returns one by name.
 	Playbook(name string) (intake.Loaded, bool)
+	// Refused lists those that nothing configured can serve.
+	Refused() []api.RefusedPlaybook
 }
 
 // Connectors knows the configured connector instances.
@@ -50,6 +52,9 @@ type Connectors interface {
 	// Check asks an instance whether its credential and network are good. An
 	// unknown instance is an *api.Error of CodeNotFound.
 	Check(ctx context.Context, instance string) (api.Connector, error)
+	// Installed tells what the configuration offers to playbooks. Roles that only
+	// tokens carry are not in it.
+	Installed() api.Installed
 	// Ready says why connectors that playbooks need cannot be called, or nil.
 	Ready(ctx context.Context) error
 }
