@@ -149,11 +149,15 @@ type ActRequest struct {
 	Would string `json:"would,omitempty"`
 	Actor string `json:"actor"`
 	// Unattended says of an inverse that no person asked for it just now.
-	Unattended bool          `json:"unattended,omitempty"`
-	Fields     []string      `json:"fields,omitempty"`
-	Attempts   int           `json:"attempts,omitempty"`
-	Wait       time.Duration `json:"wait,omitempty"`
-	Timeout    time.Duration `json:"timeout,omitempty"`
+	Unattended bool `json:"unattended,omitempty"`
+	// Began and Due say since when it was waited for, and until when, where only
+	// the time brought it about.
+	Began    time.Time     `json:"began,omitzero"`
+	Due      time.Time     `json:"due,omitzero"`
+	Fields   []string      `json:"fields,omitempty"`
+	Attempts int           `json:"attempts,omitempty"`
+	Wait     time.Duration `json:"wait,omitempty"`
+	Timeout  time.Duration `json:"timeout,omitempty"`
 }
 
 // ActResult is how an effect ended.

@@ -49,8 +49,8 @@ const Approval = "approval"
 
 // Refusal is a guard's word against an effect.
 type Refusal struct {
-	// Rule is kill_switch, source, protected, condition, freeze, budget, limit or
-	// ask; on what observe mode kept from happening also Approval.
+	// Rule is kill_switch, source, protected, condition, freeze, budget, limit, ask
+	// or clock; on what observe mode kept from happening also Approval.
 	Rule   string `json:"rule"`
 	Reason string `json:"reason"`
 	// Ask says that a person's approval lifts it. Without it, no approval does:
