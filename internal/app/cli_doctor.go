@@ -140,6 +140,7 @@ func (d *doctor) server(ctx context.Context) {
 	}
 	d.connectors(ctx, cl)
 	d.alerts(ctx, cl)
+	d.figures(ctx, cl)
 	d.alarms(ctx, cl)
 }
 
