@@ -77,6 +77,7 @@ type Work struct {
 	Connectors Connectors
 	Intake     *intake.Intake
 	Reviews    Reviews
+	Rehearsals Rehearsals
 }
 
 // New builds the API. It fails where the route table is not sound.
@@ -94,6 +95,9 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}
 	s.guard = &guardAPI{tenant: cfg.Tenant, rooms: rooms}
+	s.plans = &plansAPI{
+		tenant: cfg.Tenant, rights: access.Rights, launch: s.runs.mayLaunch, rehearse: work.Rehearsals, intake: work.Intake, rooms: rooms, turns: make(chan struct{}, plansAtOnce),
+	}
 	if err := s.build(); err != nil {
 		return nil, err
 	}

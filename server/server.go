@@ -89,6 +89,7 @@ type Server struct {
 	operate  *operateAPI
 	alerts   *alertsAPI
 	guard    *guardAPI
+	plans    *plansAPI
 	sessions *sessionAPI
 	refusals *refusals
 	limits   *limits

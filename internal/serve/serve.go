@@ -75,7 +75,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err := keepSchedules(ctx, disp, book, cfg.Tenant); err != nil {
 		return err
 	}
-	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp)
+	rehearsals, err := newRehearsals(book, rooms, all)
+	if err != nil {
+		return err
+	}
+	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp, rehearsals)
 	if err != nil {
 		return err
 	}
@@ -219,7 +223,7 @@ func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispat
 // blindVar switches read-back off, for the control of the kill test only.
 const blindVar = "QUELL_TEST_NO_READ_BACK"
 
-func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher) (*server.Server, error) {
+func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher, re *rehearsals) (*server.Server, error) {
 	sources, err := sourcesOf(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -241,6 +245,6 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
-		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in,
+		server.Work{Engine: d, Books: b, Rehearsals: re, Connectors: connectorList{h, cfg}, Intake: in,
 			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }

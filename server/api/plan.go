@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 )
@@ -230,4 +231,9 @@ type RecordedAnswer struct {
 // a file they are fixtures for quell plan --offline.
 type Answers struct {
 	Answers []RecordedAnswer `json:"answers"`
+}
+
+// Plan shows what a playbook would do.
+func (c *Client) Plan(ctx context.Context, in PlanRequest) (Plan, error) {
+	return post[Plan](ctx, c, "/v1/plans", in)
 }
