@@ -58,6 +58,15 @@ func (a *operateAPI) ready(c *call, in *readyIn) (*reply[api.Ready], error) {
 	return ok(out)
 }
 
+// metrics answers with what the process counts.
+func (a *operateAPI) metrics(c *call) error {
+	if a.work.Metrics == nil {
+		return api.Problem(api.CodeNotFound, "nothing is counted here")
+	}
+	a.work.Metrics.ServeHTTP(c.w, c.Request)
+	return nil
+}
+
 func (a *operateAPI) whoami(c *call, _ *struct{}) (*reply[api.Whoami], error) {
 	out := api.Whoami{Actor: c.actor.Name, Roles: c.actor.Roles, OnCall: c.actor.OnCall, Token: c.actor.Token, Session: c.actor.Session}
 	for _, s := range auth.Scopes() {

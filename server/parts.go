@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -78,6 +79,8 @@ type Work struct {
 	Intake     *intake.Intake
 	Reviews    Reviews
 	Rehearsals Rehearsals
+	// Metrics answers with the metrics of the process; nil has none.
+	Metrics http.Handler
 }
 
 // New builds the API. It fails where the route table is not sound.
@@ -91,6 +94,7 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.sessions = &sessionAPI{server: s, seen: map[string]signin.Identity{}}
 	s.refusals = &refusals{rooms: rooms, tenant: cfg.Tenant, now: time.Now}
 	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, reviews: work.Reviews, rights: access.Rights, answerTime: s.cfg.AnswerTime}
+	s.runs.feeds = feeds{api: s.runs, open: map[string]*feed{}}
 	s.people = &peopleAPI{server: s, tenant: cfg.Tenant, rooms: rooms, engine: work.Engine}
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}

@@ -30,6 +30,7 @@ type runsAPI struct {
 	reviews    Reviews
 	rights     *auth.Rights
 	answerTime time.Duration
+	feeds      feeds
 }
 
 // modes lists the modes, the lowest first.

@@ -83,6 +83,9 @@ type Place struct {
 	Phase     string `json:"phase,omitempty"`
 }
 
+// At is where a task belongs, for whoever has a request and not its type.
+func (p Place) At() Place { return p }
+
 // Failure is a failed task as data, so that the workflow decides what it means.
 // Kind is a spec.ErrorKind, or "timeout".
 type Failure struct {

@@ -15,13 +15,17 @@ var levels = []struct {
 	{70, []string{"internal/dispatch", "internal/intake", "internal/own", "workflows", "activities", "connectors/conformance", "connectors/conformance/mutants", "connectors/conformance/openapi"}},
 	{65, []string{"connectors/conformance/internal/reference", "connectors/asset", "connectors/crowdstrike", "connectors/entra", "connectors/jira", "connectors/labdata", "connectors/okta", "connectors/panos", "connectors/slack", "connectors/smtp", "connectors/splunk", "connectors/virustotal"}},
 	{60, []string{"connectors/host", "internal/report", "internal/lsp", "connectors/sdk/rest", "connectors/sdk/mail", "internal/engine", "connectors/fake/lab"}},
-	{55, []string{"connectors/host/launch", "connectors/asset/...", "connectors/crowdstrike/...", "connectors/entra/...", "connectors/jira/...", "connectors/okta/...", "connectors/panos/...", "connectors/slack/...", "connectors/smtp/...", "connectors/splunk/...", "connectors/virustotal/...", "internal/approval", "internal/auth", "internal/effects", "internal/answers", "internal/runs", "internal/signin"}},
+	{55, []string{"connectors/host/launch", "connectors/asset/...", "connectors/crowdstrike/...", "connectors/entra/...", "connectors/jira/...", "connectors/okta/...", "connectors/panos/...", "connectors/slack/...", "connectors/smtp/...", "connectors/splunk/...", "connectors/virustotal/...", "internal/approval", "internal/auth", "internal/effects", "internal/answers", "internal/registry", "internal/runs", "internal/signin"}},
+	{52, []string{"playbooks/compile/corpus"}},
 	{50, []string{"connectors/sdk", "playbooks/compile", "playbooks/format", "playbooks/graph", "playbooks/schema", "internal/guard", "internal/config", "internal/sarif", "activities/task"}},
+	{48, []string{"internal/telemetry"}},
 	{45, []string{"connectors/proto", "playbooks/plan/diff", "playbooks/parse", "playbooks/expr", "internal/ledger", "internal/secrets", "internal/backup"}},
 	{40, []string{"connectors/vocabulary", "connectors/fake", "connectors/sdk/recall", "connectors/sdk/message", "playbooks/plan", "playbooks/ast", "internal/store/storetest", "server/api", "internal/egress"}},
 	{35, []string{"playbooks/diag", "internal/alert", "internal/calendar", "internal/store"}},
 	{30, []string{"connectors/spec", "internal/guard/subject", "playbooks/source", "workflows/run"}},
 	{20, []string{"connectors/spec/kind", "examples", "connectors/sdk/secret"}},
+	{40, []string{"connectors/sdk/reach/reachtest"}},
+	{20, []string{"connectors/sdk/reach"}},
 }
 
 // leaves may import of ours only what stands here. They are the paper between
@@ -30,6 +34,7 @@ var leaves = map[string][]string{
 	"connectors/spec/kind":   {},
 	"connectors/spec":        {"connectors/spec/kind"},
 	"connectors/sdk/secret":  {},
+	"connectors/sdk/reach":   {},
 	"internal/guard/subject": {"connectors/spec/kind"},
 	"workflows/run":          {},
 	"activities/task":        {"workflows/run", "connectors/spec", "connectors/spec/kind"},
@@ -155,12 +160,11 @@ var together = struct {
 // diallers open connections. Every other package of ours, tests apart, leaves
 // that to them.
 var diallers = map[string]string{
-	"internal/egress":        "our own outgoing connections",
-	"connectors/sdk/rest":    "calls to vendors",
-	"connectors/sdk/mail":    "mail to a relay: rest speaks HTTP only",
-	"server/api":             "the client of our own API",
-	"server":                 "asks whether a socket that is in the way is alive",
-	"connectors/host/launch": "the socket of a child",
+	"connectors/sdk/reach/reachtest": "the name server of a test's network",
+	"connectors/sdk/reach":           "our own connections (internal/egress), calls to vendors (connectors/sdk/rest), mail to a relay",
+	"server/api":                     "the client of our own API",
+	"server":                         "asks whether a socket that is in the way is alive",
+	"connectors/host/launch":         "the socket of a child",
 }
 
 // dials are what opens a connection or carries one along unseen.

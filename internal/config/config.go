@@ -50,9 +50,10 @@ type Config struct {
 	// Settings give, per playbook, the values of its settings. A value is a text,
 	// a list ([]any) or a map (map[string]any) of values; each text is read by
 	// the type that the playbook gives it.
-	Settings map[string]map[string]any `yaml:"settings"`
-	Guards   Guards                    `yaml:"guards"`
-	Limits   Limits                    `yaml:"limits"`
+	Settings  map[string]map[string]any `yaml:"settings"`
+	Guards    Guards                    `yaml:"guards"`
+	Limits    Limits                    `yaml:"limits"`
+	Telemetry Telemetry                 `yaml:"telemetry"`
 
 	// file and places serve the messages of Validate.
 	file   string

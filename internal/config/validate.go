@@ -40,6 +40,7 @@ func (c *Config) Validate() error {
 	k.basics(c)
 	k.access(c)
 	k.temporal(c.Temporal)
+	k.telemetry(c.Telemetry.Traces)
 	k.paths(c)
 	k.sources(c)
 	k.connectors(c)

@@ -39,11 +39,11 @@ func Schemas() []store.Schema {
 	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema()}
 }
 
-func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *stack) (*rooms, error) {
+func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*rooms, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	o := store.Options{Dir: cfg.DataDir, Log: log}
+	o := store.Options{Dir: cfg.DataDir, Log: log, Seen: watch.transaction}
 	if !cfg.Store.DSN.IsZero() {
 		dsn, err := cfg.Store.DSN.Resolve(ctx)
 		if err != nil {
@@ -76,9 +76,11 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *s
 	c.push("ledger", func(ctx context.Context) error { _, err := led.Sign(ctx); return err })
 	fx := effects.New(db, led, g, time.Now)
 	fx.Approved = approval.Approved
+	asked := approval.New(db, led, time.Now)
+	asked.Seen = watch.request
 	return &rooms{
 		db: db, ledger: led, guard: g, effects: fx,
-		approvals: approval.New(db, led, time.Now), runs: runs.New(db, time.Now),
+		approvals: asked, runs: runs.New(db, time.Now),
 	}, nil
 }
 

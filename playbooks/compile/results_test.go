@@ -11,6 +11,7 @@ import (
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/compile/corpus"
 	"github.com/quell-soar/quell/playbooks/source"
 )
 
@@ -18,13 +19,13 @@ import (
 // version has it.
 func changed(t *testing.T, name string, edit func(*spec.Action)) *compile.Fixed {
 	t.Helper()
-	a, ok := wideActions.Action(name)
+	a, ok := (corpus.Actions{}).Action(name)
 	if !ok {
 		t.Fatalf("there is no action %s", name)
 	}
 	a.Inputs, a.Outputs = slices.Clone(a.Inputs), slices.Clone(a.Outputs)
 	edit(&a)
-	return compile.NewFixed(slices.Concat([]spec.Action{a}, vocabulary.All(), extra)...)
+	return compile.NewFixed(slices.Concat([]spec.Action{a}, vocabulary.All(), corpus.Extra)...)
 }
 
 // output changes one output of an action; a type of the zero value takes it out.
@@ -141,7 +142,7 @@ func TestNewVersion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, a := range wideActions.Names() {
+		for _, a := range (corpus.Actions{}).Names() {
 			if !strings.Contains(string(raw), a) {
 				continue
 			}
