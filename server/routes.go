@@ -115,6 +115,7 @@ func (s *Server) operateRoutes() []route {
 
 		{method: "GET", path: "/v1/connectors", need: read, mount: does(o.connectors), id: "listConnectors", tag: "connectors", summary: "List connector instances"},
 		{method: "POST", path: "/v1/connectors/{instance}/check", need: respond, mount: does(o.checkConnector), id: "checkConnector", tag: "connectors", summary: "Ask an instance whether credential and network are good"},
+		{method: "GET", path: "/v1/installed", need: read, mount: does(o.installed), id: "showInstalled", tag: "connectors", summary: "Show what playbooks can be checked against: the actions of each instance, bindings, roles and duties"},
 		{method: "GET", path: "/v1/playbooks", need: read, mount: does(o.playbooks), id: "listPlaybooks", tag: "playbooks", summary: "List the active playbooks"},
 
 		{method: "GET", path: "/v1/guard", need: read, mount: does(g.rules), id: "showGuards", tag: "guards", summary: "Show the guards as they stand, with budgets and what is spent"},

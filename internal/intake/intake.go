@@ -44,6 +44,9 @@ type Deps struct {
 	Book   Book
 	// Nudge wakes the dispatcher. It returns at once.
 	Nudge func()
+	// Space says why nothing new may be stored, or nil; without it there is always
+	// space.
+	Space func() error
 	// Seen is told of every delivery, after its end. It returns at once; nil is
 	// told nothing.
 	Seen func(Seen)
@@ -155,8 +158,8 @@ func New(cfg Config, deps Deps, now func() time.Time) (*Intake, error) {
 func (in *Intake) Precheck(d Delivery) error { return d.headersOK(in.now()) }
 
 // Receive takes one delivery. An unknown source gets the answer of a wrong
-// signature: nobody learns which sources there are. Errors are ErrSignature, ErrShape, *BusyError, or
-// a fault of ours; then nothing was stored, and sending again is right.
+// signature: nobody learns which sources there are. Errors are ErrSignature, ErrShape, *BusyError, that
+// of Space, or a fault of ours; then nothing was stored, and sending again is right.
 func (in *Intake) Receive(ctx context.Context, source string, d Delivery) (Received, error) {
 	start := time.Now()
 	got, err := in.receive(ctx, source, d)
@@ -180,6 +183,11 @@ func (in *Intake) receive(ctx context.Context, source string, d Delivery) (Recei
 	id := runs.AlertID(in.cfg.Tenant, a.Source, a.ID)
 	if verdicts, known, err := in.deps.Runs.Known(ctx, id); err != nil || known {
 		return Received{Alert: id, Duplicate: known, Verdicts: verdicts}, err
+	}
+	if in.deps.Space != nil {
+		if err := in.deps.Space(); err != nil {
+			return Received{}, fmt.Errorf("source %s: nothing was stored: %w", source, err)
+		}
 	}
 	waiting, err := in.deps.Runs.Backlog(ctx)
 	if err != nil {

@@ -62,7 +62,7 @@ func (r *rehearsals) Load(_ context.Context, text api.PlaybookText, beside []api
 		others = append(others, source.NewFile(t.File, []byte(t.Text)))
 	}
 	// The first of a name counts: what was sent hides what is active.
-	l, err := r.book.load(source.NewFile(text.File, []byte(text.Text)), compile.NewFiles(slices.Concat(others, texts)...), catalogue{r.host.Catalogue()})
+	l, err := r.book.load(source.NewFile(text.File, []byte(text.Text)), compile.NewFiles(slices.Concat(others, texts)...))
 	if err != nil {
 		return l, api.Problem(api.CodeInvalid, err.Error())
 	}

@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return err
 	}
 	all := own.New(h, o.Version, rooms.runs, time.Now)
-	book, err := loadBook(ctx, cfg, all)
+	book, err := loadBook(cfg, all, log)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	}
 	pulse := dispatch.NewPulse(time.Now)
 	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{
-		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Doubts: doubts(rooms), Messages: messages(rooms.runs), Seen: watch.start,
+		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Space: rooms.disk.Low, Doubts: doubts(rooms), Messages: messages(rooms.runs), Seen: watch.start,
 	})
 	if err := watch.metrics.Watch((&states{cfg: cfg, rooms: rooms, host: h, pulse: pulse, now: time.Now}).read); err != nil {
 		return err
@@ -114,6 +114,7 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 		r.ledger.Run(ctx, func(err error) { log.Warn().Err(err).Msg("no checkpoint could be signed") })
 	})
 	wg.Go(func() { watcher.Run(ctx) })
+	wg.Go(func() { r.clock.Run(ctx) })
 	return srv.Serve(ctx, func(tcp string) {
 		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
 		log.Info().Str("listen", tcp).Msg("ready")
@@ -243,7 +244,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		return nil, err
 	}
 	in, err := intake.New(intake.Config{Tenant: cfg.Tenant, Sources: sources, MaxWaiting: cfg.Limits.WaitingRuns},
-		intake.Deps{DB: r.db, Runs: r.runs, Ledger: r.ledger, Book: b, Nudge: d.Nudge, Seen: watch.alert}, time.Now)
+		intake.Deps{DB: r.db, Runs: r.runs, Ledger: r.ledger, Book: b, Nudge: d.Nudge, Space: r.disk.Low, Seen: watch.alert}, time.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -259,6 +260,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
-		server.Work{Engine: d, Books: b, Rehearsals: re, Connectors: connectorList{h, cfg}, Intake: in, Metrics: watch.metrics.Handler(),
+		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg, b.house}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
+			Rehearsals: re,
 			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }
