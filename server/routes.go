@@ -85,6 +85,8 @@ func (s *Server) runRoutes() []route {
 		{method: "GET", path: oneRun + "/undo/{n}", need: read, mount: does(r.undoResult), id: "showUndo", tag: "runs", summary: "Show how an undo went"},
 		{method: "POST", path: oneRun + "/cancel", need: respond, mount: does(r.cancel), status: http.StatusAccepted, id: "cancelRun", tag: "runs", summary: "Cancel a run"},
 
+		{method: "POST", path: "/v1/plans", need: launch, unkept: true, mount: does(s.plans.plan), body: 4 << 20, id: "planRun", tag: "runs", summary: "Show what a playbook would do: reads are called, effects only resolved"},
+
 		{method: "POST", path: "/v1/alerts/{source}", need: signed, mount: raw(a.receive), body: s.cfg.MaxAlert, answers: map[string]string{"200": "application/json", "202": "application/json"}, id: "sendAlert", tag: "alerts", summary: "Send an alert (Standard Webhooks signature)"},
 		{method: "GET", path: "/v1/alerts", need: read, mount: does(a.list), id: "listAlerts", tag: "alerts", summary: "List alerts, the newest first"},
 		{method: "GET", path: "/v1/alerts/{id}", need: read, mount: does(a.show), id: "showAlert", tag: "alerts", summary: "Show an alert as it came and as it was read"},

@@ -91,6 +91,7 @@ type Server struct {
 	operate  *operateAPI
 	alerts   *alertsAPI
 	guard    *guardAPI
+	plans    *plansAPI
 	sessions *sessionAPI
 	refusals *refusals
 	limits   *limits

@@ -141,6 +141,7 @@ func (d *doctor) server(ctx context.Context) {
 	d.connectors(ctx, cl)
 	d.refused(ctx, cl)
 	d.alerts(ctx, cl)
+	d.figures(ctx, cl)
 	d.alarms(ctx, cl)
 }
 
