@@ -3,11 +3,9 @@ package runs
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/quell-soar/quell/internal/store"
@@ -149,7 +147,7 @@ func (r *Runs) List(ctx context.Context, f Filter) ([]Record, string, error) {
 		}
 	}
 	if f.Cursor != "" {
-		at, id, err := readCursor(f.Cursor)
+		at, id, err := store.ReadCursor(f.Cursor)
 		if err != nil {
 			return nil, "", err
 		}
@@ -162,27 +160,7 @@ func (r *Runs) List(ctx context.Context, f Filter) ([]Record, string, error) {
 	}
 	recs = recs[:f.Limit]
 	last := recs[f.Limit-1]
-	return recs, cursor(last.Created.UnixNano(), last.ID), nil
-}
-
-// ErrCursor says that a cursor is not one of ours.
-var ErrCursor = errors.New("the cursor is not one that a page gave; start without one")
-
-func cursor(at int64, id string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(at, 10) + " " + id))
-}
-
-func readCursor(c string) (at int64, id string, err error) {
-	raw, err := base64.RawURLEncoding.DecodeString(c)
-	if err != nil {
-		return 0, "", ErrCursor
-	}
-	head, id, ok := strings.Cut(string(raw), " ")
-	at, err = strconv.ParseInt(head, 10, 64)
-	if !ok || err != nil {
-		return 0, "", ErrCursor
-	}
-	return at, id, nil
+	return recs, store.Cursor(last.Created.UnixNano(), last.ID), nil
 }
 
 // Plan returns a plan's canonical bytes.
