@@ -93,7 +93,10 @@ func screenOf(w io.Writer) (width, height int, ok bool) {
 		return 0, 0, false
 	}
 	width, height, err := term.GetSize(int(f.Fd()))
-	return width, height, err == nil && width > 0 && height > 0
+	if err == nil && (width <= 0 || height <= 0) {
+		width, height = 80, 24 // serial lines and some wrappers do not tell theirs
+	}
+	return width, height, err == nil
 }
 
 func (c *cli) root() *cobra.Command {

@@ -105,6 +105,10 @@ func (d *desk) answers(export string) {
 	at := time.Date(2026, 3, 1, 2, 3, 4, 0, time.UTC)
 	fixed["GET /v1/observe"] = api.Observations{
 		Since: at, Totals: []api.ObservedSum{{Playbook: "contain-infected-host", Action: "edr.isolate_host", Would: 1, Refused: 1, People: 1}},
+		Asked: []api.ObservedAsk{
+			{Playbook: "contain-infected-host", Runs: 2, Times: 3, Median: new(40.0), Answers: 5, Waiting: new(120.0)},
+			{Playbook: "isolate-host", Runs: 1, Times: 1},
+		},
 		Observations: []api.Observation{
 			{At: at, Run: runID, Action: "edr.isolate_host", Targets: []string{hostile}, Would: "done", People: "did", Seen: at.Add(time.Hour)},
 			{At: at, Run: runID, Action: "edr.isolate_host", Targets: []string{"dc01"}, Would: "refused", Why: "protected: dc01 is protected", People: "unread"},
