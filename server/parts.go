@@ -83,6 +83,7 @@ type Work struct {
 	Connectors Connectors
 	Intake     *intake.Intake
 	Reviews    Reviews
+	Rehearsals Rehearsals
 	// Metrics answers with the metrics of the process; nil has none.
 	Metrics http.Handler
 	// Disk says why nothing new may be begun, or nil; without it there is always
@@ -116,6 +117,9 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}
 	s.guard = &guardAPI{tenant: cfg.Tenant, rooms: rooms}
+	s.plans = &plansAPI{
+		tenant: cfg.Tenant, rights: access.Rights, launch: s.runs.mayLaunch, rehearse: work.Rehearsals, intake: work.Intake, rooms: rooms, turns: make(chan struct{}, plansAtOnce),
+	}
 	if err := s.build(); err != nil {
 		return nil, err
 	}

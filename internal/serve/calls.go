@@ -104,11 +104,14 @@ func dutiesOf(cfg *config.Config) (duties, error) {
 
 // Of lists the duties of an actor now, as oncall.NAME. So a request to a duty
 // follows its shift by itself.
-func (d duties) Of(actor string) []string {
+func (d duties) Of(actor string) []string { return d.now().Of(actor) }
+
+// now are the duties with those whose turn it is.
+func (d duties) now() auth.Duties {
 	now := auth.Duties{}
 	maps.Copy(now, d.fixed)
 	for name, r := range d.turns {
 		now[name] = slices.Concat(now[name], r.On(time.Now()))
 	}
-	return now.Of(actor)
+	return now
 }

@@ -84,7 +84,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err := keepSchedules(ctx, disp, book, cfg.Tenant); err != nil {
 		return err
 	}
-	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp, watch)
+	rehearsals, err := newRehearsals(book, rooms, all)
+	if err != nil {
+		return err
+	}
+	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp, watch, rehearsals)
 	if err != nil {
 		return err
 	}
@@ -234,7 +238,7 @@ func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispat
 // blindVar switches read-back off, for the control of the kill test only.
 const blindVar = "QUELL_TEST_NO_READ_BACK"
 
-func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher, watch *watch) (*server.Server, error) {
+func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher, watch *watch, re *rehearsals) (*server.Server, error) {
 	sources, err := sourcesOf(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -257,5 +261,6 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
 		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg, b.house}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
+			Rehearsals: re,
 			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }

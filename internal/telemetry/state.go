@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -154,6 +155,9 @@ func (c Connector) collect(ch chan<- prometheus.Metric, set func(*prometheus.Des
 
 // now reads the state, or gives the one that was read a moment ago.
 func (s *states) now() (State, error) {
+	if s.read == nil {
+		return State{}, errNoState
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.at) < fresh {
@@ -165,6 +169,9 @@ func (s *states) now() (State, error) {
 	s.at = time.Now()
 	return s.last, s.err
 }
+
+// errNoState says that nobody reads how things stand.
+var errNoState = errors.New("telemetry: there is no state")
 
 func number(b bool) float64 {
 	if b {
