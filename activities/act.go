@@ -14,6 +14,7 @@ import (
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/effects"
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -40,10 +41,6 @@ type Actor struct {
 	Facts *Facts
 	// Now is the clock of permits and waits; default time.Now.
 	Now func() time.Time
-	// Lanes is how many effects may be under way at once on one instance; default
-	// 16, which is what the host lets out.
-	Lanes int
-	lanes lanes
 	// Blind switches read-back off. Only the control of the kill test sets it:
 	// it shows that the test would notice.
 	Blind bool
@@ -62,6 +59,7 @@ const (
 // Temporal tries again.
 func (a *Actor) Act(ctx context.Context, q task.ActRequest) (task.ActResult, error) {
 	defer beat(ctx)()
+	ctx = host.ForRun(ctx, q.Key.Run)
 	e, fail, err := a.begin(ctx, q)
 	if err != nil || fail != nil {
 		return task.ActResult{Outcome: task.Failed, Failure: fail}, err
@@ -80,6 +78,8 @@ type effort struct {
 	until  time.Time
 	// waiting: another effect had a target when admission was asked for last.
 	waiting bool
+	// entered: the host has given a slot for the call that may be admitted now.
+	entered bool
 }
 
 func (a *Actor) now() time.Time {
@@ -155,6 +155,13 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 		if errors.As(err, &no) {
 			return off(no.Refusal), nil
 		}
+		var shut *shutError
+		if errors.As(err, &shut) { // it waits as for a vendor that says to come back
+			if n++; n >= e.tries {
+				return e.unread(ctx, shut.why)
+			}
+			again, err = backoff(shut.why, e.wait, n), nil
+		}
 		if errors.Is(err, effects.ErrFenced) {
 			continue // another try of this activity went on; see what it did
 		}
@@ -218,13 +225,15 @@ func (e *effort) before(ctx context.Context) error {
 // try asks for admission once and does what the verdict says: ef is what became
 // of it, nil where there is only to wait for again. called is 1 if a call left.
 func (e *effort) try(ctx context.Context, n int) (ef *effects.Effect, again time.Duration, called int, err error) {
-	// A lane is taken before the admission: an intent whose call waits in a queue
+	// A slot is taken before the admission: an intent whose call waits in a queue
 	// would, if we were killed now, leave a question that only a person can answer.
-	leave, ok := e.lanes.enter(ctx, e.intent.Instance, or(e.Lanes, 16))
-	if !ok {
-		return nil, 0, 0, context.Cause(ctx)
+	leave, why := e.enter(ctx)
+	defer func() { leave(called > 0) }()
+	if why != nil {
+		return nil, 0, 0, why
 	}
-	defer func() { leave() }()
+	key := e.intent.Key.String()
+	failpoint.Here("effect.asked", key)
 	v, err := e.Effects.Admit(ctx, e.intent)
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("admit %s: %w", e.intent.Key, err)
@@ -235,14 +244,15 @@ func (e *effort) try(ctx context.Context, n int) (ef *effects.Effect, again time
 	case v.Off != nil:
 		return nil, 0, 0, &refusedError{v.Off}
 	case v.Go != nil:
+		failpoint.Here("effect.admitted", key)
 		ef, again, err = e.call(ctx, v.Go, n+1)
 		return ef, again, 1, err
 	case v.Read:
 		e.waiting = false
 		return nil, 0, 0, nil
 	case v.Back != nil:
-		leave() // a read-back waits, and nothing leaves
-		leave = func() {}
+		leave(false) // a read-back waits, and nothing leaves
+		leave = func(bool) {}
 		ef, err = e.readBack(ctx, v.Back)
 		return ef, e.wait, 0, err
 	}
@@ -298,7 +308,9 @@ func (e *effort) call(ctx context.Context, p *effects.Permit, n int) (*effects.E
 	out := context.WithoutCancel(ctx)
 	req := e.request(spec.Act, p.Inputs, p.Prior, p.Deadline)
 	e.narrow(&req, p.Targets)
-	reply, err := e.Host.Call(out, e.intent.Instance, req, host.Permit{Expires: p.Expires, Key: p.Key, Inverse: e.q.Of != ""})
+	failpoint.Soon("effect.left", p.Key)
+	reply, err := e.Host.Call(out, e.intent.Instance, req, host.Permit{Expires: p.Expires, Key: p.Key, Inverse: e.q.Of != "", Entered: e.entered})
+	failpoint.Here("effect.answered", p.Key)
 	r := effects.Result{Outcome: reply.Outcome, Failed: reply.Failed, VendorRequestID: reply.VendorRequestID}
 	r.Binary, r.Version = e.Host.Binary(e.intent.Instance)
 	if err != nil {
@@ -315,6 +327,7 @@ func (e *effort) call(ctx context.Context, p *effects.Permit, n int) (*effects.E
 	if err != nil {
 		return nil, 0, fmt.Errorf("settle %s: %w", p.Key, err)
 	}
+	failpoint.Here("effect.stored", p.Key)
 	if ef.Idle() {
 		return ef, backoff(r.Err, e.wait, n), nil
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/spec"
@@ -17,6 +19,7 @@ import (
 type Connectors interface {
 	Call(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error)
 	TryCall(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error)
+	Enter(ctx context.Context, instance string) (leave func(made bool), err error)
 	Action(instance, action string) (spec.Action, bool)
 	Binary(instance string) (sha256, version string)
 }
@@ -38,6 +41,9 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 	a, inputs, fail := r.prepare(q)
 	if fail != nil {
 		return task.ReadResult{Failure: fail}, nil
+	}
+	if activity.IsActivity(ctx) {
+		ctx = host.ForRun(ctx, activity.GetInfo(ctx).WorkflowExecution.ID)
 	}
 	if q.Timeout > 0 {
 		var cancel context.CancelFunc

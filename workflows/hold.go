@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -33,7 +34,9 @@ func (it *interp) startHold(f frame, st *plan.Step, c call, key run.Key) error {
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 	})
+	failpoint.Here("hold.starting", in.Key)
 	err := workflow.ExecuteChildWorkflow(ctx, run.HoldWorkflow, in).GetChildWorkflowExecution().Get(ctx, nil)
+	failpoint.Here("hold.started", in.Key)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return nil
 	}

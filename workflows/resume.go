@@ -162,6 +162,7 @@ func (it *interp) goOn(f frame, st *plan.Step, loop run.Loop) error {
 func (it *interp) anew(ctx workflow.Context, r *run.Standing) error {
 	in := it.in
 	in.Resume = r
+	failpoint.Here("run.goes_on", in.Run)
 	return workflow.NewContinueAsNewError(ctx, run.PlaybookWorkflow, in)
 }
 
