@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/host"
@@ -55,8 +56,8 @@ const (
 
 // Act brings one effect about, or takes one back, and returns how it ended. It
 // goes on where an earlier try of the same activity was killed. It fails, in
-// Temporal's sense, only where the store is away; then nothing was called, and
-// Temporal tries again.
+// Temporal's sense, only where the store is away or the instance takes no calls
+// for a while; then nothing was called, and Temporal tries again.
 func (a *Actor) Act(ctx context.Context, q task.ActRequest) (task.ActResult, error) {
 	defer beat(ctx)()
 	ctx = host.ForRun(ctx, q.Key.Run)
@@ -75,6 +76,7 @@ type effort struct {
 	action spec.Action
 	tries  int
 	wait   time.Duration
+	asked  time.Time
 	until  time.Time
 	// waiting: another effect had a target when admission was asked for last.
 	waiting bool
@@ -92,9 +94,9 @@ func (a *Actor) now() time.Time {
 // begin makes the intent: of the request, or for an undo of what is stored about
 // the original.
 func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Failure, error) {
-	e := &effort{Actor: a, q: q, tries: or(q.Attempts, actTries), wait: or(q.Wait, actWait)}
+	e := &effort{Actor: a, q: q, tries: or(q.Attempts, actTries), wait: or(q.Wait, actWait), asked: firstAsked(ctx, a.now())}
 	if q.Timeout > 0 {
-		e.until = a.now().Add(q.Timeout)
+		e.until = e.asked.Add(q.Timeout)
 	}
 	action, instance, schema, inputs := q.Action, q.Inst, q.Schema, []byte(q.Inputs)
 	if q.Of != "" {
@@ -144,6 +146,10 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 			return task.ActResult{}, err
 		}
 		if err := e.before(ctx); err != nil {
+			var back *temporal.ApplicationError
+			if errors.As(err, &back) {
+				return task.ActResult{}, err
+			}
 			return e.unread(ctx, err)
 		}
 		if !e.until.IsZero() && e.now().After(e.until) {
@@ -157,10 +163,10 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 		}
 		var shut *shutError
 		if errors.As(err, &shut) { // it waits as for a vendor that says to come back
-			if n++; n >= e.tries {
+			var over bool
+			if over, again, err = e.shut(ctx, shut, n+1); over {
 				return e.unread(ctx, shut.why)
 			}
-			again, err = backoff(shut.why, e.wait, n), nil
 		}
 		if errors.Is(err, effects.ErrFenced) {
 			continue // another try of this activity went on; see what it did
@@ -191,10 +197,12 @@ func (e *effort) before(ctx context.Context) error {
 	if e.intent.Unread = e.waiting; e.waiting {
 		return nil
 	}
-	if ef, err := e.Effects.Get(ctx, e.intent.Key.String()); err == nil && !ef.Idle() {
+	ef, err := e.Effects.Get(ctx, e.intent.Key.String())
+	if err == nil && !ef.Idle() {
 		e.intent.Unread = true
 		return nil
 	}
+	doubt := err == nil && ef.Doubt
 	if imaginary(e.intent.Targets) {
 		return nil
 	}
@@ -216,7 +224,13 @@ func (e *effort) before(ctx context.Context) error {
 		if k == spec.NotFound || k == spec.Ambiguous || k == spec.Invalid || k == spec.Permission || k == spec.Auth {
 			return err
 		}
-		if n >= e.tries || !pause(ctx, backoff(err, e.wait, n)) {
+		d := backoff(err, e.wait, n)
+		if k == spec.Unavailable && !doubt && e.now().Sub(e.asked) < shutPatience {
+			if back := comeBack(ctx, err, d); back != nil {
+				return back
+			}
+		}
+		if n >= e.tries || !pause(ctx, d) {
 			return err
 		}
 	}
@@ -397,13 +411,16 @@ func (e *effort) readBack(ctx context.Context, p *effects.Permit) (*effects.Effe
 // lookAgain gives a lagging index a little more time before an effect is called
 // unknown: each person who is not asked is a person who sleeps.
 func (e *effort) lookAgain(ctx context.Context, p *effects.Permit) (bool, spec.Reply) {
-	for n := 1; n <= 3; n++ {
+	for n := 1; n <= 3; {
 		if !pause(ctx, e.wait) {
 			return false, spec.Reply{}
 		}
 		reply, err := e.Host.Call(ctx, e.intent.Instance, e.request(spec.Back, p.Inputs, p.Prior, e.now().Add(e.action.Deadline)), host.Permit{})
 		if err == nil && reply.Outcome == spec.Present {
 			return true, reply
+		}
+		if spec.KindOf(err) != spec.Unavailable {
+			n++ // a call that never left has looked at nothing
 		}
 	}
 	return false, spec.Reply{}

@@ -135,17 +135,7 @@ func eachStore(t *testing.T, twice bool) {
 }
 
 func crashTable(t *testing.T, o store.Options, twice bool) {
-	db := storetest.Open(t, o, ledger.Schema(), guard.Schema(), effects.Schema())
-	key, err := ledger.LoadKey(filepath.Join(t.TempDir(), "k"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := guard.New(guard.Rules{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := ledger.New(db, key, time.Now)
-	h := &torn{t: t, ledger: l, fx: effects.New(db, l, g, time.Now)}
+	h := newTorn(t, o)
 	var page strings.Builder
 	w := tabwriter.NewWriter(&page, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "direction\tcrash\tclass\tread-back\toutcome\tcalls\teffects")
@@ -162,7 +152,7 @@ func crashTable(t *testing.T, o store.Options, twice bool) {
 	}
 	_ = w.Flush()
 	t.Logf("%d crashes\n%s", h.n, page.String())
-	rep, err := l.VerifyStore(t.Context(), "")
+	rep, err := h.ledger.VerifyStore(t.Context(), "")
 	if err != nil || !rep.OK {
 		t.Errorf("ledger: %+v, %v", rep, err)
 	}
@@ -181,6 +171,21 @@ type torn struct {
 	ledger *ledger.Ledger
 	fx     *effects.Effects
 	n      int
+}
+
+func newTorn(t *testing.T, o store.Options) *torn {
+	t.Helper()
+	db := storetest.Open(t, o, ledger.Schema(), guard.Schema(), effects.Schema())
+	key, err := ledger.LoadKey(filepath.Join(t.TempDir(), "k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := guard.New(guard.Rules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := ledger.New(db, key, time.Now)
+	return &torn{t: t, ledger: l, fx: effects.New(db, l, g, time.Now)}
 }
 
 // row plays one crash and what follows, judges it, and returns its line.

@@ -37,6 +37,8 @@ type shop struct {
 	readBack spec.ReadBack
 	// lag is how long after a change reads see it.
 	lag time.Duration
+	// shutUntil is when its circuit closes.
+	shutUntil time.Time
 	// next is the fate of the next call; empty serves it.
 	next fate
 
@@ -53,7 +55,20 @@ type deed struct {
 	at     time.Time
 }
 
-func (s *shop) Enter(context.Context, string) (func(bool), error) { return func(bool) {}, nil }
+func (s *shop) Enter(context.Context, string) (func(bool), error) {
+	return func(bool) {}, s.closed()
+}
+
+// closed is the error of an instance whose circuit is open.
+func (s *shop) closed() error {
+	left := time.Until(s.shutUntil)
+	if left <= 0 {
+		return nil
+	}
+	e := spec.Errorf(spec.Unavailable, "the circuit is open")
+	e.RetryAfter = min(left, 5*time.Second)
+	return e
+}
 
 func (s *shop) Action(_, name string) (spec.Action, bool) {
 	a := spec.Action{
@@ -136,6 +151,9 @@ func (e ending) Call(_ context.Context, _ string, r spec.Request, _ host.Permit)
 	s := e.shop
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.closed(); err != nil {
+		return spec.Reply{}, err
+	}
 	if r.Mode == spec.Back {
 		return s.back(r)
 	}

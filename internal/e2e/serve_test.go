@@ -36,6 +36,8 @@ type house struct {
 	log    *os.File
 	// config is the text of quell.yaml.
 	config string
+	// program is what serves; default quell.
+	program string
 	// exited is closed once the present process is gone.
 	exited chan struct{}
 }
@@ -103,16 +105,28 @@ connectors:
 // start runs quell serve and returns when it is ready.
 func (h *house) start() {
 	h.t.Helper()
-	cmd := exec.Command(bin(h.t, "quell"), "serve", "--config", filepath.Join(h.dir, "quell.yaml"))
+	if err := h.begin(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// begin is start for a process that may end before it is ready.
+func (h *house) begin() error {
+	h.t.Helper()
+	program := h.program
+	if program == "" {
+		program = bin(h.t, "quell")
+	}
+	cmd := exec.Command(program, "serve", "--config", filepath.Join(h.dir, "quell.yaml"))
 	cmd.Env = append(os.Environ(), h.env...)
 	cmd.Stderr = h.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		h.t.Fatal(err)
+		return err
 	}
 	if err := cmd.Start(); err != nil {
-		h.t.Fatal(err)
+		return err
 	}
 	exited := make(chan struct{})
 	h.cmd, h.exited = cmd, exited
@@ -122,9 +136,10 @@ func (h *house) start() {
 		Listen string `json:"listen"`
 	}
 	if err != nil || json.Unmarshal([]byte(line), &ready) != nil {
-		h.t.Fatalf("serve did not become ready: %q, %v", line, err)
+		return fmt.Errorf("serve did not become ready: %q, %w", line, err)
 	}
 	h.listen = ready.Listen
+	return nil
 }
 
 // kill ends the process without warning.

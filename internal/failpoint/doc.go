@@ -3,7 +3,7 @@
 //
 // A program built as usual has no failpoints: Here and Soon are empty, and the
 // compiler takes the calls out. Built with -tags failpoint, a program reads one
-// place from QUELL_FAILPOINT when it starts, as PLACE or PLACE@PART: there it
-// ends itself with SIGKILL, once what it works on has PART in its name. Nothing
+// place from QUELL_FAILPOINT when it starts, as PLACE{@PART}: there it ends
+// itself with SIGKILL, once what it works on has every PART in its name. Nothing
 // is flushed and nothing is cleaned up, as with a power cut of the process.
 package failpoint

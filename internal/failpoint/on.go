@@ -13,14 +13,20 @@ import (
 // soon is long enough for a call to leave on a busy machine.
 const soon = 700 * time.Millisecond
 
-var armed = sync.OnceValues(func() (place, part string) {
-	place, part, _ = strings.Cut(os.Getenv("QUELL_FAILPOINT"), "@")
-	return place, part
-})
+// armed is the place and the parts of what it works on.
+var armed = sync.OnceValue(func() []string { return strings.Split(os.Getenv("QUELL_FAILPOINT"), "@") })
 
 func hit(place, about string) bool {
-	at, part := armed()
-	return at == place && strings.Contains(about, part)
+	at := armed()
+	if at[0] != place {
+		return false
+	}
+	for _, part := range at[1:] {
+		if !strings.Contains(about, part) {
+			return false
+		}
+	}
+	return true
 }
 
 // Here ends the process at this place; about names what it works on.
