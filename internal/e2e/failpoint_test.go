@@ -3,9 +3,11 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -359,7 +361,9 @@ func (p *tornPlan) judge() {
 	var page strings.Builder
 	w := tabwriter.NewWriter(&page, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "place\teffect\tclass\tread-back\tended\toutcome\ttickets comments isolated released revoked")
-	for id, i := range p.runs {
+	ids := slices.SortedFunc(maps.Keys(p.runs), func(a, b string) int { return p.runs[a] - p.runs[b] })
+	for _, id := range ids {
+		i := p.runs[id]
 		d, err := p.h.client().Run(p.t.Context(), id)
 		if err != nil {
 			p.t.Fatal(err)
