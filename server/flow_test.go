@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -320,7 +322,7 @@ func TestAlertSignaturesOverHTTP(t *testing.T) {
 func TestReady(t *testing.T) {
 	h := open(t)
 	c := h.client("")
-	if r, err := c.Ready(t.Context()); err != nil || !r.Ready || len(r.Parts) != 4 {
+	if r, err := c.Ready(t.Context()); err != nil || !r.Ready || len(r.Parts) != 5 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	h.engine.mu.Lock()
@@ -469,4 +471,80 @@ func TestParallelStarts(t *testing.T) {
 		t.Errorf("%d ids, %d runs", len(seen), n)
 	}
 	fmt.Fprintln(h.log, "done")
+}
+
+// countingEngine counts how often it is asked how a run goes.
+type countingEngine struct {
+	fakeEngine
+	asked atomic.Int32
+}
+
+func (e *countingEngine) Progress(ctx context.Context, id string) (run.Progress, error) {
+	e.asked.Add(1)
+	return e.fakeEngine.Progress(ctx, id)
+}
+
+// Fifty who watch one run cost what one does, whatever they say they have seen,
+// and all see the same.
+func TestWatchersShareOneLook(t *testing.T) {
+	h := open(t)
+	engine := &countingEngine{}
+	h.srv.runs.engine = engine
+	id := h.begun("ws-12")
+	c := h.client(h.token("alice", nil, auth.Read))
+	add := func() {
+		if err := h.rooms.write(context.Background(), note{kind: "test.entry", tenant: "t", run: id, actor: "x"}); err != nil {
+			t.Error(err)
+		}
+	}
+	for range watchAtOnce + 30 { // more than a feed keeps
+		add()
+	}
+	const watchers = 50
+	var begun, ended sync.WaitGroup
+	begun.Add(watchers)
+	seen := make([][]uint64, watchers)
+	was := engine.asked.Load()
+	for i := range watchers {
+		ended.Go(func() {
+			var after uint64
+			if i == 0 {
+				after = 1 << 62 // one who lies about what it has seen harms itself only
+			}
+			once := sync.OnceFunc(begun.Done)
+			err := c.Watch(t.Context(), id, after, func(e api.Event) error {
+				if e.Type == api.EventEntry {
+					seen[i] = append(seen[i], e.Seq)
+				}
+				if len(seen[i]) > watchAtOnce+30 || i == 0 {
+					once()
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	begun.Wait()
+	began := time.Now()
+	add()
+	if err := h.rooms.Runs.MarkEnded(t.Context(), id, "completed", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	ended.Wait()
+	for i, list := range seen[1:] {
+		if len(list) != watchAtOnce+32 || !slices.IsSorted(list) || !slices.Equal(list, seen[1]) {
+			t.Errorf("watcher %d saw %d entries: %v", i+1, len(list), list)
+		}
+	}
+	looks := int(time.Since(began)/lookEvery) + 12
+	if n := int(engine.asked.Load() - was); n > looks {
+		t.Errorf("the engine was asked %d times by %d watchers, want at most %d", n, watchers, looks)
+	}
+	h.srv.runs.feeds.mu.Lock()
+	defer h.srv.runs.feeds.mu.Unlock()
+	if left := len(h.srv.runs.feeds.open); left != 0 {
+		t.Errorf("%d feeds go on although nobody watches", left)
+	}
 }

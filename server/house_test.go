@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/approval"
@@ -111,11 +112,22 @@ func (f fakeConnectors) Check(_ context.Context, name string) (api.Connector, er
 	}
 	return api.Connector{Instance: "cs", State: "ready"}, nil
 }
+
+func (f fakeConnectors) Installed() api.Installed {
+	return api.Installed{
+		Instances: []api.InstalledConnector{{Instance: "cs", Connector: "crowdstrike", Version: "1.2.3", Actions: []spec.Action{{Name: "edr.find_host", Class: spec.Read}}}},
+		Bindings:  map[string]string{"edr": "cs"}, Roles: []string{"ir-lead"}, OnCall: []string{"soc"},
+	}
+}
+
 func (f fakeConnectors) Ready(context.Context) error { return f.why }
 
 // books is a shelf of playbooks.
 type books []intake.Loaded
 
+func (b books) Refused() []api.RefusedPlaybook {
+	return []api.RefusedPlaybook{{File: "old.yaml", Why: "old.yaml:4:5: no connector instance serves iam.find_user"}}
+}
 func (b books) Active() []intake.Loaded                 { return b }
 func (b books) ForSource(source string) []intake.Loaded { return b }
 func (b books) Playbook(name string) (intake.Loaded, bool) {

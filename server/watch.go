@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,18 +8,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/server/api"
 )
 
-const (
-	// lookEvery is how often a watched run is looked at.
-	lookEvery = 500 * time.Millisecond
-	// beatEvery keeps proxies from closing a quiet stream.
-	beatEvery = 15 * time.Second
-	// watchAtOnce is how many entries one look takes.
-	watchAtOnce = 200
-)
+// beatEvery keeps proxies from closing a quiet stream.
+const beatEvery = 15 * time.Second
 
 // watch streams a run as server-sent events. The id of an event is the number
 // of the last ledger entry sent, so a client that comes back with
@@ -33,7 +25,7 @@ func (a *runsAPI) watch(c *call) error {
 	}
 	var after uint64
 	if text := c.Header.Get("Last-Event-ID"); text != "" {
-		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
+		if after, err = strconv.ParseUint(text, 10, 63); err != nil {
 			return invalid("Last-Event-ID is not a number")
 		}
 	}
@@ -42,15 +34,16 @@ func (a *runsAPI) watch(c *call) error {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
 	c.w.WriteHeader(http.StatusOK)
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
+	f, leave := a.feeds.join(rec.ID, a.known(c.Context(), rec.ID, after))
+	defer leave()
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	w := &watcher{api: a, stream: st, id: rec.ID, seq: after}
 	for {
+		v, changed := f.view()
 		// The answer has begun: a failure can only end the stream, and the
 		// client takes it up again.
-		if ended, err := w.look(c.Context()); err != nil || ended {
+		if ended, err := w.show(c.Context(), v); err != nil || ended {
 			return nil //nolint:nilerr // see above
 		}
 		select {
@@ -60,9 +53,22 @@ func (a *runsAPI) watch(c *call) error {
 			if st.send(": beat\n\n") != nil {
 				return nil
 			}
-		case <-look.C:
+		case <-changed:
 		}
 	}
+}
+
+// known is the number of an entry where the run has one of that number, else 0:
+// what a client says it has seen must not decide what others see.
+func (a *runsAPI) known(ctx context.Context, id string, seq uint64) uint64 {
+	if seq == 0 {
+		return 0
+	}
+	list, err := a.rooms.entriesOf(ctx, id, seq-1, 1)
+	if err != nil || len(list) == 0 || list[0].Seq != seq {
+		return 0
+	}
+	return seq
 }
 
 // watcher is what a stream has sent so far.
@@ -71,52 +77,61 @@ type watcher struct {
 	stream *stream
 	id     string
 	seq    uint64
-	tree   []byte
+	trees  int
 }
 
-// look sends what is new. The run is read before its entries: when it says
-// ended, all its entries stand already.
-func (w *watcher) look(ctx context.Context) (ended bool, err error) {
-	rec, err := w.api.rooms.Runs.Get(ctx, w.id)
-	if err != nil {
+// show sends what is new in a view.
+func (w *watcher) show(ctx context.Context, v view) (ended bool, err error) {
+	if err := w.catchUp(ctx, v.from); err != nil {
 		return false, err
 	}
-	for {
-		list, err := w.api.rooms.entriesOf(ctx, w.id, w.seq, watchAtOnce)
-		if err != nil {
+	for _, e := range v.entries {
+		if e.seq <= w.seq {
+			continue
+		}
+		w.seq = e.seq
+		if err := w.send(api.EventEntry, e.body); err != nil {
 			return false, err
 		}
+	}
+	if v.trees != w.trees {
+		w.trees = v.trees
+		if err := w.send(api.EventProgress, v.tree); err != nil {
+			return false, err
+		}
+	}
+	if v.end != nil {
+		return true, w.send(api.EventEnd, v.end)
+	}
+	return false, v.err
+}
+
+// catchUp sends the entries that stand before a view begins.
+func (w *watcher) catchUp(ctx context.Context, from uint64) error {
+	for w.seq < from {
+		list, err := w.api.rooms.entriesOf(ctx, w.id, w.seq, watchAtOnce)
+		if err != nil {
+			return err
+		}
 		for _, e := range list {
+			raw, err := json.Marshal(e)
+			if err != nil {
+				return fmt.Errorf("entry %d: %w", e.Seq, err)
+			}
 			w.seq = e.Seq
-			if err := w.send(api.EventEntry, e); err != nil {
-				return false, err
+			if err := w.send(api.EventEntry, raw); err != nil {
+				return err
 			}
 		}
 		if len(list) < watchAtOnce {
-			break
+			return nil
 		}
 	}
-	if tree, _, err := w.api.tree(ctx, rec); err == nil && tree != nil {
-		raw, err := json.Marshal(tree)
-		if err == nil && !bytes.Equal(raw, w.tree) {
-			w.tree = raw
-			if err := w.send(api.EventProgress, tree); err != nil {
-				return false, err
-			}
-		}
-	}
-	if rec.Status != runs.Ended {
-		return false, nil
-	}
-	return true, w.send(api.EventEnd, runOf(rec))
+	return nil
 }
 
-func (w *watcher) send(t api.EventType, body any) error {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("event %s: %w", t, err)
-	}
-	return w.stream.send(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", w.seq, t, raw))
+func (w *watcher) send(t api.EventType, body []byte) error {
+	return w.stream.send(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", w.seq, t, body))
 }
 
 // stream writes pieces of a long answer, each with its own deadline.

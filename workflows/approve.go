@@ -39,6 +39,11 @@ func (it *interp) approve(f frame, st *plan.Step) (*seal, *result, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if len(effects) == 0 && workflow.GetVersion(f.ctx, "approve-nothing", workflow.DefaultVersion, 1) > workflow.DefaultVersion {
+		// Nobody is woken for nothing. An effect that turns up all the same is
+		// asked about alone.
+		return &seal{effects: map[string]string{}, step: st}, nil, nil
+	}
 	return it.ask(f, st, st, effects)
 }
 

@@ -83,6 +83,9 @@ type Place struct {
 	Phase     string `json:"phase,omitempty"`
 }
 
+// At is where a task belongs, for whoever has a request and not its type.
+func (p Place) At() Place { return p }
+
 // Failure is a failed task as data, so that the workflow decides what it means.
 // Kind is a spec.ErrorKind, or "timeout".
 type Failure struct {
@@ -141,7 +144,11 @@ type ActRequest struct {
 	Approval string `json:"approval,omitempty"`
 	Actor    string `json:"actor"`
 	// Unattended says of an inverse that no person asked for it just now.
-	Unattended bool          `json:"unattended,omitempty"`
+	Unattended bool `json:"unattended,omitempty"`
+	// Began and Due say since when it was waited for, and until when, where only
+	// the time brought it about.
+	Began      time.Time     `json:"began,omitzero"`
+	Due        time.Time     `json:"due,omitzero"`
 	Fields     []string      `json:"fields,omitempty"`
 	Attempts   int           `json:"attempts,omitempty"`
 	Wait       time.Duration `json:"wait,omitempty"`

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/quell-soar/quell/connectors/host/launch"
@@ -184,7 +186,11 @@ func (c *pending) line(ctx context.Context) (line, error) {
 	if !c.wait {
 		wait = 0
 	}
-	got, e := c.inst.acquire(ctx, c.host.closing, wait)
+	began := time.Now()
+	got, waited, e := c.inst.acquire(ctx, c.host.closing, wait)
+	if waited {
+		c.waited("restart", began)
+	}
 	if e == nil {
 		return got, nil
 	}
@@ -229,8 +235,20 @@ func (c *pending) write(ctx context.Context, l line) (got *proto.CallReply, sent
 		return nil, false, ErrPermit
 	}
 	callCtx, left := launch.WatchSent(ctx)
-	got, err = l.proc.Connector().Call(callCtx, c.wire)
+	var told metadata.MD
+	began := time.Now()
+	got, err = l.proc.Connector().Call(callCtx, c.wire, grpc.Trailer(&told))
+	if took, ok := proto.TookOf(told); ok && c.host.opts.Took != nil {
+		c.host.opts.Took(ctx, c.inst.conf.Name, c.req, began, took)
+	}
 	return got, left.Yes(), err
+}
+
+// waited tells who watches that the call waited.
+func (c *pending) waited(reason string, began time.Time) {
+	if c.host.opts.Waited != nil {
+		c.host.opts.Waited(c.inst.conf.Name, reason, time.Since(began))
+	}
 }
 
 func (c *pending) accepted(ctx context.Context, l line, got *proto.CallReply) (spec.Reply, error) {
@@ -281,7 +299,7 @@ func (h *Host) Check(ctx context.Context, instance string) []sdk.Finding {
 	defer h.leave()
 	ctx, cancel := context.WithTimeout(ctx, h.opts.OpenTimeout)
 	defer cancel()
-	l, e := i.acquire(ctx, h.closing, h.opts.ReadyWait)
+	l, _, e := i.acquire(ctx, h.closing, h.opts.ReadyWait)
 	if e != nil {
 		return failed(e)
 	}

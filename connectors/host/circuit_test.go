@@ -57,7 +57,7 @@ func TestCircuit(t *testing.T) {
 	if _, err := h.Call(t.Context(), "m", read("test.echo", nil), host.Permit{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := state(h); got.Circuit != host.CircuitClosed || got.Calls != 0 {
+	if got := state(h); got.Circuit != host.CircuitClosed || got.SlotsInUse != 0 {
 		t.Errorf("after an answer: %+v", got)
 	}
 }
@@ -109,7 +109,7 @@ func TestEntered(t *testing.T) {
 	if _, err := h.Call(t.Context(), "m", read("test.echo", nil), host.Permit{}); err != nil {
 		t.Error(err)
 	}
-	if got := state(h).Calls; got != 0 {
+	if got := state(h).SlotsInUse; got != 0 {
 		t.Errorf("%d slots are taken", got)
 	}
 }

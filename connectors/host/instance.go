@@ -94,7 +94,7 @@ func (i *instance) status() InstanceStatus {
 	st := InstanceStatus{
 		Name: i.conf.Name, Connector: i.conf.Connector, State: i.state, Since: i.since,
 		SHA256: i.sum, Restarts: max(0, i.starts-1), Confined: i.confined, LastError: i.lastErr,
-		PausedUntil: i.pause.shown(now), Circuit: circuit, OpenUntil: until, CircuitError: why, Calls: i.gate.taken(),
+		PausedUntil: i.pause.shown(now), Circuit: circuit, OpenUntil: until, CircuitError: why, Slots: i.gate.slots, SlotsInUse: i.gate.taken(),
 	}
 	if i.manifest != nil {
 		st.Version = i.manifest.Version
@@ -112,8 +112,9 @@ type line struct {
 }
 
 // acquire returns the ready process, waiting for at most wait while the instance
-// restarts. The error is Unavailable. Without an error the line must be released.
-func (i *instance) acquire(ctx context.Context, closing <-chan struct{}, wait time.Duration) (line, *spec.Error) {
+// restarts; waited says that it did. The error is Unavailable. Without an error the line
+// must be released.
+func (i *instance) acquire(ctx context.Context, closing <-chan struct{}, wait time.Duration) (_ line, waited bool, _ *spec.Error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
@@ -125,18 +126,19 @@ func (i *instance) acquire(ctx context.Context, closing <-chan struct{}, wait ti
 		i.mu.Unlock()
 		switch state {
 		case Ready:
-			return got, nil
+			return got, waited, nil
 		case Quarantined, Stopped:
-			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is %s: %s", i.conf.Name, state, orNone(why))
+			return line{}, waited, spec.Errorf(spec.Unavailable, "connector instance %s is %s: %s", i.conf.Name, state, orNone(why))
 		}
+		waited = true
 		select {
 		case <-changed:
 		case <-timer.C:
-			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is %s and was not ready within %s: %s", i.conf.Name, state, wait, orNone(why))
+			return line{}, waited, spec.Errorf(spec.Unavailable, "connector instance %s is %s and was not ready within %s: %s", i.conf.Name, state, wait, orNone(why))
 		case <-ctx.Done():
-			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is %s and was not ready before the call's deadline: %s", i.conf.Name, state, orNone(why))
+			return line{}, waited, spec.Errorf(spec.Unavailable, "connector instance %s is %s and was not ready before the call's deadline: %s", i.conf.Name, state, orNone(why))
 		case <-closing:
-			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is being stopped", i.conf.Name)
+			return line{}, waited, spec.Errorf(spec.Unavailable, "connector instance %s is being stopped", i.conf.Name)
 		}
 	}
 }

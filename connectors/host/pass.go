@@ -52,7 +52,10 @@ func (c *pending) closed(ctx context.Context) error {
 		case c.acting(), left >= time.Until(c.deadline):
 			return c.inst.isOpen(left)
 		}
-		if err := c.pauseFor(ctx, left); err != nil {
+		began := time.Now()
+		err := c.pauseFor(ctx, left)
+		c.waited("circuit", began)
+		if err != nil {
 			return err
 		}
 	}
@@ -115,7 +118,12 @@ func (h *Host) Enter(ctx context.Context, instance string) (leave func(made bool
 		if err := h.reached(ctx, i); err != nil {
 			return nil, err
 		}
-		if !i.gate.enter(runOf(ctx), ctx.Done(), h.closing) {
+		began := time.Now()
+		in := i.gate.enter(runOf(ctx), ctx.Done(), h.closing)
+		if took := time.Since(began); took > time.Millisecond && h.opts.Waited != nil {
+			h.opts.Waited(instance, "slot", took)
+		}
+		if !in {
 			return nil, spec.Errorf(spec.Unavailable, "all %d slots of instance %s stayed taken", h.opts.Slots, instance)
 		}
 		if left, _ := i.circuit.enter(h.opts.Clock(), false); left == 0 {
@@ -172,7 +180,10 @@ func (c *pending) unpaused(ctx context.Context) error {
 			e.RetryAfter = left
 			return e
 		}
-		if err := c.pauseFor(ctx, left); err != nil {
+		began := time.Now()
+		err := c.pauseFor(ctx, left)
+		c.waited("rate_limit", began)
+		if err != nil {
 			return err
 		}
 	}
@@ -197,6 +208,7 @@ func (c *pending) slot(ctx context.Context) error {
 	if !c.wait {
 		return ErrBusy
 	}
+	defer c.waited("slot", time.Now())
 	if c.inst.gate.enter(runOf(ctx), ctx.Done(), c.host.closing) {
 		return nil
 	}

@@ -23,6 +23,8 @@ type Program struct {
 	Serve ServeFunc
 	// Test plays the tests of playbooks; nil in a build without the interpreter.
 	Test TestFunc
+	// Plan makes previews offline; nil in a build without the interpreter.
+	Plan PlanFunc
 }
 
 // Env is what a command gets from around it.
@@ -126,7 +128,7 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.initCommand(), c.serveCommand(), c.backupCommand(), c.restoreCommand(), c.playbookCommand(), c.runCommand(), c.approvalCommand(), c.effectCommand(), c.alertCommand(),
 		c.connectorCommand(), c.guardCommand(), c.observeCommand(), c.auditCommand(), c.tokenCommand(), c.configCommand(), c.doctorCommand(), c.demoCommand(), c.versionCommand(),
-		c.checkCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand(), c.approveCommand(), c.undoCommand(),
+		c.checkCommand(), c.planCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand(), c.approveCommand(), c.undoCommand(),
 	)
 	choose(root)
 	return root

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/server/api"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -71,7 +72,8 @@ func (d *desk) answers(export string) {
 		"GET /v1/whoami":                       api.Whoami{Actor: "user:alice", Roles: []string{"analyst"}, Scopes: []string{"read", "launch"}, OnCall: []string{"oncall.soc"}},
 		"GET /v1/connectors":                   api.Connectors{Connectors: []api.Connector{{Instance: "edr", Type: "crowdstrike", Version: "0.1.0", State: "ready", Mode: "act"}, {Instance: "it", Type: "jira", State: "broken", Detail: "401 from the vendor"}}},
 		"POST /v1/connectors/{instance}/check": api.Connector{Instance: "it", Type: "jira", State: "broken", Mode: "observe", Detail: "401 from the vendor", Checks: []api.ConnectorCheck{{Name: "version", OK: true, Advice: "jira 1.0.0"}, {Name: "credentials", Advice: "401 from the vendor: make another token"}}},
-		"GET /v1/playbooks":                    api.Playbooks{Playbooks: []api.Playbook{{Name: "contain-infected-host", Mode: "observe", Title: "Contain", From: []string{"siem"}, Manual: true}}},
+		"GET /v1/installed":                    offered(),
+		"GET /v1/playbooks":                    api.Playbooks{Refused: []api.RefusedPlaybook{{File: "old.yaml", Why: "old.yaml:4:5: error: no connector instance serves iam.find_user [action-not-bound]"}}, Playbooks: []api.Playbook{{Name: "contain-infected-host", Mode: "observe", Title: "Contain", From: []string{"siem"}, Manual: true}}},
 		"GET /v1/runs":                         api.Runs{Runs: []api.Run{{ID: runID, Status: api.RunWaiting, Mode: "act", Trigger: run.Trigger{Actor: "source:" + hostile}, Created: time.Now().Add(-time.Hour)}}, Next: "c2"},
 		"POST /v1/runs/{p}/{h}/{g}/cancel":     nil,
 		"GET /v1/approvals":                    api.Approvals{Approvals: []api.Approval{request("r1")}},
@@ -101,6 +103,18 @@ func (d *desk) answers(export string) {
 	}
 	d.mux.HandleFunc("GET /v1/guard/kill", func(w http.ResponseWriter, _ *http.Request) { d.say(w, d.kill) })
 	d.mux.HandleFunc("GET /v1/ledger/export", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, export) })
+}
+
+// offered is a house with one connector, which serves what the vocabulary says of
+// hosts.
+func offered() api.Installed {
+	edr := api.InstalledConnector{Instance: "edr", Connector: "crowdstrike", Version: "0.1.0"}
+	for _, a := range vocabulary.All() {
+		if strings.HasPrefix(a.Name, "edr.") {
+			edr.Actions = append(edr.Actions, a)
+		}
+	}
+	return api.Installed{Instances: []api.InstalledConnector{edr}, Roles: []string{"analyst"}, OnCall: []string{"soc"}}
 }
 
 // ServeHTTP lets nobody in without the token, but alerts and health.

@@ -150,7 +150,7 @@ func (h *hung) hang(n int) {
 	h.strand(n)
 	eventually(h.t, 30*time.Second, "all slots are taken", func() (bool, error) {
 		st := h.falcon()
-		return st.Calls >= 16 || st.Circuit != host.CircuitClosed, nil
+		return st.SlotsInUse >= 16 || st.Circuit != host.CircuitClosed, nil
 	})
 	h.fault("crowdstrike *: always slow 25s\n")
 	h.strand(n)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,10 +35,12 @@ type house struct {
 	cmd    *exec.Cmd
 	listen string
 	log    *os.File
+	// program is the quell to serve with, where it is not this build's; under is
+	// what it is run by.
+	program string
+	under   []string
 	// config is the text of quell.yaml.
 	config string
-	// program is what serves; default quell.
-	program string
 	// exited is closed once the present process is gone.
 	exited chan struct{}
 }
@@ -117,7 +120,8 @@ func (h *house) begin() error {
 	if program == "" {
 		program = bin(h.t, "quell")
 	}
-	cmd := exec.Command(program, "serve", "--config", filepath.Join(h.dir, "quell.yaml"))
+	line := append(slices.Clone(h.under), program, "serve", "--config", filepath.Join(h.dir, "quell.yaml"))
+	cmd := exec.Command(line[0], line[1:]...) //nolint:gosec // our own program
 	cmd.Env = append(os.Environ(), h.env...)
 	cmd.Stderr = h.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -130,13 +134,13 @@ func (h *house) begin() error {
 	}
 	exited := make(chan struct{})
 	h.cmd, h.exited = cmd, exited
-	line, err := bufio.NewReader(out).ReadString('\n')
+	said, err := bufio.NewReader(out).ReadString('\n')
 	go func() { _, _ = io.Copy(io.Discard, out); _ = cmd.Wait(); close(exited) }()
 	var ready struct {
 		Listen string `json:"listen"`
 	}
-	if err != nil || json.Unmarshal([]byte(line), &ready) != nil {
-		return fmt.Errorf("serve did not become ready: %q, %w", line, err)
+	if err != nil || json.Unmarshal([]byte(said), &ready) != nil {
+		return fmt.Errorf("serve did not become ready: %q, %w", said, err)
 	}
 	h.listen = ready.Listen
 	return nil

@@ -337,6 +337,35 @@ func TestKillSwitchAndInverses(t *testing.T) {
 	})
 }
 
+// TestDueByTheClockOnly: a release whose time came only because the clock was set
+// waits, on record; a person's goes out, and so does the hold's once it is due.
+func TestDueByTheClockOnly(t *testing.T) {
+	each(t, guard.Rules{}, func(h *house) {
+		a, b := do("r1", 1, isolate(), "a"), do("r2", 1, isolate(), "b")
+		h.done(a, spec.Done, `{}`)
+		h.done(b, spec.Done, `{}`)
+		early := "the clock jumped"
+		h.fx.Early = func(began, due time.Time) string {
+			if due.Sub(began) != time.Hour {
+				h.Errorf("asked about %s", due.Sub(began))
+			}
+			return early
+		}
+		expired := undo(b, 1)
+		expired.Unattended, expired.Began = true, h.clock.now()
+		expired.Due = expired.Began.Add(time.Hour)
+		if v := h.admit(expired); v.Off == nil || v.Off.Rule != "clock" {
+			h.Fatalf("a release that is due by the clock only: %s", show(v))
+		}
+		h.eq(h.holders("b"), []string{b.Key.String()})
+		h.eq(h.entries(expired.Key.String()), []string{"undo.put_off"})
+		h.done(undo(a, 1), spec.Done, "")
+		early = ""
+		h.done(expired, spec.Done, "")
+		h.eq(len(h.holders("b")), 0)
+	})
+}
+
 // TestTheLastAdministrators has two runs each disable one of the two
 // administrators that are left. Both read that another is left; only one gets its
 // way.

@@ -57,6 +57,9 @@ type Intent struct {
 	// Unattended says of an inverse that no person asked for it just now: a hold
 	// whose time is over, a playbook's undo step. The kill switch puts it off.
 	Unattended bool
+	// Began and Due say since when an unattended inverse was waited for, and until
+	// when; zero where it was no time that brought it about.
+	Began, Due time.Time
 	// Limit bounds the targets of this action in this run; 0 means no limit, -1
 	// that none is left.
 	Limit int

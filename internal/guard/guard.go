@@ -45,8 +45,8 @@ func Lowest(modes ...Mode) Mode {
 
 // Refusal is a guard's word against an effect.
 type Refusal struct {
-	// Rule is kill_switch, source, protected, condition, freeze, budget, limit or
-	// ask.
+	// Rule is kill_switch, source, protected, condition, freeze, budget, limit, ask
+	// or clock.
 	Rule   string `json:"rule"`
 	Reason string `json:"reason"`
 	// Ask says that a person's approval lifts it. Without it, no approval does:

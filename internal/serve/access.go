@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quell-soar/quell/connectors/sdk/reach"
 	"github.com/quell-soar/quell/connectors/sdk/secret"
 	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/config"
@@ -87,11 +88,11 @@ func reachOf(o config.OIDC) (func(context.Context, string, string) (net.Conn, er
 	places := append([]string{net.JoinHostPort(issuer.Hostname(), port)}, o.Endpoints...)
 	var list []egress.Destination
 	for _, p := range places {
-		reach := []egress.Reach{egress.Public, egress.Private}
-		if host, _, err := net.SplitHostPort(p); err == nil && net.ParseIP(host).IsLoopback() {
-			reach = []egress.Reach{egress.Loopback}
+		host, _, err := reach.Split(p)
+		if err != nil {
+			return nil, fmt.Errorf("access.oidc: %w", err)
 		}
-		list = append(list, egress.Destination{Name: "oidc " + p, Address: p, Reach: reach})
+		list = append(list, egress.Destination{Name: "oidc " + p, Address: p, Reach: reach.Named(host)})
 	}
 	d, err := egress.New(egress.Options{}, list...)
 	if err != nil {

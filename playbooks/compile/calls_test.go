@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/compile/corpus"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/playbooks/source"
 )
@@ -24,7 +25,7 @@ func TestCall(t *testing.T) {
 		}
 		return got
 	}
-	p := compiled(shelf{})
+	p := compiled(corpus.Playbooks{})
 	call := p.Phases[0].Steps[0].Child
 	if diff := cmp.Diff([]plan.Limit{{Action: "edr.isolate_host", Targets: 1}}, call.Limits); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
@@ -53,7 +54,7 @@ func TestCall(t *testing.T) {
 
 func mustFile(t *testing.T, name string) *source.File {
 	t.Helper()
-	f, ok := shelf{}.Playbook(name)
+	f, ok := (corpus.Playbooks{}).Playbook(name)
 	if !ok {
 		t.Fatalf("no playbook %s", name)
 	}

@@ -1,124 +1,27 @@
 package compile_test
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 
-	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
-	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/internal/alert"
 	"github.com/quell-soar/quell/playbooks/compile"
-	"github.com/quell-soar/quell/playbooks/source"
+	"github.com/quell-soar/quell/playbooks/compile/corpus"
 )
-
-// wide is the vocabulary with actions whose contracts it has not: an effect
-// that cannot be taken back, an input that takes a secret, one that is
-// interpreted. Where the vocabulary has an action of the name, that one counts.
-type wide struct{}
-
-var wideActions = compile.NewFixed(slices.Concat(vocabulary.All(), extra)...)
-
-func (wide) Action(name string) (spec.Action, bool) { return wideActions.Action(name) }
-
-func (wide) Names() []string { return wideActions.Names() }
-
-var extra = []spec.Action{
-	{
-		Name: "alert.close", Class: spec.Idempotent, Reversal: spec.Unneeded,
-		Inputs: []kind.Field{{Name: "as", Type: kind.ChoiceOf(
-			"true_positive", "benign", "false_positive", "duplicate", "completed", "failed", "denied", "cancelled")}},
-	},
-	{
-		Name: "ticket.attach_file", Class: spec.Keyed, Reversal: spec.Unneeded, Targets: "ticket",
-		Inputs: []kind.Field{{Name: "ticket", Type: kind.HandleOf("ticket")}, {Name: "file", Type: kind.Of(kind.Artifact)}},
-	},
-	{
-		Name: "test.use_key", Class: spec.Read,
-		Inputs:  []kind.Field{{Name: "key", Type: kind.Of(kind.Secret), Sink: true}},
-		Outputs: []kind.Field{{Name: "ok", Type: kind.Of(kind.Boolean)}},
-	},
-	{
-		Name: "test.run_query", Class: spec.Read,
-		Inputs:  []kind.Field{{Name: "query", Type: kind.Of(kind.String), Command: true}, {Name: "about", Type: kind.Of(kind.String), Optional: true}},
-		Outputs: []kind.Field{{Name: "rows", Type: kind.Of(kind.Int)}},
-	},
-	{
-		Name: "test.find_vm", Class: spec.Read,
-		Inputs:  []kind.Field{{Name: "name", Type: kind.Of(kind.String)}},
-		Outputs: []kind.Field{{Name: "vm", Type: kind.HandleOf("vm")}, {Name: "vms", Type: kind.ListOf(kind.HandleOf("vm"))}},
-	},
-	{
-		// An effect whose vendor has no way back; the author may name one.
-		Name: "test.tag_vm", Class: spec.Idempotent, Reversal: spec.Irreversible, Targets: "vm",
-		Inputs:  []kind.Field{{Name: "vm", Type: kind.HandleOf("vm")}, {Name: "tag", Type: kind.Of(kind.String)}},
-		Outputs: []kind.Field{{Name: "tags", Type: kind.Of(kind.Int)}},
-	},
-	{
-		Name: "test.untag_vm", Class: spec.Idempotent, Reversal: spec.Irreversible, Targets: "vm",
-		Inputs: []kind.Field{{Name: "vm", Type: kind.HandleOf("vm")}, {Name: "tag", Type: kind.Of(kind.String)}},
-	},
-}
-
-// shelf are the playbooks that those of the tests may call.
-type shelf struct{}
-
-var shelved = map[string]string{
-	"look-at-host": `
-inputs:
-  hostname: { type: hostname }
-triage:
-  - id: host
-    uses: edr.find_host
-    with: { hostname: "${{ inputs.hostname }}" }
-outputs:
-  os: ${{ steps.?host.os }}
-`,
-	"contain-host": `
-inputs:
-  hostname: { type: hostname }
-  why: { type: string, default: none }
-limits: { edr.isolate_host: 1 }
-triage:
-  - id: host
-    uses: edr.find_host
-    with: { hostname: "${{ inputs.hostname }}" }
-contain:
-  - id: isolate
-    uses: edr.isolate_host
-    with: { host: "${{ steps.host.device }}" }
-    hold: { for: 4h }
-review:
-  - note: why
-    text: ${{ inputs.why }}
-outputs:
-  contained: ${{ outcome.isolate == "done" }}
-`,
-	"broken":      "triage: [{ report: \"${{ nothing }}\" }]\n",
-	"calls-t":     "triage: [{ call: t }]\n",
-	"calls-other": "triage: [{ call: look-at-host, with: { hostname: web1 } }]\n",
-}
-
-func (shelf) Playbook(name string) (*source.File, bool) {
-	body, ok := shelved[name]
-	var n int
-	if _, err := fmt.Sscanf(name, "deep-%d", &n); err == nil {
-		body, ok = fmt.Sprintf("triage: [{ call: deep-%d }]\n", n+1), n > 0
-	}
-	return source.NewFile(name+".yaml", []byte("quell: 1\nplaybook: "+name+"\n"+body)), ok
-}
-
-func (shelf) Names() []string { return slices.Sorted(maps.Keys(shelved)) }
 
 // options are what a playbook of the tests is compiled against. The codes of an
 // installation need one.
 func options(codes ...string) compile.Options {
-	o := compile.Options{Actions: wideActions, Playbooks: shelf{}}
+	o := corpus.Options()
 	if slices.Contains(codes, "nobody-can") || slices.Contains(codes, "action-not-bound") {
 		o.Installed = &compile.Installation{
 			Roles: []string{"analyst", "ir-lead"}, OnCall: []string{"soc"},
-			Bound: func(action string) bool { return action != "asset.find_user" },
+			Unbound: func(action string) (why, cure string) {
+				if action != "asset.find_user" {
+					return "", ""
+				}
+				return "cmdb and entra serve asset.find_user, and none of them is bound", "bind one in the configuration: bindings: { asset.find_user: cmdb }"
+			},
 		}
 	}
 	return o

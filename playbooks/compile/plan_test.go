@@ -16,6 +16,7 @@ import (
 
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/compile/corpus"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/playbooks/source"
@@ -118,10 +119,10 @@ func TestDigest(t *testing.T) {
 // names in another order too.
 type shuffled struct{ r *rand.Rand }
 
-func (s shuffled) Action(name string) (spec.Action, bool) { return wideActions.Action(name) }
+func (s shuffled) Action(name string) (spec.Action, bool) { return (corpus.Actions{}).Action(name) }
 
 func (s shuffled) Names() []string {
-	names := wideActions.Names()
+	names := (corpus.Actions{}).Names()
 	s.r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	return names
 }

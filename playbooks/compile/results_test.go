@@ -11,6 +11,7 @@ import (
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/compile/corpus"
 	"github.com/quell-soar/quell/playbooks/source"
 )
 
@@ -18,13 +19,13 @@ import (
 // version has it.
 func changed(t *testing.T, name string, edit func(*spec.Action)) *compile.Fixed {
 	t.Helper()
-	a, ok := wideActions.Action(name)
+	a, ok := (corpus.Actions{}).Action(name)
 	if !ok {
 		t.Fatalf("there is no action %s", name)
 	}
 	a.Inputs, a.Outputs = slices.Clone(a.Inputs), slices.Clone(a.Outputs)
 	edit(&a)
-	return compile.NewFixed(slices.Concat([]spec.Action{a}, vocabulary.All(), extra)...)
+	return compile.NewFixed(slices.Concat([]spec.Action{a}, vocabulary.All(), corpus.Extra)...)
 }
 
 // output changes one output of an action; a type of the zero value takes it out.
@@ -39,16 +40,32 @@ func output(name string, to kind.Type, optional bool) func(*spec.Action) {
 	}
 }
 
-// seeds are mistakes about results: each an example with one line changed, or
-// with an action as a new version of a connector has it. The code and the text
-// of its span say what must be found, and nothing else may be.
-var seeds = []struct {
+type seed struct {
 	name, file  string
 	from, to    string
 	action      string
 	edit        func(*spec.Action)
 	code, shown string
-}{
+}
+
+// text is the seed's playbook with its mistake.
+func (s seed) text(t *testing.T) (text, name string) {
+	t.Helper()
+	name = filepath.Join("../../examples", s.file+".yaml")
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.from != "" && !strings.Contains(string(raw), s.from) {
+		t.Fatalf("%s has no %q", s.file, s.from)
+	}
+	return strings.Replace(string(raw), s.from, s.to, 1), name
+}
+
+// seeds are mistakes about results: each an example with one line changed, or
+// with an action as a new version of a connector has it. The code and the text
+// of its span say what must be found, and nothing else may be.
+var seeds = []seed{
 	{name: "wrong field of a result", file: "contain-infected-host", from: "steps.host.device }}\n    approve", to: "steps.host.devise }}\n    approve", code: "unknown-field", shown: "devise"},
 	{name: "wrong field of a row", file: "compromised-account", from: "r.risky", to: "r.is_risky", code: "unknown-field", shown: "is_risky"},
 	{name: "wrong field of a round", file: "reported-phishing", from: `v.ok && v.out.verdict == "malicious").map(v, v.item) }}
@@ -105,18 +122,7 @@ var seeds = []struct {
 func TestSeeds(t *testing.T) {
 	for _, s := range seeds {
 		t.Run(s.name, func(t *testing.T) {
-			name := filepath.Join("../../examples", s.file+".yaml")
-			raw, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text := string(raw)
-			if s.from != "" {
-				if strings.Count(text, s.from) < 1 {
-					t.Fatalf("%s has no %q", s.file, s.from)
-				}
-				text = strings.Replace(text, s.from, s.to, 1)
-			}
+			text, name := s.text(t)
 			o := options()
 			if s.action != "" {
 				o.Actions = changed(t, s.action, s.edit)
@@ -141,7 +147,7 @@ func TestNewVersion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, a := range wideActions.Names() {
+		for _, a := range (corpus.Actions{}).Names() {
 			if !strings.Contains(string(raw), a) {
 				continue
 			}

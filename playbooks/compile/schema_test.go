@@ -8,6 +8,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/compile/corpus"
 	"github.com/quell-soar/quell/playbooks/diag"
 	"github.com/quell-soar/quell/playbooks/source"
 )
@@ -20,7 +21,7 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, m := range mistakes(t) {
-		_, list := compile.Compile(source.NewFile(name+".yaml", []byte(m.text)), compile.Options{Actions: wide{}})
+		_, list := compile.Compile(source.NewFile(name+".yaml", []byte(m.text)), compile.Options{Actions: corpus.Actions{}})
 		var out bytes.Buffer
 		if err := diag.JSON(&out, list); err != nil {
 			t.Fatal(err)

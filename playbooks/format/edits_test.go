@@ -163,7 +163,7 @@ func TestEdits(t *testing.T) {
 	}
 	t.Logf("QUELL_SEED=%d", seed)
 	r := &editor{Rand: rand.New(rand.NewPCG(seed, 1))}
-	files := corpus(t, validFolder, examples)
+	files := texts(t, validFolder, examples)
 	names := slices.Sorted(maps.Keys(files))
 	done, tried := 0, 0
 	for done < want {

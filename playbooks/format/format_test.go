@@ -13,15 +13,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/compile/corpus"
 	"github.com/quell-soar/quell/playbooks/format"
 	"github.com/quell-soar/quell/playbooks/source"
 )
 
 var repeated = regexp.MustCompile(`(?s)⟦(\d+)\*(.*?)⟧`)
 
-// corpus gives the texts of the language's corpus by their names, marks of
+// texts gives the texts of the language's corpus by their names, marks of
 // mistakes taken out.
-func corpus(t testing.TB, folders ...string) map[string]string {
+func texts(t testing.TB, folders ...string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	for _, folder := range folders {
@@ -88,7 +89,7 @@ func laws(t testing.TB, name, text string) string {
 // codes of what is wrong.
 func meaning(t testing.TB, name, text string) (string, []string) {
 	t.Helper()
-	p, list := compile.Compile(source.NewFile(name, []byte(text)), options)
+	p, list := compile.Compile(source.NewFile(name, []byte(text)), corpus.Options())
 	var codes []string
 	for _, d := range list {
 		if d.Code != "phase-order" {
@@ -109,7 +110,7 @@ func meaning(t testing.TB, name, text string) (string, []string) {
 // TestValid holds that formatting changes no plan and no diagnostic of any valid
 // playbook, and that the layout keeps its laws.
 func TestValid(t *testing.T) {
-	files := corpus(t, validFolder, planFolder, examples)
+	files := texts(t, validFolder, planFolder, examples)
 	for name, text := range files {
 		once := laws(t, name, text)
 		before, list := meaning(t, name, text)
@@ -127,7 +128,7 @@ func TestValid(t *testing.T) {
 // TestMistakes holds the laws on texts with mistakes, and that a mistake is
 // still there: only the order of phases is mended.
 func TestMistakes(t *testing.T) {
-	files, done := corpus(t, wrongFolder), 0
+	files, done := texts(t, wrongFolder), 0
 	for name, text := range files {
 		once := laws(t, name, text)
 		if once == "" {
@@ -148,7 +149,7 @@ func TestMistakes(t *testing.T) {
 
 // TestGolden formats what stands in testdata/NAME.in.yaml to NAME.out.yaml.
 func TestGolden(t *testing.T) {
-	for name, text := range corpus(t, "testdata") {
+	for name, text := range texts(t, "testdata") {
 		base, ok := strings.CutSuffix(name, ".in.yaml")
 		if !ok {
 			continue
@@ -175,7 +176,7 @@ func TestGolden(t *testing.T) {
 
 // TestExamples: the examples stand in their layout.
 func TestExamples(t *testing.T) {
-	for name, text := range corpus(t, examples) {
+	for name, text := range texts(t, examples) {
 		got := formatted(t, name, text)
 		if *update {
 			if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
@@ -201,7 +202,7 @@ func TestRefuses(t *testing.T) {
 
 // FuzzFormat holds that any text is refused or keeps the laws.
 func FuzzFormat(f *testing.F) {
-	for _, text := range corpus(f, validFolder, wrongFolder, examples) {
+	for _, text := range texts(f, validFolder, wrongFolder, examples) {
 		if len(text) < 4000 {
 			f.Add(text)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/compile/corpus"
 	"github.com/quell-soar/quell/playbooks/graph"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/playbooks/source"
@@ -29,7 +30,7 @@ func compiled(t testing.TB, name string) *plan.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, list := compile.Compile(source.NewFile(name, raw), options)
+	p, list := compile.Compile(source.NewFile(name, raw), corpus.Options())
 	if p == nil {
 		t.Fatalf("%s: %v", name, list)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/playbooks/compile"
+	"github.com/quell-soar/quell/playbooks/compile/corpus"
 	"github.com/quell-soar/quell/playbooks/parse"
 	"github.com/quell-soar/quell/playbooks/schema"
 	"github.com/quell-soar/quell/playbooks/source"
@@ -66,8 +67,8 @@ func TestPublished(t *testing.T) {
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	var all []spec.Action
-	for _, n := range (actions{}).Names() {
-		a, _ := actions{}.Action(n)
+	for _, n := range (corpus.Actions{}).Names() {
+		a, _ := (corpus.Actions{}).Action(n)
 		all = append(all, a)
 	}
 	raw, err := schema.Playbook(all)
@@ -105,7 +106,7 @@ func TestValid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if p, list := compile.Compile(source.NewFile(name, raw), options); p == nil {
+			if p, list := compile.Compile(source.NewFile(name, raw), corpus.Options()); p == nil {
 				t.Fatalf("%s does not compile here: %v", name, list)
 			}
 			v, ok := read(string(raw))

@@ -190,6 +190,11 @@ func (c *Client) CheckConnector(ctx context.Context, instance string) (Connector
 	return post[Connector](ctx, c, "/v1/connectors/"+url.PathEscape(instance)+"/check", nil)
 }
 
+// Installed tells what playbooks meet here.
+func (c *Client) Installed(ctx context.Context) (Installed, error) {
+	return get[Installed](ctx, c, "/v1/installed", nil)
+}
+
 // Playbooks lists the active playbooks.
 func (c *Client) Playbooks(ctx context.Context) (Playbooks, error) {
 	return get[Playbooks](ctx, c, "/v1/playbooks", nil)

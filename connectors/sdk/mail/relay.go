@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/smtp"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/quell-soar/quell/connectors/sdk/reach"
 	"github.com/quell-soar/quell/connectors/sdk/secret"
 	"github.com/quell-soar/quell/connectors/spec"
 )
@@ -53,15 +55,15 @@ type Relay struct {
 // Check reports the first thing in the options that cannot work, and prepares
 // the relay; it dials nobody. It must be called once before Send.
 func (r *Relay) Check() error {
-	host, port, err := net.SplitHostPort(r.Address)
-	if err != nil || host == "" || port == "" {
-		return spec.Errorf(spec.Invalid, "the relay %q is no host:port, such as smtp.example.com:587", r.Address)
+	host, _, err := reach.Split(r.Address)
+	if err != nil {
+		return spec.Errorf(spec.Invalid, "the relay is no host:port that may be reached, such as smtp.example.com:587: %v", err)
 	}
 	r.host = host
 	switch r.TLS {
 	case StartTLS, Implicit:
 	case Plain:
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if !slices.Contains(reach.Named(host), reach.Loopback) {
 			return spec.Errorf(spec.Invalid, "the relay %s is not on the loopback interface, so it needs TLS: starttls or implicit", host)
 		}
 	default:
@@ -123,7 +125,11 @@ func (r *Relay) open(ctx context.Context) (*smtp.Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, spec.Errorf(spec.Transient, "nothing was sent: %v", err)
 	}
-	conn, err := (&net.Dialer{Timeout: dialTime}).DialContext(ctx, "tcp", r.Address)
+	conn, err := (&reach.Dialer{Allow: reach.Named(r.host), Timeout: dialTime}).Dial(ctx, r.Address)
+	var no *reach.RefusedError
+	if errors.As(err, &no) {
+		return nil, spec.Errorf(spec.Invalid, "nothing was sent to the relay %s: %v", r.host, err)
+	}
 	if err != nil {
 		return nil, r.refused(ctx, "the connection", err)
 	}

@@ -12,11 +12,14 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-resty/resty/v2"
 
+	"github.com/quell-soar/quell/connectors/sdk/reach"
 	"github.com/quell-soar/quell/connectors/spec"
 )
 
@@ -59,6 +62,10 @@ type Client struct {
 	reads  *resty.Client
 	writes *resty.Client
 	idle   func()
+	// home is the configured base URL, to which a private address may belong.
+	home url.URL
+	// network replaces resolver and network in tests.
+	network reach.Dialer
 	// ahead is how far our clock is ahead of the vendor's.
 	ahead atomic.Pointer[time.Duration]
 }
@@ -79,10 +86,12 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	c := &Client{opt: o, home: *base}
+	c.base.Store(base)
 	transport := &http.Transport{
 		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		Proxy:                 nil, // a proxy of the environment would see every credential
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:           c.dial,
 		TLSHandshakeTimeout:   5 * time.Second,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   16,
@@ -95,14 +104,14 @@ func New(o Options) (*Client, error) {
 			return http.ErrUseLastResponse
 		},
 	}
-	c := &Client{opt: o, idle: transport.CloseIdleConnections}
-	c.base.Store(base)
+	c.idle = transport.CloseIdleConnections
 	c.writes = quiet(resty.NewWithClient(plain), o.MaxReply)
 	c.reads = quiet(resty.NewWithClient(plain), o.MaxReply).
 		SetRetryCount(2).SetRetryWaitTime(100 * time.Millisecond).SetRetryMaxWaitTime(time.Second).
 		AddRetryCondition(func(r *resty.Response, err error) bool {
 			if err != nil {
-				return !errors.Is(err, resty.ErrResponseBodyTooLarge)
+				var refused *reach.RefusedError
+				return !errors.Is(err, resty.ErrResponseBodyTooLarge) && !errors.As(err, &refused)
 			}
 			return r.StatusCode() >= http.StatusBadGateway && r.StatusCode() <= http.StatusGatewayTimeout
 		})
@@ -135,6 +144,26 @@ type silence struct{}
 func (silence) Errorf(string, ...any) {}
 func (silence) Warnf(string, ...any)  {}
 func (silence) Debugf(string, ...any) {}
+
+// dial opens a connection to an address that the rule allows. The configured
+// host may be on premises; where a vendor's region points must be public, or as
+// local as the lab that said so.
+func (c *Client) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	d := c.network
+	d.Timeout = 5 * time.Second
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, &reach.RefusedError{Address: address, Reason: "it is not host:port"}
+	}
+	named := reach.Named(c.home.Hostname())
+	switch {
+	case strings.EqualFold(host, c.home.Hostname()):
+		d.Allow = named
+	case slices.Contains(named, reach.Loopback):
+		d.Allow = []reach.Class{reach.Public, reach.Loopback}
+	}
+	return d.Dial(ctx, address)
+}
 
 // Close gives idle connections back.
 func (c *Client) Close() { c.idle() }

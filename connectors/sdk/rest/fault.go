@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-resty/resty/v2"
 
+	"github.com/quell-soar/quell/connectors/sdk/reach"
 	"github.com/quell-soar/quell/connectors/spec"
 )
 
@@ -23,6 +24,10 @@ func (c *Client) lost(ctx context.Context, r Request, sent bool, err error) *spe
 	why := c.reason(ctx, err)
 	if errors.Is(err, resty.ErrResponseBodyTooLarge) && r.reads() {
 		return spec.Errorf(spec.Internal, "%s: %s", r.what(), why)
+	}
+	var refused *reach.RefusedError
+	if errors.As(err, &refused) && !sent {
+		return spec.Errorf(spec.Invalid, "%s was not sent: %s; check the base URL and what its name resolves to", r.what(), why)
 	}
 	if r.reads() || !sent {
 		return spec.Errorf(spec.Transient, "%s: %s", r.what(), why)

@@ -1,15 +1,17 @@
 package rest
 
 import (
-	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/quell-soar/quell/connectors/sdk/reach"
 	"github.com/quell-soar/quell/connectors/spec"
 )
 
-// CheckBase reads a base URL: https with a host and nothing behind the path.
+// CheckBase reads a base URL: https with a host that package reach lets through
+// and nothing behind the path.
 // Plain http is for labs: on the loopback interface, or where allowHTTP says so.
 func CheckBase(base string, allowHTTP bool) (*url.URL, error) {
 	bad := func(why string) (*url.URL, error) {
@@ -25,21 +27,16 @@ func CheckBase(base string, allowHTTP bool) (*url.URL, error) {
 		return bad("carries a credential, which belongs into a secret setting")
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
 		return bad("has a query or fragment")
-	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !allowHTTP && !slices.Contains(reach.Named(u.Hostname()), reach.Loopback):
 		return bad("is not https, and the setting allow_http is off")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return bad("is not https")
 	}
+	if err := reach.CheckHost(u.Hostname()); err != nil {
+		return nil, spec.Errorf(spec.Invalid, "the base URL leads where nobody may go: %v", err)
+	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	return u, nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // url joins base and the request's components.
