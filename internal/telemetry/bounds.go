@@ -57,7 +57,7 @@ var (
 	// Decisions: how a request ended.
 	Decisions = words{"approved", "denied", "expired", "withdrawn"}
 	// Waits: what a call waited for before it left.
-	Waits = words{"slot", "rate_limit", "restart"}
+	Waits = words{"slot", "rate_limit", "circuit", "restart"}
 	// Transactions: what a transaction of the store does.
 	Transactions = words{"update", "view"}
 	// ConnectorStates: what an instance is doing.
