@@ -27,6 +27,9 @@ type Recorder struct {
 	Host Connectors
 	// Starter claims runs for schedules; nil claims none.
 	Starter func(ctx context.Context, q task.FireRequest) (task.FireResult, error)
+	// Ended is told of every run that ended, once, after the commit. It returns at
+	// once; nil is told nothing.
+	Ended func(ctx context.Context, q task.EndRequest)
 }
 
 // Held tells a hold how its effect stands.
@@ -96,14 +99,21 @@ func (r *Recorder) End(ctx context.Context, q task.EndRequest) error {
 	if err != nil {
 		return fmt.Errorf("write the result of %s: %w", q.Run, err)
 	}
-	return r.DB.Update(ctx, func(tx *store.Tx) error {
+	ended := false
+	err = r.DB.Update(ctx, func(tx *store.Tx) error {
+		ended = false
 		first, err := r.Runs.End(tx, q.Run, q.Result.Closing, q.Result.Reason, raw)
 		if err != nil || !first {
 			return err
 		}
+		ended = true
 		_, err = r.Ledger.Append(tx, row(q.Place, "run.ended"), q.Result)
 		return err
 	})
+	if err == nil && ended && r.Ended != nil {
+		r.Ended(ctx, q)
+	}
+	return err
 }
 
 // Load fetches a plan that was too large for the run's input.

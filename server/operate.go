@@ -45,6 +45,7 @@ func (a *operateAPI) ready(c *call, in *readyIn) (*reply[api.Ready], error) {
 		{"ledger", a.rooms.ledgerReady},
 		{"engine", a.work.Engine.Ready},
 		{"connectors", a.work.Connectors.Ready},
+		{"disk", func(context.Context) error { return a.work.space() }},
 	} {
 		p := api.PartReady{Name: part.name, OK: true}
 		if err := part.ask(ctx); err != nil {
@@ -52,10 +53,22 @@ func (a *operateAPI) ready(c *call, in *readyIn) (*reply[api.Ready], error) {
 		}
 		out.Parts = append(out.Parts, p)
 	}
+	if a.work.Clock != nil {
+		out.Parts = append(out.Parts, api.PartReady{Name: "clock", OK: true, Why: a.work.Clock()})
+	}
 	if !out.Ready && in.Status != "ok" {
 		return status(http.StatusServiceUnavailable, out)
 	}
 	return ok(out)
+}
+
+// metrics answers with what the process counts.
+func (a *operateAPI) metrics(c *call) error {
+	if a.work.Metrics == nil {
+		return api.Problem(api.CodeNotFound, "nothing is counted here")
+	}
+	a.work.Metrics.ServeHTTP(c.w, c.Request)
+	return nil
 }
 
 func (a *operateAPI) whoami(c *call, _ *struct{}) (*reply[api.Whoami], error) {
@@ -84,8 +97,27 @@ func (a *operateAPI) checkConnector(c *call, in *instanceIn) (*reply[api.Connect
 	return ok(got)
 }
 
+// installed adds the roles of tokens: whoever holds one can be asked.
+func (a *operateAPI) installed(c *call, _ *struct{}) (*reply[api.Installed], error) {
+	out := a.work.Connectors.Installed()
+	tokens, err := a.server.access.Tokens.List(c.Context())
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	out.Roles = slices.Clone(out.Roles)
+	for _, t := range tokens {
+		if t.Revoked.IsZero() && now.Before(t.Expires) {
+			out.Roles = append(out.Roles, t.Roles...)
+		}
+	}
+	slices.Sort(out.Roles)
+	out.Roles = slices.Compact(out.Roles)
+	return ok(out)
+}
+
 func (a *operateAPI) playbooks(*call, *struct{}) (*reply[api.Playbooks], error) {
-	out := api.Playbooks{Playbooks: []api.Playbook{}}
+	out := api.Playbooks{Playbooks: []api.Playbook{}, Refused: a.work.Books.Refused()}
 	for _, b := range a.work.Books.Active() {
 		p := api.Playbook{Name: b.Plan.Playbook, Title: b.Plan.Title, Owner: b.Plan.Owner, Tags: b.Plan.Tags, Digest: b.Digest, Mode: b.Mode}
 		for _, t := range b.Plan.Triggers.Alerts {

@@ -137,6 +137,7 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 	if res.Failure != nil {
 		return result{}, &stepError{Failure: *res.Failure}
 	}
+	f.node.step.Facts = res.Facts
 	return it.output(c.action, task.Done, res.Output, "")
 }
 
@@ -249,6 +250,7 @@ func (it *interp) attempt(f frame, st *plan.Step, c call, key run.Key) (task.Act
 		Inputs: c.inputs, Limit: it.limit(c.action.Name), Mode: it.in.Mode,
 		Actor: it.in.Trigger.Actor, Fields: st.Action.Reads, Timeout: st.Timeout,
 	}
+	req.Would = f.would
 	if f.sealed != nil {
 		req.Approval = f.sealed.request
 	}

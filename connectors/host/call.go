@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/quell-soar/quell/connectors/host/launch"
@@ -192,7 +194,10 @@ func (c *pending) unpaused(ctx context.Context) error {
 			e.RetryAfter = left
 			return e
 		}
-		if err := c.pauseFor(ctx, left); err != nil {
+		began := time.Now()
+		err := c.pauseFor(ctx, left)
+		c.waited("rate_limit", began)
+		if err != nil {
 			return err
 		}
 	}
@@ -219,6 +224,7 @@ func (c *pending) slot(ctx context.Context) error {
 	if !c.wait {
 		return ErrBusy
 	}
+	defer c.waited("slot", time.Now())
 	select {
 	case c.inst.slots <- struct{}{}:
 		return nil
@@ -233,7 +239,11 @@ func (c *pending) line(ctx context.Context) (line, error) {
 	if !c.wait {
 		wait = 0
 	}
-	got, e := c.inst.acquire(ctx, c.host.closing, wait)
+	began := time.Now()
+	got, waited, e := c.inst.acquire(ctx, c.host.closing, wait)
+	if waited {
+		c.waited("restart", began)
+	}
 	if e == nil {
 		return got, nil
 	}
@@ -274,8 +284,20 @@ func (c *pending) write(ctx context.Context, l line) (got *proto.CallReply, sent
 		return nil, false, ErrPermit
 	}
 	callCtx, left := launch.WatchSent(ctx)
-	got, err = l.proc.Connector().Call(callCtx, c.wire)
+	var told metadata.MD
+	began := time.Now()
+	got, err = l.proc.Connector().Call(callCtx, c.wire, grpc.Trailer(&told))
+	if took, ok := proto.TookOf(told); ok && c.host.opts.Took != nil {
+		c.host.opts.Took(ctx, c.inst.conf.Name, c.req, began, took)
+	}
 	return got, left.Yes(), err
+}
+
+// waited tells who watches that the call waited.
+func (c *pending) waited(reason string, began time.Time) {
+	if c.host.opts.Waited != nil {
+		c.host.opts.Waited(c.inst.conf.Name, reason, time.Since(began))
+	}
 }
 
 func (c *pending) accepted(ctx context.Context, l line, got *proto.CallReply) (spec.Reply, error) {
@@ -325,7 +347,7 @@ func (h *Host) Check(ctx context.Context, instance string) []sdk.Finding {
 	defer h.leave()
 	ctx, cancel := context.WithTimeout(ctx, h.opts.OpenTimeout)
 	defer cancel()
-	l, e := i.acquire(ctx, h.closing, h.opts.ReadyWait)
+	l, _, e := i.acquire(ctx, h.closing, h.opts.ReadyWait)
 	if e != nil {
 		return failed(e)
 	}

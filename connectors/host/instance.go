@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,10 @@ type instance struct {
 	// tried is closed when the first start has come to an end.
 	tried     chan struct{}
 	triedOnce sync.Once
+
+	// given are digests of the secrets that the present process got; its owner
+	// alone reads and sets them.
+	given map[string][sha256.Size]byte
 
 	mu    sync.Mutex
 	state State
@@ -91,7 +96,7 @@ func (i *instance) status() InstanceStatus {
 	st := InstanceStatus{
 		Name: i.conf.Name, Connector: i.conf.Connector, State: i.state, Since: i.since,
 		SHA256: i.sum, Restarts: max(0, i.starts-1), Confined: i.confined, LastError: i.lastErr,
-		PausedUntil: i.pause.shown(i.opts.Clock()),
+		PausedUntil: i.pause.shown(i.opts.Clock()), Slots: cap(i.slots), SlotsInUse: len(i.slots),
 	}
 	if i.manifest != nil {
 		st.Version = i.manifest.Version
@@ -109,8 +114,9 @@ type line struct {
 }
 
 // acquire returns the ready process, waiting for at most wait while the instance
-// restarts. The error is Unavailable. Without an error the line must be released.
-func (i *instance) acquire(ctx context.Context, closing <-chan struct{}, wait time.Duration) (line, *spec.Error) {
+// restarts; waited says that it did. The error is Unavailable. Without an error the line
+// must be released.
+func (i *instance) acquire(ctx context.Context, closing <-chan struct{}, wait time.Duration) (_ line, waited bool, _ *spec.Error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
@@ -122,18 +128,19 @@ func (i *instance) acquire(ctx context.Context, closing <-chan struct{}, wait ti
 		i.mu.Unlock()
 		switch state {
 		case Ready:
-			return got, nil
+			return got, waited, nil
 		case Quarantined, Stopped:
-			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is %s: %s", i.conf.Name, state, orNone(why))
+			return line{}, waited, spec.Errorf(spec.Unavailable, "connector instance %s is %s: %s", i.conf.Name, state, orNone(why))
 		}
+		waited = true
 		select {
 		case <-changed:
 		case <-timer.C:
-			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is %s and was not ready within %s: %s", i.conf.Name, state, wait, orNone(why))
+			return line{}, waited, spec.Errorf(spec.Unavailable, "connector instance %s is %s and was not ready within %s: %s", i.conf.Name, state, wait, orNone(why))
 		case <-ctx.Done():
-			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is %s and was not ready before the call's deadline: %s", i.conf.Name, state, orNone(why))
+			return line{}, waited, spec.Errorf(spec.Unavailable, "connector instance %s is %s and was not ready before the call's deadline: %s", i.conf.Name, state, orNone(why))
 		case <-closing:
-			return line{}, spec.Errorf(spec.Unavailable, "connector instance %s is being stopped", i.conf.Name)
+			return line{}, waited, spec.Errorf(spec.Unavailable, "connector instance %s is being stopped", i.conf.Name)
 		}
 	}
 }

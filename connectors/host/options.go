@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/quell-soar/quell/connectors/sdk/secret"
+	"github.com/quell-soar/quell/connectors/spec"
 )
 
 // Instance is one configured connector: a product, an account, a process.
@@ -27,7 +28,8 @@ type Instance struct {
 	// Settings are texts, read by the manifest's types; no secrets.
 	Settings map[string]string
 	// Secrets fetches the secrets by setting name, anew at each start of the
-	// process; nil where there are none.
+	// process, and at each ping to see whether one was changed: then the process is
+	// replaced. It must be quick; nil where there are none.
 	Secrets func(ctx context.Context) (map[string]secret.Value, error)
 	// Reads are files and directories that the process may read besides the
 	// system's own, such as a private certificate authority.
@@ -86,6 +88,12 @@ type Options struct {
 	DrainTimeout time.Duration
 	// StopGrace is how long a process may take to end by itself; default 2 s.
 	StopGrace time.Duration
+	// Waited is told how long a call waited before it could leave, and for what:
+	// slot, rate_limit or restart. Took is told what the process itself says that a
+	// call took, for calls whose context carries a traceparent in its metadata. Both
+	// return at once; nil is told nothing.
+	Waited func(instance, reason string, took time.Duration)
+	Took   func(ctx context.Context, instance string, r spec.Request, began time.Time, took time.Duration)
 	// Memory and Files bound a process; see launch.Options.
 	Memory, Files uint64
 }

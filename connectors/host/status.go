@@ -40,6 +40,9 @@ type InstanceStatus struct {
 	PID int `json:"pid,omitempty"`
 	// Restarts counts the starts after the first.
 	Restarts int `json:"restarts"`
+	// Slots is how many calls it takes at once, SlotsInUse how many run now.
+	Slots      int `json:"slots"`
+	SlotsInUse int `json:"slots_in_use"`
 	// Confined is the version of Landlock that confines the process, 0 for none.
 	Confined int `json:"confined"`
 	// LastError is why it last failed; it stays after a recovery.

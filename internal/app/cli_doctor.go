@@ -129,14 +129,19 @@ func (d *doctor) server(ctx context.Context) {
 		return
 	}
 	for _, p := range ready.Parts {
-		if p.OK {
-			d.ok(p.Name, "ready")
-		} else {
-			d.bad(p.Name, "%s", p.Why)
+		switch { // named apart from what was examined here: both have playbooks
+		case !p.OK:
+			d.bad("server's "+p.Name, "%s", p.Why)
+		case p.Why != "":
+			d.warn("server's "+p.Name, "%s", p.Why)
+		default:
+			d.ok("server's "+p.Name, "ready")
 		}
 	}
 	d.connectors(ctx, cl)
+	d.refused(ctx, cl)
 	d.alerts(ctx, cl)
+	d.figures(ctx, cl)
 	d.alarms(ctx, cl)
 }
 
@@ -157,6 +162,18 @@ func (d *doctor) connectors(ctx context.Context, cl *api.Client) {
 		default:
 			d.bad(part, "%s: %s", k.State, k.Detail)
 		}
+	}
+}
+
+// refused tells of playbooks that the server did not load.
+func (d *doctor) refused(ctx context.Context, cl *api.Client) {
+	got, err := cl.Playbooks(ctx)
+	if err != nil {
+		d.bad("playbooks", "%v", err)
+		return
+	}
+	for _, r := range got.Refused {
+		d.bad("playbooks", "refused: %s", r.Why)
 	}
 }
 

@@ -76,8 +76,8 @@ func (c *cli) tokenCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Make a token", Args: exactly("NAME"),
 		Long: "Make a token and show its secret, this once. With --out the secret goes into a new\n" +
-			"file of mode 0600 and not to the output. Scopes: read, launch, respond, approve,\n" +
-			"audit, admin.",
+			"file of mode 0600 and not to the output. Scopes: metrics, read, launch, respond,\n" +
+			"approve, audit, admin.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if in.User == "" || len(in.Scopes) == 0 {
 				return usage("token create needs --user and at least one --scope")

@@ -20,6 +20,18 @@ type Approvals struct {
 	db     *store.DB
 	ledger *ledger.Ledger
 	now    func() time.Time
+	// Seen is told of every request that was opened, with an empty decision, and of
+	// every one that was decided, after the commit. It returns at once; nil is told
+	// nothing. Set it before the room is used.
+	Seen func(kind, decision string, after time.Duration)
+}
+
+// seen tells of a request after the commit.
+func (a *Approvals) seen(r *Request, decision string) {
+	if a.Seen == nil || r == nil {
+		return
+	}
+	a.Seen(r.Kind, decision, max(0, a.now().Sub(r.Opened)))
 }
 
 // New opens the room; its tables must be there (Schema).
@@ -62,7 +74,9 @@ func (a *Approvals) Open(ctx context.Context, r Request) error {
 	if err != nil {
 		return fmt.Errorf("approval: %w", err)
 	}
-	return a.db.Update(ctx, func(tx *store.Tx) error {
+	var fresh *Request
+	err = a.db.Update(ctx, func(tx *store.Tx) error {
+		fresh = nil
 		res, err := tx.Exec(`INSERT INTO requests (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?) ON CONFLICT (id) DO NOTHING`,
 			r.ID, r.Tenant, r.Run, r.Step, r.Iteration, r.Kind, r.Text, r.Seal, null(r.Show), null(r.Fields), levels, max(1, r.Quorum), r.Requester, r.Silent, r.Opened.UnixNano(), r.Subject, r.Via)
 		if err != nil {
@@ -73,11 +87,16 @@ func (a *Approvals) Open(ctx context.Context, r Request) error {
 		} else if n == 0 {
 			return r.again(tx)
 		}
+		fresh = &r
 		_, err = a.ledger.Append(tx, r.row("request.opened", ""), map[string]any{
 			"kind": r.Kind, "text": r.Text, "seal": r.Seal, "show": r.Show, "levels": r.Levels, "quorum": r.Quorum, "requester": r.Requester, "silent": r.Silent, "subject": r.Subject, "via": r.Via,
 		})
 		return err
 	})
+	if err == nil {
+		a.seen(fresh, "")
+	}
+	return err
 }
 
 // again compares a request with the stored one of its ID.
@@ -221,7 +240,9 @@ func (a *Approvals) Decide(ctx context.Context, id string, now time.Time) (Tally
 	if err != nil || t.State == "open" {
 		return t, err
 	}
+	var decided *Request
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
+		decided = nil
 		r, err := load(tx, id, tx.ForUpdate())
 		if err != nil {
 			return err
@@ -229,11 +250,13 @@ func (a *Approvals) Decide(ctx context.Context, id string, now time.Time) (Tally
 		if t = r.stands(now); r.Decision != "" || t.State == "open" {
 			return nil
 		}
+		decided = r
 		return a.close(tx, r, t.State)
 	})
 	if err != nil {
 		return Tally{}, err
 	}
+	a.seen(decided, t.State)
 	return t, nil
 }
 
@@ -243,13 +266,20 @@ func (a *Approvals) Close(ctx context.Context, id, decision string) error {
 	if !decisions[decision] {
 		return fmt.Errorf("approval: close %s as approved, denied, expired or withdrawn, not %q", id, decision)
 	}
-	return a.db.Update(ctx, func(tx *store.Tx) error {
+	var decided *Request
+	err := a.db.Update(ctx, func(tx *store.Tx) error {
+		decided = nil
 		r, err := load(tx, id, tx.ForUpdate())
 		if err != nil || r.Decision != "" {
 			return err
 		}
+		decided = r
 		return a.close(tx, r, decision)
 	})
+	if err == nil {
+		a.seen(decided, decision)
+	}
+	return err
 }
 
 var decisions = map[string]bool{"approved": true, "denied": true, "expired": true, "withdrawn": true}

@@ -73,8 +73,9 @@ func (r *Request) concerns(d Deed) bool {
 // do stores an event with its ledger entry, or refuses it on record.
 func (a *Approvals) do(ctx context.Context, d Deed, kind string, to []string, may func(*Request) bool) error {
 	var refused error
+	var withdrawn *Request
 	err := a.db.Update(ctx, func(tx *store.Tx) error {
-		refused = nil
+		refused, withdrawn = nil, nil
 		r, err := load(tx, d.Request, tx.ForUpdate())
 		if errors.Is(err, ErrNotFound) || (err == nil && r.Tenant != d.Tenant) {
 			refused, r = ErrNotFound, &Request{ID: d.Request, Tenant: d.Tenant}
@@ -97,11 +98,15 @@ func (a *Approvals) do(ctx context.Context, d Deed, kind string, to []string, ma
 			_, err := a.ledger.Append(tx, row, map[string]any{"what": kind, "reason": refused.Error()})
 			return err
 		}
+		if kind == Withdrawn {
+			withdrawn = r
+		}
 		return a.done(tx, r, d, kind, to, row)
 	})
 	if err != nil {
 		return err
 	}
+	a.seen(withdrawn, Withdrawn)
 	return refused
 }
 

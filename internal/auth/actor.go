@@ -10,8 +10,9 @@ import (
 // Scope is one thing that a token may do.
 type Scope string
 
-// The scopes; the package comment says what each allows.
+// The scopes, of which Metrics is for Prometheus; the package comment says what each allows.
 const (
+	Metrics Scope = "metrics"
 	Read    Scope = "read"
 	Launch  Scope = "launch"
 	Respond Scope = "respond"
@@ -21,7 +22,7 @@ const (
 )
 
 // Scopes returns all scopes, the weakest first.
-func Scopes() []Scope { return []Scope{Read, Launch, Respond, Approve, Audit, Admin} }
+func Scopes() []Scope { return []Scope{Metrics, Read, Launch, Respond, Approve, Audit, Admin} }
 
 // Actor is who calls.
 type Actor struct {

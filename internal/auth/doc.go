@@ -5,6 +5,7 @@
 // that playbooks and approvals ask for, and scopes that routes ask for. Roles
 // are the installation's own words; scopes are ours and few:
 //
+//	metrics  read the metrics of the process, which name no host, person or run
 //	read     look at runs, alerts, requests, connectors, playbooks
 //	launch   start a playbook that lets one of the actor's roles launch it
 //	respond  cancel and undo runs, check connectors, turn the kill switch on

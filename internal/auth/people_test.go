@@ -64,7 +64,7 @@ func TestRights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Scopes([]string{"tier1", "approver", "ciso"}); !slices.Equal(got, []Scope{Approve, Launch, Read}) {
+	if got := r.Scopes([]string{"tier1", "approver", "ciso"}); !slices.Equal(got, []Scope{Approve, Launch, Metrics, Read}) {
 		t.Errorf("scopes %v", got)
 	}
 	if got := r.Scopes([]string{"ciso"}); len(got) != 0 {

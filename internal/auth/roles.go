@@ -22,10 +22,10 @@ const (
 // starts nothing; automation starts playbooks and never decides.
 func builtIn() map[string][]Scope {
 	return map[string][]Scope{
-		Viewer:     {Read},
-		Analyst:    {Read, Launch, Respond, Approve},
-		Approver:   {Read, Approve},
-		Lead:       {Read, Launch, Respond, Approve, Audit},
+		Viewer:     {Metrics, Read},
+		Analyst:    {Metrics, Read, Launch, Respond, Approve},
+		Approver:   {Metrics, Read, Approve},
+		Lead:       {Metrics, Read, Launch, Respond, Approve, Audit},
 		RoleAdmin:  {Admin},
 		Automation: {Read, Launch},
 	}

@@ -91,7 +91,7 @@ type Sessions struct {
 // builtInRoles have their scopes in internal/auth.
 var builtInRoles = []string{"viewer", "analyst", "approver", "lead", "admin", "automation"}
 
-var scopeNames = []string{"read", "launch", "respond", "approve", "audit", "admin"}
+var scopeNames = []string{"metrics", "read", "launch", "respond", "approve", "audit", "admin"}
 
 // access checks what is said about people, roles and ways in.
 func (k *checker) access(c *Config) {

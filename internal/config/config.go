@@ -50,9 +50,10 @@ type Config struct {
 	// Settings give, per playbook, the values of its settings. A value is a text,
 	// a list ([]any) or a map (map[string]any) of values; each text is read by
 	// the type that the playbook gives it.
-	Settings map[string]map[string]any `yaml:"settings"`
-	Guards   Guards                    `yaml:"guards"`
-	Limits   Limits                    `yaml:"limits"`
+	Settings  map[string]map[string]any `yaml:"settings"`
+	Guards    Guards                    `yaml:"guards"`
+	Limits    Limits                    `yaml:"limits"`
+	Telemetry Telemetry                 `yaml:"telemetry"`
 
 	// file and places serve the messages of Validate.
 	file   string
@@ -203,6 +204,10 @@ type Limits struct {
 	// WaitingRuns is how many claimed runs may wait to be started before alerts
 	// are put off; default 10000.
 	WaitingRuns int `yaml:"waiting_runs"`
+	// FreeDisk is how many MiB shall be free on the disk of the data directory;
+	// with less no alert is taken and no run started. 0 is 1024, or a twentieth of
+	// the disk where that is less.
+	FreeDisk int `yaml:"free_disk_mib"`
 }
 
 // Default is the configuration of an empty file, before paths are completed.

@@ -151,6 +151,9 @@ func (c *Config) complete(dir string) {
 	for i := range c.Keys.Payloads {
 		c.Keys.Payloads[i] = c.Keys.Payloads[i].In(dir)
 	}
+	for name, ref := range c.Telemetry.Traces.Headers {
+		c.Telemetry.Traces.Headers[name] = ref.In(dir)
+	}
 	for name, s := range c.Sources {
 		for i := range s.Secrets {
 			s.Secrets[i] = s.Secrets[i].In(dir)

@@ -40,6 +40,7 @@ func (c *Config) Validate() error {
 	k.basics(c)
 	k.access(c)
 	k.temporal(c.Temporal)
+	k.telemetry(c.Telemetry.Traces)
 	k.paths(c)
 	k.sources(c)
 	k.connectors(c)
@@ -97,6 +98,9 @@ func (k *checker) basics(c *Config) {
 		if l.n < 1 || l.n > 1_000_000 {
 			k.bad(l.path, "", "%d is not between 1 and 1000000", l.n)
 		}
+	}
+	if n := c.Limits.FreeDisk; n < 0 || n > 1<<24 {
+		k.bad("limits.free_disk_mib", "0 takes the default", "%d is not between 0 and 16777216", n)
 	}
 }
 

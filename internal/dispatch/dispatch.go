@@ -40,10 +40,16 @@ type Options struct {
 	// number. Pulse tells how many do; without it they are not counted.
 	Active int
 	Pulse  *Pulse
+	// Space says why no run may be started now, or nil; without it any may. Runs
+	// that are started already are woken and told all the same.
+	Space func() error
 	// Doubts lists the effects whose run is gone and of which people must be asked;
 	// nil lists none. It is looked at every DoubtScan, default 30 s.
 	Doubts    func(ctx context.Context) ([]run.DoubtInput, error)
 	DoubtScan time.Duration
+	// Seen is told of every start, after it was marked or failed. It returns at
+	// once; nil is told nothing.
+	Seen func(Start)
 	// Messages are what runs are told of beside votes.
 	Messages []Messages
 	// Scan is how often the store is looked at without a nudge; default 500 ms.
@@ -51,6 +57,15 @@ type Options struct {
 	// Parallel is how many starts are under way at once; default 8.
 	Parallel int
 	Log      zerolog.Logger
+}
+
+// Start is one run that was given to the engine.
+type Start struct {
+	Run   run.Input
+	Began time.Time
+	// Known says that the engine had it already, from before a crash.
+	Known bool
+	Err   error
 }
 
 // Dispatcher starts and wakes runs, and speaks to Temporal for the API.
@@ -157,10 +172,24 @@ func (d *Dispatcher) each(n int, f func(int)) {
 }
 
 func (d *Dispatcher) start(ctx context.Context, id, severity string) error {
+	began := time.Now()
 	in, err := d.queue.InputFor(ctx, id)
 	if err != nil {
 		return err
 	}
+	known, err := d.hand(ctx, in, severity)
+	if err == nil {
+		err = d.queue.MarkStarted(ctx, id)
+	}
+	if d.opts.Seen != nil {
+		d.opts.Seen(Start{Run: in, Began: began, Known: known, Err: err})
+	}
+	return err
+}
+
+// hand gives a run to the engine; known says that it had it already.
+func (d *Dispatcher) hand(ctx context.Context, in run.Input, severity string) (known bool, err error) {
+	id := in.Run
 	if len(in.Plan) > run.MaxInlinePlan {
 		in.Plan = nil
 	}
@@ -175,10 +204,10 @@ func (d *Dispatcher) start(ctx context.Context, id, severity string) error {
 	}, run.PlaybookWorkflow, in)
 	var there *serviceerror.WorkflowExecutionAlreadyStarted
 	if err != nil && !errors.As(err, &there) {
-		return fmt.Errorf("start %s: %w", id, err)
+		return false, fmt.Errorf("start %s: %w", id, err)
 	}
 	d.opts.Pulse.beat(id)
-	return d.queue.MarkStarted(ctx, id)
+	return err != nil, nil
 }
 
 const taskTimeout = 5 * time.Second

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/server/common/metrics"
 	"go.temporal.io/server/temporal"
 )
 
@@ -32,6 +33,10 @@ type Options struct {
 	// Payloads seal what Temporal stores: the first seals, any opens. Without one
 	// it stands in the clear, and is still read once there is one.
 	Payloads []PayloadKey
+	// Metrics takes what the SDK measures; nil takes nothing.
+	Metrics *Metrics
+	// Counters, where set, hears the embedded server's own.
+	Counters metrics.Handler
 }
 
 // External names a Temporal cluster. TLS is required outside loopback.
@@ -101,7 +106,7 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 	if err := prepareDatabase(file, cfg); err != nil {
 		return nil, err
 	}
-	srv, err := temporal.NewServer(serverOptions(cfg, certs, serverLogger{o.Log})...)
+	srv, err := temporal.NewServer(serverOptions(cfg, certs, serverLogger{o.Log}, o.Counters)...)
 	if err != nil {
 		return nil, fmt.Errorf("engine: set up: %w", err)
 	}
@@ -113,7 +118,7 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 		e.addresses = append(e.addresses, loopback(p))
 	}
 	e.client, err = dial(ctx, seal(client.Options{
-		HostPort: loopback(ports[0]), Namespace: Namespace, Logger: sdkLogger{o.Log},
+		HostPort: loopback(ports[0]), Namespace: Namespace, Logger: sdkLogger{o.Log}, MetricsHandler: o.Metrics.Handler(),
 		ConnectionOptions: client.ConnectionOptions{TLS: certs.client()},
 	}, o.Payloads))
 	if err != nil {
@@ -170,7 +175,7 @@ func startExternal(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	c, err := dial(ctx, seal(client.Options{
-		HostPort: x.Address, Namespace: ns, Logger: sdkLogger{o.Log},
+		HostPort: x.Address, Namespace: ns, Logger: sdkLogger{o.Log}, MetricsHandler: o.Metrics.Handler(),
 		ConnectionOptions: client.ConnectionOptions{TLS: conf},
 	}, o.Payloads))
 	if err != nil {

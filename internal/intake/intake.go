@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,6 +44,54 @@ type Deps struct {
 	Book   Book
 	// Nudge wakes the dispatcher. It returns at once.
 	Nudge func()
+	// Space says why nothing new may be stored, or nil; without it there is always
+	// space.
+	Space func() error
+	// Seen is told of every delivery, after its end. It returns at once; nil is
+	// told nothing.
+	Seen func(Seen)
+}
+
+// errSpace marks what Space said.
+var errSpace = errors.New("nothing was stored")
+
+// Seen is one delivery and what became of it.
+type Seen struct {
+	// Source is what the sender called itself; it may be nobody's name.
+	Source string
+	// Result is accepted, duplicate, unauthenticated, invalid, rate_limited,
+	// backlogged, no_space or failed.
+	Result     string
+	Verdicts   []runs.Verdict
+	Start, End time.Time
+}
+
+// seen tells who watches of a delivery.
+func (in *Intake) seen(source string, start time.Time, got Received, err error) {
+	if in.deps.Seen == nil {
+		return
+	}
+	s := Seen{Source: source, Result: "accepted", Start: start, End: time.Now()}
+	var busy *BusyError
+	switch {
+	case errors.Is(err, ErrSignature):
+		s.Result = "unauthenticated"
+	case errors.Is(err, ErrShape):
+		s.Result = "invalid"
+	case errors.As(err, &busy) && busy.backlog:
+		s.Result = "backlogged"
+	case errors.As(err, &busy):
+		s.Result = "rate_limited"
+	case errors.Is(err, errSpace):
+		s.Result = "no_space"
+	case err != nil:
+		s.Result = "failed"
+	case got.Duplicate:
+		s.Result = "duplicate"
+	default:
+		s.Verdicts = got.Verdicts
+	}
+	in.deps.Seen(s)
 }
 
 // Intake receives alerts.
@@ -59,6 +108,8 @@ type BusyError struct {
 	Source string
 	After  time.Duration
 	Why    string
+	// backlog says that too many runs wait, not that the source is too fast.
+	backlog bool
 }
 
 func (e *BusyError) Error() string {
@@ -112,9 +163,16 @@ func New(cfg Config, deps Deps, now func() time.Time) (*Intake, error) {
 func (in *Intake) Precheck(d Delivery) error { return d.headersOK(in.now()) }
 
 // Receive takes one delivery. An unknown source gets the answer of a wrong
-// signature: nobody learns which sources there are. Errors are ErrSignature, ErrShape, *BusyError, or
-// a fault of ours; then nothing was stored, and sending again is right.
+// signature: nobody learns which sources there are. Errors are ErrSignature, ErrShape, *BusyError, that
+// of Space, or a fault of ours; then nothing was stored, and sending again is right.
 func (in *Intake) Receive(ctx context.Context, source string, d Delivery) (Received, error) {
+	start := time.Now()
+	got, err := in.receive(ctx, source, d)
+	in.seen(source, start, got, err)
+	return got, err
+}
+
+func (in *Intake) receive(ctx context.Context, source string, d Delivery) (Received, error) {
 	src := in.sources[source]
 	if err := d.verify(in.now(), src.Keys); err != nil {
 		return Received{}, err
@@ -131,12 +189,17 @@ func (in *Intake) Receive(ctx context.Context, source string, d Delivery) (Recei
 	if verdicts, known, err := in.deps.Runs.Known(ctx, id); err != nil || known {
 		return Received{Alert: id, Duplicate: known, Verdicts: verdicts}, err
 	}
+	if in.deps.Space != nil {
+		if err := in.deps.Space(); err != nil {
+			return Received{}, fmt.Errorf("source %s: %w: %w", source, errSpace, err)
+		}
+	}
 	waiting, err := in.deps.Runs.Backlog(ctx)
 	if err != nil {
 		return Received{}, err
 	}
 	if waiting >= in.cfg.MaxWaiting {
-		return Received{}, &BusyError{Source: source, After: 30 * time.Second, Why: fmt.Sprintf("%d runs wait already", waiting)}
+		return Received{}, &BusyError{Source: source, After: 30 * time.Second, Why: fmt.Sprintf("%d runs wait already", waiting), backlog: true}
 	}
 	return in.keep(ctx, id, a)
 }

@@ -15,7 +15,9 @@ import (
 	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/clock"
 	"github.com/quell-soar/quell/internal/config"
+	"github.com/quell-soar/quell/internal/disk"
 	"github.com/quell-soar/quell/internal/effects"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
@@ -32,18 +34,20 @@ type rooms struct {
 	effects   *effects.Effects
 	approvals *approval.Approvals
 	runs      *runs.Runs
+	disk      *disk.Gauge
+	clock     *clock.Watch
 }
 
 // Schemas lists the tables of all domains.
 func Schemas() []store.Schema {
-	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema()}
+	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), clock.Schema()}
 }
 
-func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *stack) (*rooms, error) {
+func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*rooms, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	o := store.Options{Dir: cfg.DataDir, Log: log}
+	o := store.Options{Dir: cfg.DataDir, Log: log, Seen: watch.transaction}
 	if !cfg.Store.DSN.IsZero() {
 		dsn, err := cfg.Store.DSN.Resolve(ctx)
 		if err != nil {
@@ -76,9 +80,18 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *s
 	c.push("ledger", func(ctx context.Context) error { _, err := led.Sign(ctx); return err })
 	fx := effects.New(db, led, g, time.Now)
 	fx.Approved = approval.Approved
+	steady, err := clock.Open(ctx, clock.Options{DB: db, Ledger: led, Tenant: cfg.Tenant, Host: clock.Host(), Read: clock.Read, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	fx.Early = steady.Early
+	asked := approval.New(db, led, time.Now)
+	asked.Seen = watch.request
 	return &rooms{
 		db: db, ledger: led, guard: g, effects: fx,
-		approvals: approval.New(db, led, time.Now), runs: runs.New(db, time.Now),
+		approvals: asked, runs: runs.New(db, time.Now),
+		disk:  disk.New(cfg.DataDir, uint64(cfg.Limits.FreeDisk)<<20, log), //nolint:gosec // validated
+		clock: steady,
 	}, nil
 }
 

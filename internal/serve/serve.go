@@ -43,31 +43,40 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	var closers stack
 	defer closers.close(log)
 
-	rooms, err := openRooms(ctx, cfg, log, &closers)
+	watch, err := newWatch(ctx, cfg, o.Version, log, &closers)
+	if err != nil {
+		return err
+	}
+	rooms, err := openRooms(ctx, cfg, log, watch, &closers)
 	if err != nil {
 		return err
 	}
 	if err := noteRestored(ctx, cfg, rooms); err != nil {
 		return err
 	}
-	h, err := startConnectors(ctx, cfg, log, &closers)
+	h, err := startConnectors(ctx, cfg, log, watch, &closers)
 	if err != nil {
 		return err
 	}
 	all := own.New(h, o.Version, rooms.runs, time.Now)
-	book, err := loadBook(ctx, cfg, all)
+	book, err := loadBook(cfg, all, log)
 	if err != nil {
 		return err
 	}
-	eng, err := startEngine(ctx, cfg, log, &closers)
+	watch.host.Store(all)
+	watch.book.Store(book)
+	eng, err := startEngine(ctx, cfg, log, watch, &closers)
 	if err != nil {
 		return err
 	}
 	pulse := dispatch.NewPulse(time.Now)
 	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{
-		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Doubts: doubts(rooms), Messages: messages(rooms.runs),
+		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Space: rooms.disk.Low, Doubts: doubts(rooms), Messages: messages(rooms.runs), Seen: watch.start,
 	})
-	w, err := startWorker(eng, rooms, all, book, pulse, disp.Nudge)
+	if err := watch.metrics.Watch((&states{cfg: cfg, rooms: rooms, host: h, pulse: pulse, now: time.Now}).read); err != nil {
+		return err
+	}
+	w, err := startWorker(eng, rooms, all, book, pulse, watch, disp.Nudge)
 	if err != nil {
 		return err
 	}
@@ -75,7 +84,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err := keepSchedules(ctx, disp, book, cfg.Tenant); err != nil {
 		return err
 	}
-	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp)
+	rehearsals, err := newRehearsals(book, rooms, all)
+	if err != nil {
+		return err
+	}
+	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp, watch, rehearsals)
 	if err != nil {
 		return err
 	}
@@ -101,6 +114,7 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 		r.ledger.Run(ctx, func(err error) { log.Warn().Err(err).Msg("no checkpoint could be signed") })
 	})
 	wg.Go(func() { watcher.Run(ctx) })
+	wg.Go(func() { r.clock.Run(ctx) })
 	return srv.Serve(ctx, func(tcp string) {
 		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
 		log.Info().Str("listen", tcp).Msg("ready")
@@ -141,13 +155,13 @@ func (s *stack) close(log zerolog.Logger) {
 	}
 }
 
-func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *stack) (*host.Host, error) {
+func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*host.Host, error) {
 	var list []host.Instance
 	for _, name := range sorted(cfg.Connectors) {
 		list = append(list, instanceOf(name, cfg.Connectors[name]))
 	}
-	h, err := host.New(host.Options{Log: log.With().Str("part", "connectors").Logger(), Instances: list,
-		Evidence: host.EvidenceDir(filepath.Join(cfg.DataDir, "evidence"))})
+	h, err := host.New(watch.hostHooks(host.Options{Log: log.With().Str("part", "connectors").Logger(), Instances: list,
+		Evidence: host.EvidenceDir(filepath.Join(cfg.DataDir, "evidence"))}))
 	if err != nil {
 		return nil, err
 	}
@@ -158,8 +172,8 @@ func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger
 	return h, nil
 }
 
-func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, c *stack) (*engine.Engine, error) {
-	o := engine.Options{Dir: filepath.Join(cfg.DataDir, "engine"), Log: log.With().Str("part", "engine").Logger()}
+func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*engine.Engine, error) {
+	o := engine.Options{Dir: filepath.Join(cfg.DataDir, "engine"), Log: log.With().Str("part", "engine").Logger(), Metrics: watch.engine}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make %s: %w", o.Dir, err)
 	}
@@ -188,26 +202,31 @@ func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, c 
 // startWorker runs workflows and activities in this process. Activities wait for
 // targets, deadlines and vendors, so there may be many; how many calls leave at
 // once, the host decides per instance.
-func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispatch.Pulse, nudge func()) (worker.Worker, error) {
+func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispatch.Pulse, watch *watch, nudge func()) (worker.Worker, error) {
 	const cached = 1000
 	worker.SetStickyWorkflowCacheSize(cached)
+	interceptors := []interceptor.WorkerInterceptor{pulse}
+	if watch.tracer.On() {
+		interceptors = append(interceptors, &activitySpans{tracer: watch.tracer})
+	}
 	w := worker.New(e.Client(), run.TaskQueue, worker.Options{
 		MaxConcurrentActivityExecutionSize:      1000,
 		MaxConcurrentLocalActivityExecutionSize: 200,
 		MaxConcurrentWorkflowTaskExecutionSize:  100,
 		WorkerStopTimeout:                       10 * time.Second,
-		Interceptors:                            []interceptor.WorkerInterceptor{pulse},
+		Interceptors:                            interceptors,
 	})
 	workflows.New().Register(w)
 	charters := &charters{runs: r.runs, book: b}
+	watched := watchedHost{h, watch}
 	activities.Set{
-		Reader: &activities.Reader{Host: h},
+		Reader: &activities.Reader{Host: watched},
 		Actor: &activities.Actor{
-			Host: h, Effects: r.effects, Charter: charters.charter, Facts: factsFor(b.cfg, h.Host, r.guard), Blind: os.Getenv(blindVar) == "1",
+			Host: watched, Effects: watchedEffects{r.effects, r.runs, watch}, Charter: charters.charter, Facts: factsFor(b.cfg, h.Host, r.guard), Blind: os.Getenv(blindVar) == "1",
 		},
 		Recorder: &activities.Recorder{
 			DB: r.db, Ledger: r.ledger, Effects: r.effects, Approvals: r.approvals, Runs: r.runs,
-			Host: h, Starter: (&starter{r, b, nudge}).fire,
+			Host: h, Starter: (&starter{r, b, nudge}).fire, Ended: watch.end(r.runs),
 		},
 	}.Register(w)
 	if err := w.Start(); err != nil {
@@ -219,13 +238,13 @@ func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispat
 // blindVar switches read-back off, for the control of the kill test only.
 const blindVar = "QUELL_TEST_NO_READ_BACK"
 
-func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher) (*server.Server, error) {
+func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher, watch *watch, re *rehearsals) (*server.Server, error) {
 	sources, err := sourcesOf(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	in, err := intake.New(intake.Config{Tenant: cfg.Tenant, Sources: sources, MaxWaiting: cfg.Limits.WaitingRuns},
-		intake.Deps{DB: r.db, Runs: r.runs, Ledger: r.ledger, Book: b, Nudge: d.Nudge}, time.Now)
+		intake.Deps{DB: r.db, Runs: r.runs, Ledger: r.ledger, Book: b, Nudge: d.Nudge, Space: r.disk.Low, Seen: watch.alert}, time.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -241,6 +260,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
-		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in,
-			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
+		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg, b.house}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
+			Rehearsals: re,
+			Reviews:    &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/rs/zerolog"
@@ -33,6 +34,9 @@ type Options struct {
 	// printed.
 	DSN string
 	Log zerolog.Logger
+	// Seen is told of every transaction, update or view, after its end: how long it
+	// took from the call, and how it went. It returns at once; nil is told nothing.
+	Seen func(what string, took time.Duration, err error)
 }
 
 // DB is an open store.
@@ -42,15 +46,28 @@ type DB struct {
 	write func(ctx context.Context, f func(*Tx) error) error
 	read  *sql.DB
 	close func() error
+	seen  func(what string, took time.Duration, err error)
 }
 
 // Open opens the store and checks that it can be written. With SQLite it fails
 // while another process has it open and says which.
 func Open(ctx context.Context, o Options) (*DB, error) {
+	open := openSQLite
 	if o.DSN != "" {
-		return openPostgres(ctx, o)
+		open = openPostgres
 	}
-	return openSQLite(ctx, o)
+	d, err := open(ctx, o)
+	if err == nil {
+		d.seen = o.Seen
+	}
+	return d, err
+}
+
+// watch tells who watches of a transaction that began at a time.
+func (d *DB) watch(what string, began time.Time, err error) {
+	if d.seen != nil {
+		d.seen(what, time.Since(began), err)
+	}
 }
 
 // Dialect tells which database it is.
@@ -62,10 +79,22 @@ func (d *DB) Close() error { return d.close() }
 // Update runs f in a transaction and returns when it is on disk. An error of f
 // is returned as it is and nothing of f is kept. f may be called again and must
 // not keep its Tx.
-func (d *DB) Update(ctx context.Context, f func(tx *Tx) error) error { return d.write(ctx, f) }
+func (d *DB) Update(ctx context.Context, f func(tx *Tx) error) error {
+	began := time.Now()
+	err := d.write(ctx, f)
+	d.watch("update", began, err)
+	return err
+}
 
 // View runs f on one consistent state, without writing.
 func (d *DB) View(ctx context.Context, f func(tx *Tx) error) error {
+	began := time.Now()
+	err := d.view(ctx, f)
+	d.watch("view", began, err)
+	return err
+}
+
+func (d *DB) view(ctx context.Context, f func(tx *Tx) error) error {
 	tx, err := d.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.isolation()})
 	if err != nil {
 		return fmt.Errorf("store: begin to read: %w", err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 )
 
@@ -96,6 +97,32 @@ type Connectors struct {
 	Connectors []Connector `json:"connectors"`
 }
 
+// Installed is what playbooks meet here: quell check compiles against it.
+type Installed struct {
+	Instances []InstalledConnector `json:"instances"`
+	// Bindings name the instance of an action or of a domain of them.
+	Bindings map[string]string `json:"bindings,omitempty"`
+	// Roles are those that somebody has, OnCall the duties on which there is
+	// somebody.
+	Roles  []string `json:"roles,omitempty"`
+	OnCall []string `json:"on_call,omitempty"`
+}
+
+// InstalledConnector is an instance with the actions of its connector's manifest.
+type InstalledConnector struct {
+	Instance  string        `json:"instance"`
+	Connector string        `json:"connector"`
+	Version   string        `json:"version"`
+	Actions   []spec.Action `json:"actions"`
+}
+
+// RefusedPlaybook is a configured playbook that nothing here can serve.
+type RefusedPlaybook struct {
+	File string `json:"file"`
+	// Why is the first of its mistakes, with its place.
+	Why string `json:"why"`
+}
+
 // Playbook is one active playbook.
 type Playbook struct {
 	Name   string          `json:"name"`
@@ -121,6 +148,8 @@ type PlaybookInput struct {
 // Playbooks lists the active playbooks.
 type Playbooks struct {
 	Playbooks []Playbook `json:"playbooks"`
+	// Refused were not loaded: nothing configured can serve them.
+	Refused []RefusedPlaybook `json:"refused,omitempty"`
 }
 
 // Entry is one entry of the ledger. Its payload lies apart and may have been
@@ -221,10 +250,10 @@ type Ready struct {
 
 // PartReady is one part that Quell needs.
 type PartReady struct {
-	// Name is store, ledger, engine or connectors.
+	// Name is store, ledger, engine, connectors, disk or clock.
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
-	// Why says what is wrong and what to do.
+	// Why says what is wrong and what to do; of a part that works, what is odd.
 	Why string `json:"why,omitempty"`
 }
 

@@ -33,7 +33,7 @@ func (r *reader) test(v *ast.Value, base Case, defaults bool) Case {
 	if c.Answers == nil {
 		c.Answers = map[string][]Answer{}
 	}
-	keys := []string{"alert", "inputs", "settings", "mode", "actor", "now", "answers", "people"}
+	keys := []string{"alert", "inputs", "settings", "mode", "actor", "now", "opens", "answers", "people"}
 	if !defaults {
 		keys = append(keys, "name", "expect")
 	}
@@ -47,6 +47,9 @@ func (r *reader) test(v *ast.Value, base Case, defaults bool) Case {
 	}
 	if m["now"] != nil {
 		c.Now, _ = r.typed(m["now"], kind.Of(kind.Timestamp)).(time.Time)
+	}
+	if m["opens"] != nil {
+		c.Opens, _ = r.typed(m["opens"], kind.Of(kind.Timestamp)).(time.Time)
 	}
 	if a := m["alert"]; a != nil {
 		c.Alert, c.Inputs = r.alert(a, c.Now), nil

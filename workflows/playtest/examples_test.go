@@ -7,20 +7,28 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/quell-soar/quell/examples"
 	"github.com/quell-soar/quell/workflows/playtest"
 )
 
-// TestExamples holds the tests of the example playbooks: they pass, and take every
-// way. QUELL_SOAK=1 adds mutants and the sweep.
+// TestExamples holds that every example playbook has tests, that they pass and take
+// every way, and that they notice mutants and end under failures: of these every
+// 50th is tried, with QUELL_SOAK=1 each.
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../../examples/*.test.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no test files: %v", err)
 	}
-	soak := os.Getenv("QUELL_SOAK") != ""
+	if all := examples.Names(); len(files) != len(all) {
+		t.Fatalf("%d test files for %d example playbooks", len(files), len(all))
+	}
+	sample := 50
+	if os.Getenv("QUELL_SOAK") != "" {
+		sample = 1
+	}
 	for _, f := range files {
 		t.Run(filepath.Base(f), func(t *testing.T) {
-			s, err := playtest.Run(context.Background(), f, playtest.Options{Cover: true, Mutate: soak, Sweep: soak})
+			s, err := playtest.Run(context.Background(), f, playtest.Options{Cover: true, Mutate: true, Sweep: true, Sample: sample})
 			if err != nil {
 				t.Fatal(err)
 			}

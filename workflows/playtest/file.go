@@ -13,6 +13,7 @@ import (
 	"github.com/quell-soar/quell/playbooks/parse"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/playbooks/source"
+	"github.com/quell-soar/quell/server/api"
 )
 
 // Case is one test of a playbook.
@@ -28,10 +29,14 @@ type Case struct {
 	Actor string
 	// Now is when the run begins.
 	Now time.Time
+	// Opens is when calendars open; zero means that they are open.
+	Opens time.Time
 	// Answers are the scripted answers per action, in order; the last one stays.
 	Answers map[string][]Answer
 	People  []Say
 	Expect  Expect
+	// recorded are recorded answers, in place of Answers.
+	recorded []api.RecordedAnswer
 }
 
 // Answer is one scripted answer of an action.
@@ -111,6 +116,9 @@ type reader struct {
 	plan *plan.Plan
 	list diag.List
 	ids  map[string]string // id or path to path
+	// known are the handles with facts of the answers read so far, by type and id:
+	// people name them by their id.
+	known map[string]kind.Handle
 }
 
 // Read reads the tests of a playbook. The list holds mistakes at line and
@@ -118,7 +126,7 @@ type reader struct {
 // mutants that need not be noticed, by name, and why.
 func Read(f *source.File, p *plan.Plan) ([]Case, map[string]string, diag.List) {
 	root, list := parse.Data(f)
-	r := &reader{file: f, plan: p, list: list, ids: map[string]string{}}
+	r := &reader{file: f, plan: p, list: list, ids: map[string]string{}, known: map[string]kind.Handle{}}
 	walk(p, func(st *plan.Step) {
 		r.ids[st.Path] = st.Path
 		if st.ID != "" {
@@ -347,6 +355,9 @@ func (r *reader) handle(v *ast.Value, t kind.Type) any {
 	if !v.IsMap {
 		h.ID = r.text(v)
 		h.Label = h.ID
+		if k, ok := r.known[t.Name+" "+h.ID]; ok {
+			return k
+		}
 		return h
 	}
 	facts := kind.Facts(t.Name)
@@ -365,6 +376,7 @@ func (r *reader) handle(v *ast.Value, t kind.Type) any {
 	if err != nil {
 		r.bad("wrong-type", v.Span, "", "%v", err)
 	}
+	r.known[t.Name+" "+h.ID] = h
 	return h
 }
 

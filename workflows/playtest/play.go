@@ -123,10 +123,28 @@ func input(p *plan.Plan, c *Case) (run.Input, error) {
 	if in.Settings, err = kind.Canonical(orEmpty(c.Settings)); err != nil {
 		return in, err
 	}
+	in.Calendars = calendars(p, c)
 	for _, a := range p.Actions {
 		in.Bindings = append(in.Bindings, run.Binding{Action: a.Name, Instance: Instance})
 	}
 	return in, nil
+}
+
+// calendars are those that the settings name. What they say, the test says: see
+// Case.Opens.
+func calendars(p *plan.Plan, c *Case) []run.Calendar {
+	var out []run.Calendar
+	for _, s := range p.Settings {
+		if s.Type.Kind != kind.Calendar {
+			continue
+		}
+		name, _ := c.Settings[s.Name].(string)
+		if name == "" && s.Default != nil {
+			_ = json.Unmarshal(s.Default.Literal, &name)
+		}
+		out = append(out, run.Calendar{Name: name})
+	}
+	return out
 }
 
 // triggered gives the inputs that the first trigger that applies makes of the
@@ -196,8 +214,12 @@ func (w *world) register(env *testsuite.TestWorkflowEnvironment, in run.Input) {
 	reg(task.InForceActivity, func(context.Context, task.InForceRequest) (task.InForceResult, error) { return w.inForce(), nil })
 	reg(task.ArrangeActivity, func(context.Context, task.ArrangeRequest) error { return nil })
 	reg(task.OpeningActivity, func(_ context.Context, q task.OpeningRequest) (task.OpeningResult, error) {
+		if q.From.Before(w.c.Opens) {
+			return task.OpeningResult{At: w.c.Opens}, nil
+		}
 		return task.OpeningResult{At: q.From}, nil
 	})
+	reg(task.BreathActivity, func(context.Context) error { return nil })
 	reg(task.AlertsActivity, func(context.Context, task.AlertsRequest) (task.AlertsResult, error) { return task.AlertsResult{}, nil })
 	reg(task.VerbsActivity, func(context.Context, task.VerbsRequest) (task.VerbsResult, error) { return task.VerbsResult{}, nil })
 	reg(task.AnswerActivity, func(context.Context, task.AnswerRequest) error { return nil })

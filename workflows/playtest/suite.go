@@ -22,6 +22,9 @@ import (
 // Options say which proofs a suite makes beside the tests.
 type Options struct {
 	Cover, Mutate, Sweep bool
+	// Sample takes every n-th mutant and every n-th run of the sweep only, for a
+	// quick look; 0 takes all.
+	Sample int
 }
 
 // Suite is what came of one test file.
@@ -143,6 +146,7 @@ func Run(ctx context.Context, file string, o Options) (*Suite, error) {
 		if s.Mutants, err = Mutants(p); err != nil {
 			return s, err
 		}
+		s.Mutants = sampled(s.Mutants, o.Sample)
 		for i := range s.Mutants {
 			if err := ctx.Err(); err != nil {
 				return s, err
@@ -154,12 +158,26 @@ func Run(ctx context.Context, file string, o Options) (*Suite, error) {
 				delete(accepted, m.String())
 			}
 		}
-		s.Stale = slices.Sorted(maps.Keys(accepted))
+		if o.Sample <= 1 {
+			s.Stale = slices.Sorted(maps.Keys(accepted))
+		}
 	}
 	if o.Sweep {
-		s.Sweep = Sweep(p, cases)
+		s.Sweep = Sweep(p, cases, o.Sample)
 	}
 	return s, nil
+}
+
+// sampled is every n-th element, from the first.
+func sampled[T any](all []T, n int) []T {
+	if n <= 1 {
+		return all
+	}
+	var out []T
+	for i := 0; i < len(all); i += n {
+		out = append(out, all[i])
+	}
+	return out
 }
 
 func (s *Suite) compile(book string) (*plan.Plan, error) {

@@ -37,9 +37,11 @@ const mostCalls = 5
 
 // Sweep fails every call of every action that the tests make, in every kind, and
 // plays the run to its end. A person who is asked about the failure says stop.
-// Every run must end as declared, within the budget, with its review.
-func Sweep(p *plan.Plan, cases []Case) []Swept {
+// Every run must end as declared, within the budget, with its review. Of these
+// runs every sample-th is played; 0 and 1 play all.
+func Sweep(p *plan.Plan, cases []Case, sample int) []Swept {
 	var out []Swept
+	turn := 0
 	seen := map[string]int{}
 	for i := range cases {
 		c := cases[i]
@@ -57,6 +59,9 @@ func Sweep(p *plan.Plan, cases []Case) []Swept {
 			for n := 1; n <= min(plain.Calls[a], mostCalls); n++ {
 				for _, k := range append(errorKinds(), "lost") {
 					if k == "lost" && !sp.Effect() {
+						continue
+					}
+					if turn++; sample > 1 && turn%sample != 0 {
 						continue
 					}
 					s := sweep(p, c, a, n, k, plain.Took)

@@ -34,7 +34,9 @@ type Effect struct {
 	Undo, Undone    bool
 	Inputs          json.RawMessage
 	Approval        string
-	n               int
+	// of is the effect that this one takes back, or nil.
+	of *Effect
+	n  int
 }
 
 // Request is one request to people in a play.
@@ -229,11 +231,21 @@ func (w *world) read(q task.ReadRequest) task.ReadResult {
 	if a.Error != "" {
 		return task.ReadResult{Failure: &task.Failure{Kind: a.Error, Message: cmp.Or(a.Message, "as the test says")}}
 	}
-	raw, err := kind.Canonical(orEmpty(a.Value))
+	out := map[string]any{} // what expressions read comes back, as it does from the activity
+	for name, v := range a.Value {
+		if wanted(q.Fields, name) {
+			out[name] = v
+		}
+	}
+	raw, err := kind.Canonical(out)
 	if err != nil {
 		return task.ReadResult{Failure: &task.Failure{Kind: string(spec.Internal), Message: err.Error()}}
 	}
 	return task.ReadResult{Output: raw}
+}
+
+func wanted(fields []string, name string) bool {
+	return slices.Contains(fields, name) || slices.Contains(fields, "*")
 }
 
 func orEmpty(m map[string]any) map[string]any {
@@ -279,11 +291,11 @@ func (w *world) bring(q task.ActRequest, key string) task.ActResult {
 	if q.Mode == "observe" {
 		a, _ := w.next(q.Action, q.Inputs, true)
 		e.Outcome = task.Simulated
-		return task.ActResult{Outcome: task.Simulated, Output: w.output(sp, a.Value, e, "(simulated)")}
+		return task.ActResult{Outcome: task.Simulated, Output: w.output(sp, a.Value, e, q.Fields, "(simulated)")}
 	}
 	w.calls[q.Action]++
 	a := w.tried(q)
-	r := w.settle(sp, a, e)
+	r := w.settle(sp, a, e, q.Fields)
 	e.Outcome = r.Outcome
 	return r
 }
@@ -303,7 +315,7 @@ func (w *world) tried(q task.ActRequest) Answer {
 	return a
 }
 
-func (w *world) settle(sp spec.Action, a Answer, e *Effect) task.ActResult {
+func (w *world) settle(sp spec.Action, a Answer, e *Effect, fields []string) task.ActResult {
 	message := cmp.Or(a.Message, "as the test says")
 	switch {
 	case a.Lost || a.Error == "timeout":
@@ -318,13 +330,17 @@ func (w *world) settle(sp spec.Action, a Answer, e *Effect) task.ActResult {
 		return task.ActResult{Outcome: task.Failed, Failure: &task.Failure{Kind: a.Error, Message: message}}
 	}
 	o := task.Outcome(cmp.Or(a.Outcome, string(task.Done)))
-	return task.ActResult{Outcome: o, Output: w.output(sp, a.Value, e, "(done)"), Held: o != task.Already && sp.Inverse != ""}
+	return task.ActResult{Outcome: o, Output: w.output(sp, a.Value, e, fields, "(done)"), Held: o != task.Already && sp.Inverse != ""}
 }
 
-// output is an effect's output: what the test says, and stand-ins for the rest.
-func (w *world) output(sp spec.Action, value map[string]any, e *Effect, stand string) json.RawMessage {
+// output is of an effect's output what expressions read: what the test says, and
+// stand-ins for the rest.
+func (w *world) output(sp spec.Action, value map[string]any, e *Effect, fields []string, stand string) json.RawMessage {
 	out := map[string]any{}
 	for _, f := range sp.Outputs {
+		if !wanted(fields, f.Name) {
+			continue
+		}
 		if v, ok := value[f.Name]; ok {
 			out[f.Name] = v
 			continue
@@ -367,75 +383,6 @@ func standIn(t kind.Type, word string, n int) any {
 	return nil
 }
 
-func (w *world) takeBack(q task.ActRequest, key string) task.ActResult {
-	i := slices.IndexFunc(w.effects, func(e *Effect) bool { return e.Key == q.Of })
-	if i < 0 || w.effects[i].Undone || w.effects[i].Outcome == task.Failed || w.effects[i].Outcome == task.Refused {
-		return task.ActResult{Outcome: task.Skipped, Detail: "nothing to take back"}
-	}
-	of := w.effects[i]
-	name := w.specs[of.Action].Inverse
-	sp := w.specs[name]
-	e := &Effect{Step: w.at(q.Place), Iteration: q.Iteration, Key: key, Action: name, Targets: of.Targets, Undo: true, Inputs: of.Inputs, n: len(w.effects)}
-	w.effects = append(w.effects, e)
-	if q.Mode == "observe" {
-		e.Outcome = task.Simulated
-		return task.ActResult{Outcome: task.Simulated}
-	}
-	w.calls[name]++
-	q.Action, q.Inputs = name, of.Inputs
-	r := w.settle(sp, w.tried(q), e)
-	e.Outcome = r.Outcome
-	of.Undone = r.Outcome.Happened()
-	return r
-}
-
-// stack lists what can be taken back, the newest first.
-func (w *world) stack(q task.StackRequest) task.StackResult {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var out task.StackResult
-	for _, e := range slices.Backward(w.effects) {
-		there := e.Outcome == task.Done || e.Outcome == task.Partial || e.Outcome == task.Unknown
-		if e.Undo || e.Undone || !there {
-			continue
-		}
-		k, err := run.ParseKey(e.Key)
-		if err != nil || (len(q.Steps) > 0 && !slices.Contains(q.Steps, k.Step)) || (len(q.Keys) > 0 && !slices.Contains(q.Keys, e.Key)) {
-			continue
-		}
-		out.Items = append(out.Items, task.StackItem{Key: e.Key, Action: e.Action, Inverse: w.specs[e.Action].Inverse, Targets: e.Targets, Reversal: e.Reversal, Outcome: string(e.Outcome)})
-	}
-	return out
-}
-
-func (w *world) resolve(q task.ResolveRequest) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, e := range w.effects {
-		if e.Key != q.Key {
-			continue
-		}
-		switch q.As {
-		case "done", "by_hand":
-			e.Outcome = task.Done
-		default:
-			e.Outcome = task.Failed
-		}
-	}
-}
-
-func (w *world) inForce() task.InForceResult {
-	var out task.InForceResult
-	st := w.stack(task.StackRequest{})
-	for _, i := range st.Items {
-		k, err := run.ParseKey(i.Key)
-		if err == nil {
-			out.Effects = append(out.Effects, task.InForce{Key: i.Key, Action: i.Action, Instance: Instance, Step: k.Step, Targets: i.Targets, Since: w.began})
-		}
-	}
-	return out
-}
-
 // targets are the labels of what a call acts on.
 func targets(sp spec.Action, inputs json.RawMessage) []string {
 	v, err := kind.Decode(sp.InputType(), inputs)
@@ -459,7 +406,8 @@ func targets(sp spec.Action, inputs json.RawMessage) []string {
 }
 
 // deeds lists the effects that happened or may have, in their order. Those of one
-// loop that goes over several elements at once stand in the order of its list.
+// loop that goes over several elements at once stand in the order of its list, and
+// what takes them back in the reverse of it.
 func (w *world) deeds() []*Effect {
 	var out []*Effect
 	for _, e := range w.effects {
@@ -469,15 +417,26 @@ func (w *world) deeds() []*Effect {
 	}
 	for i := 0; i < len(out); {
 		j := i
-		for j < len(out) && out[j].Step == out[i].Step && out[j].Undo == out[i].Undo {
+		for j < len(out) && out[j].loop() == out[i].loop() {
 			j++
 		}
-		if !out[i].Undo {
-			slices.SortStableFunc(out[i:j], func(a, b *Effect) int { return byIteration(a.Iteration, b.Iteration) })
-		}
+		slices.SortStableFunc(out[i:j], func(a, b *Effect) int {
+			if a.of != nil {
+				return byIteration(b.of.Iteration, a.of.Iteration)
+			}
+			return byIteration(a.Iteration, b.Iteration)
+		})
 		i = j
 	}
 	return out
+}
+
+// loop names the step of an effect, and of one that takes another back that one's.
+func (e *Effect) loop() [2]string {
+	if e.of != nil {
+		return [2]string{e.Step, e.of.Step}
+	}
+	return [2]string{e.Step}
 }
 
 func byIteration(a, b string) int {

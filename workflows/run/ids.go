@@ -135,6 +135,35 @@ func HoldRequestID(effectKey string, at int64) string {
 	return HoldID(effectKey) + "@" + strconv.FormatInt(at, 10)
 }
 
+// RunOf returns the run that a workflow belongs to: itself, or the run whose effect
+// is held, in doubt, or taken back. It is empty for a schedule's firing and for what
+// is no id of ours.
+func RunOf(workflow string) string {
+	rest, key := workflow, false
+	for _, prefix := range []string{"hold/", "doubt/"} {
+		if r, found := strings.CutPrefix(workflow, prefix); found {
+			rest, key = r, true
+		}
+	}
+	switch {
+	case key:
+		k, err := ParseKey(rest)
+		if err != nil {
+			return ""
+		}
+		return k.Run
+	case strings.HasPrefix(workflow, SchedulePrefix):
+		return ""
+	case strings.HasPrefix(workflow, "undo/"):
+		rest = strings.TrimPrefix(workflow, "undo/")
+		rest = rest[:max(0, strings.LastIndexByte(rest, '/'))]
+	}
+	if strings.Count(rest, "/") != 2 {
+		return ""
+	}
+	return rest
+}
+
 // WorkflowOf returns the id of the workflow that waits for a request: the run's
 // own, a hold's, or that of a question about an effect whose run is gone.
 func WorkflowOf(request string) string {
