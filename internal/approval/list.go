@@ -38,7 +38,7 @@ func (a *Approvals) List(ctx context.Context, f Filter) ([]*Request, string, err
 		if err != nil {
 			return nil, "", err
 		}
-		where, args = append(where, "(opened > ? OR (opened = ? AND id > ?))"), append(args, at, at, id)
+		where, args = append(where, "(opened, id) > (?, ?)"), append(args, at, id)
 	}
 	query := `SELECT ` + columns + ` FROM requests WHERE ` + strings.Join(where, " AND ") + ` ORDER BY opened, id`
 	if f.Limit > 0 {
