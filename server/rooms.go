@@ -90,6 +90,9 @@ func domainProblem(err error) *api.Error {
 	case errors.Is(err, store.ErrClosed):
 		return api.Problem(api.CodeNotReady, "the server is stopping; try again in a moment")
 	}
+	if p := registryProblem(err); p != nil {
+		return p
+	}
 	if p := intakeProblem(err); p != nil {
 		return p
 	}

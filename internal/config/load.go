@@ -147,6 +147,7 @@ func (c *Config) complete(dir string) {
 	for i := range c.Playbooks {
 		abs(&c.Playbooks[i])
 	}
+	c.completeGit(dir, abs)
 	c.Store.DSN = c.Store.DSN.In(dir)
 	for i := range c.Keys.Payloads {
 		c.Keys.Payloads[i] = c.Keys.Payloads[i].In(dir)

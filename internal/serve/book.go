@@ -1,15 +1,13 @@
 package serve
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
 
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/spec"
@@ -18,19 +16,41 @@ import (
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/own"
-	"github.com/quell-soar/quell/playbooks/compile"
-	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/internal/registry"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
-	"github.com/quell-soar/quell/playbooks/source"
 	"github.com/quell-soar/quell/workflows/run"
 )
 
-// book holds the active playbooks, compiled against the configured connectors.
+// book holds the playbooks that may be started, bound to the configured
+// connectors. What they are, the registry says; reload takes it up.
 type book struct {
-	cfg   *config.Config
-	list  []intake.Loaded
-	shelf shelf
+	cfg     *config.Config
+	reg     *registry.Registry
+	host    *own.Host
+	version string
+	roles   func(context.Context) ([]string, error)
+	log     zerolog.Logger
+	// pulled is what the repository had the last time; follow alone reads it after
+	// the start.
+	pulled registry.Pulled
+	// faults are those of whole sources now, by what is the matter.
+	faults sync.Map
+	// taking lets one offer and one reload happen at a time.
+	taking sync.Mutex
+	now    atomic.Pointer[edition]
+	// changed is called after each reload.
+	changed func(context.Context) error
+}
+
+// edition is the book at one revision of the registry. It is not changed.
+type edition struct {
+	revision int64
+	list     []intake.Loaded
+	// promoted are the modes that people gave playbooks.
+	promoted map[string]guard.Mode
+	// broken are the playbooks that cannot be started here, and why.
+	broken map[string]string
 }
 
 // catalogue offers the actions that some instance serves.
@@ -46,87 +66,66 @@ func (c catalogue) Action(name string) (spec.Action, bool) {
 	return served[0].Action, true
 }
 
-// loadBook compiles every playbook of the configuration. One that does not
-// compile keeps Quell from starting: a response that is not there is worse found
-// at three in the morning.
-func loadBook(_ context.Context, cfg *config.Config, h *own.Host) (*book, error) {
-	files, err := playbookFiles(cfg.Playbooks)
-	if err != nil {
-		return nil, err
+// edition gives what may be started now.
+func (b *book) edition() *edition {
+	if e := b.now.Load(); e != nil {
+		return e
 	}
-	b := &book{cfg: cfg}
-	known := map[string]string{}
-	texts, err := playbookTexts(files)
-	if err != nil {
-		return nil, err
-	}
-	for i, file := range files {
-		l, err := b.load(texts[i], compile.NewFiles(texts...), catalogue{h.Catalogue()})
-		if err != nil {
-			return nil, err
-		}
-		if other, ok := known[l.Plan.Playbook]; ok {
-			return nil, fmt.Errorf("playbook %s stands in %s and in %s; remove one", l.Plan.Playbook, other, file)
-		}
-		known[l.Plan.Playbook] = file
-		b.list = append(b.list, l)
-	}
-	slices.SortFunc(b.list, func(x, y intake.Loaded) int { return strings.Compare(x.Plan.Playbook, y.Plan.Playbook) })
-	return b, nil
+	return &edition{}
 }
 
-func playbookFiles(paths []string) ([]string, error) {
-	var out []string
-	for _, p := range paths {
-		st, err := os.Stat(p)
-		if err != nil {
-			return nil, fmt.Errorf("playbooks: %w", err)
+// reload takes up what the registry says. A playbook that cannot be bound any
+// more, because the configuration changed, is told and left out.
+func (b *book) reload(ctx context.Context) error {
+	all, revision, err := b.reg.Current(ctx)
+	if err != nil {
+		return err
+	}
+	next := &edition{revision: revision, promoted: map[string]guard.Mode{}, broken: map[string]string{}}
+	for _, e := range all {
+		name := e.Current.Playbook
+		if e.Mode != "" {
+			next.promoted[name] = e.Mode
 		}
-		if !st.IsDir() {
-			out = append(out, p)
+	}
+	for _, e := range all {
+		if e.Retired != nil {
 			continue
 		}
-		entries, err := os.ReadDir(p)
+		l, err := b.load(e.Current, next)
 		if err != nil {
-			return nil, fmt.Errorf("playbooks: %w", err)
+			next.broken[e.Current.Playbook] = err.Error()
+			b.log.Error().Str("playbook", e.Current.Playbook).Err(err).Msg("a playbook cannot be started")
+			continue
 		}
-		for _, e := range entries {
-			if ext := filepath.Ext(e.Name()); e.Type()&fs.ModeType == 0 && (ext == ".yaml" || ext == ".yml") && !strings.HasSuffix(e.Name(), ".test.yaml") {
-				out = append(out, filepath.Join(p, e.Name()))
-			}
-		}
+		next.list = append(next.list, l)
 	}
-	return out, nil
+	b.now.Store(next)
+	if b.changed == nil {
+		return nil
+	}
+	return b.changed(ctx)
 }
 
-func playbookTexts(files []string) ([]*source.File, error) {
-	out := make([]*source.File, len(files))
-	for i, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("playbook: %w", err)
-		}
-		out[i] = source.NewFile(file, raw)
+// load binds one version.
+func (b *book) load(v registry.Version, e *edition) (intake.Loaded, error) {
+	p, err := plan.Decode(v.Plan)
+	if err != nil {
+		return intake.Loaded{}, err
 	}
-	return out, nil
+	return b.bind(p, v.Plan, v.Digest, e)
 }
 
-// load compiles one playbook; it may call the others.
-func (b *book) load(file *source.File, others compile.Files, c catalogue) (intake.Loaded, error) {
-	p, list := compile.Compile(file, compile.Options{Actions: c, Playbooks: others})
-	if p == nil {
-		var text bytes.Buffer
-		if err := diag.Render(&text, list); err != nil {
-			return intake.Loaded{}, err
+// bind completes a plan with what the installation adds to it.
+func (b *book) bind(p *plan.Plan, raw []byte, digest string, e *edition) (intake.Loaded, error) {
+	c := catalogue{b.host.Catalogue()}
+	l := intake.Loaded{Plan: p, Raw: raw, Digest: digest}
+	for _, a := range p.Actions {
+		if is, served := c.Action(a.Name); served && is.SchemaDigest() != a.Schema {
+			return l, fmt.Errorf("playbook %s: what %s takes or gives is not what it was published for; publish it again", p.Playbook, a.Name)
 		}
-		return intake.Loaded{}, errors.New(strings.TrimSpace(text.String()))
 	}
 	var err error
-	l := intake.Loaded{Plan: p}
-	if l.Raw, err = p.Encode(); err != nil {
-		return l, err
-	}
-	l.Digest = plan.DigestOf(l.Raw)
 	if l.Set, err = expr.Load(p); err != nil {
 		return l, err
 	}
@@ -136,7 +135,7 @@ func (b *book) load(file *source.File, others compile.Files, c catalogue) (intak
 	if l.Calendars, err = b.calendars(p, l.Settings); err != nil {
 		return l, err
 	}
-	if l.Calls, err = b.callees(p, c); err != nil {
+	if l.Calls, err = b.callees(p, c, e); err != nil {
 		return l, err
 	}
 	l.Bindings, err = b.bindings(p, c)
@@ -217,13 +216,26 @@ func takesHandle(a spec.Action) bool {
 
 // with returns a playbook in the mode of a trigger.
 func (b *book) with(l intake.Loaded, trigger config.Mode) intake.Loaded {
-	l.Mode = string(guard.Lowest(guard.Mode(b.cfg.PlaybookMode(l.Plan.Playbook)), guard.Mode(trigger)))
+	l.Mode = string(guard.Lowest(b.playbookMode(b.edition(), l.Plan.Playbook), guard.Mode(trigger)))
 	return l
 }
 
 // mode is the lowest of the modes of a playbook and of what starts it.
 func (b *book) mode(playbook, trigger, source string) guard.Mode {
-	return guard.Lowest(guard.Mode(b.cfg.PlaybookMode(playbook)), guard.Mode(b.triggerMode(trigger, source)))
+	return guard.Lowest(b.playbookMode(b.edition(), playbook), guard.Mode(b.triggerMode(trigger, source)))
+}
+
+// playbookMode is the lower of the mode that somebody promoted a playbook to and
+// of what the configuration says; observe where neither says anything.
+func (b *book) playbookMode(e *edition, name string) guard.Mode {
+	var said []guard.Mode
+	if m, ok := b.cfg.Modes.Playbooks[name]; ok {
+		said = append(said, guard.Mode(m))
+	}
+	if m, ok := e.promoted[name]; ok {
+		said = append(said, m)
+	}
+	return guard.Lowest(said...)
 }
 
 // triggerMode is the lowest of the modes of a trigger and of the alert's source.
@@ -247,7 +259,7 @@ func (b *book) triggerMode(trigger, source string) config.Mode {
 func (b *book) ForSource(name string) []intake.Loaded {
 	mode := b.triggerMode("alert", name)
 	var out []intake.Loaded
-	for _, l := range b.list {
+	for _, l := range b.edition().list {
 		if slices.ContainsFunc(l.Plan.Triggers.Alerts, func(t plan.AlertTrigger) bool {
 			return slices.Contains(t.From, name) || slices.Contains(t.From, "any")
 		}) {
@@ -259,8 +271,9 @@ func (b *book) ForSource(name string) []intake.Loaded {
 
 // Active lists the playbooks in the mode of a launch by hand.
 func (b *book) Active() []intake.Loaded {
-	out := make([]intake.Loaded, len(b.list))
-	for i, l := range b.list {
+	list := b.edition().list
+	out := make([]intake.Loaded, len(list))
+	for i, l := range list {
 		out[i] = b.with(l, b.cfg.Modes.Triggers.Manual)
 	}
 	return out

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -13,41 +12,13 @@ import (
 	"github.com/quell-soar/quell/internal/calendar"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/runs"
-	"github.com/quell-soar/quell/playbooks/parse"
 	"github.com/quell-soar/quell/playbooks/plan"
-	"github.com/quell-soar/quell/playbooks/source"
 	"github.com/quell-soar/quell/workflows/run"
 )
 
-// shelf are the configured playbooks, by the names that calls use.
-type shelf map[string]*source.File
-
-// shelve reads the files of playbooks. One that cannot be read as a playbook is
-// left to its compilation, which tells why.
-func shelve(files []string) shelf {
-	out := shelf{}
-	for _, file := range files {
-		raw, err := os.ReadFile(file) //nolint:gosec // the operator names the files
-		if err != nil {
-			continue
-		}
-		f := source.NewFile(file, raw)
-		if p, _ := parse.Parse(f); p != nil && p.Name.String() != "" {
-			out[p.Name.String()] = f
-		}
-	}
-	return out
-}
-
-// Playbook implements compile.Playbooks.
-func (s shelf) Playbook(name string) (*source.File, bool) { f, ok := s[name]; return f, ok }
-
-// Names implements compile.Playbooks.
-func (s shelf) Names() []string { return slices.Sorted(maps.Keys(s)) }
-
 // callees completes the playbooks that a plan calls, at whatever depth, with what
 // the installation adds to each.
-func (b *book) callees(p *plan.Plan, c catalogue) ([]runs.Callee, error) {
+func (b *book) callees(p *plan.Plan, c catalogue, e *edition) ([]runs.Callee, error) {
 	var out []runs.Callee
 	for _, ch := range p.Children {
 		if slices.ContainsFunc(out, func(o runs.Callee) bool { return o.Digest == ch.Digest }) {
@@ -57,7 +28,7 @@ func (b *book) callees(p *plan.Plan, c catalogue) ([]runs.Callee, error) {
 		if err != nil {
 			return nil, err
 		}
-		callee := runs.Callee{Playbook: ch.Playbook, Digest: ch.Digest, Plan: ch.Plan, Mode: string(b.cfg.PlaybookMode(ch.Playbook))}
+		callee := runs.Callee{Playbook: ch.Playbook, Digest: ch.Digest, Plan: ch.Plan, Mode: string(b.playbookMode(e, ch.Playbook))}
 		settings, err := b.settings(child)
 		if err != nil {
 			return nil, err
@@ -71,7 +42,7 @@ func (b *book) callees(p *plan.Plan, c catalogue) ([]runs.Callee, error) {
 		if callee.Calendars, err = b.calendars(child, settings); err != nil {
 			return nil, err
 		}
-		below, err := b.callees(child, c)
+		below, err := b.callees(child, c, e)
 		if err != nil {
 			return nil, err
 		}

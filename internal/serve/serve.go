@@ -22,6 +22,7 @@ import (
 	"github.com/quell-soar/quell/internal/engine"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/own"
+	"github.com/quell-soar/quell/internal/registry"
 	"github.com/quell-soar/quell/internal/report"
 	"github.com/quell-soar/quell/server"
 	"github.com/quell-soar/quell/workflows"
@@ -59,8 +60,12 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return err
 	}
 	all := own.New(h, o.Version, rooms.runs, time.Now)
-	book, err := loadBook(ctx, cfg, all)
-	if err != nil {
+	tokens := auth.NewTokens(rooms.db, rooms.ledger, cfg.Tenant, time.Now)
+	book := &book{
+		cfg: cfg, reg: registry.New(rooms.db, rooms.ledger, cfg.Tenant, time.Now), host: all, version: o.Version,
+		roles: rolesGiven(tokens), log: log.With().Str("part", "playbooks").Logger(),
+	}
+	if err := openBook(ctx, book); err != nil {
 		return err
 	}
 	watch.host.Store(all)
@@ -81,25 +86,26 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return err
 	}
 	closers.push("worker", func(context.Context) error { w.Stop(); return nil })
-	if err := keepSchedules(ctx, disp, book, cfg.Tenant); err != nil {
+	book.changed = func(ctx context.Context) error { return keepSchedules(ctx, disp, book, cfg.Tenant) }
+	if err := book.changed(ctx); err != nil {
 		return err
 	}
 	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp, watch)
 	if err != nil {
 		return err
 	}
-	if err := offerFirst(ctx, cfg.DataDir, auth.NewTokens(rooms.db, rooms.ledger, cfg.Tenant, time.Now), o.Stderr); err != nil {
+	if err := offerFirst(ctx, cfg.DataDir, tokens, o.Stderr); err != nil {
 		return err
 	}
 	watcher := &activities.Watcher{
 		Host: h, Effects: rooms.effects, Now: time.Now,
 		Warn: func(err error) { log.Warn().Err(err).Msg("what people did beside observe mode was not looked at") },
 	}
-	return loop(ctx, log, o.Stdout, rooms, disp, watcher, srv)
+	return loop(ctx, log, o.Stdout, rooms, disp, watcher, book, srv)
 }
 
 // loop runs the parts that loop until ctx ends.
-func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d *dispatch.Dispatcher, watcher *activities.Watcher, srv *server.Server) error {
+func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d *dispatch.Dispatcher, watcher *activities.Watcher, b *book, srv *server.Server) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -110,6 +116,7 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 		r.ledger.Run(ctx, func(err error) { log.Warn().Err(err).Msg("no checkpoint could be signed") })
 	})
 	wg.Go(func() { watcher.Run(ctx) })
+	wg.Go(func() { b.follow(ctx) })
 	return srv.Serve(ctx, func(tcp string) {
 		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
 		log.Info().Str("listen", tcp).Msg("ready")
@@ -255,6 +262,6 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
-		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in, Metrics: watch.metrics.Handler(),
+		server.Work{Engine: d, Books: b, Registry: desk{b}, Connectors: connectorList{h, cfg}, Intake: in, Metrics: watch.metrics.Handler(),
 			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }

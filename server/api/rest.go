@@ -3,8 +3,6 @@ package api
 import (
 	"encoding/json"
 	"time"
-
-	"github.com/quell-soar/quell/connectors/spec/kind"
 )
 
 // AlertReceived answers a signed alert.
@@ -94,33 +92,6 @@ type ConnectorCheck struct {
 // Connectors lists the instances.
 type Connectors struct {
 	Connectors []Connector `json:"connectors"`
-}
-
-// Playbook is one active playbook.
-type Playbook struct {
-	Name   string          `json:"name"`
-	Title  string          `json:"title"`
-	Owner  string          `json:"owner,omitempty"`
-	Tags   []string        `json:"tags,omitempty"`
-	Digest string          `json:"digest"`
-	Mode   string          `json:"mode"`
-	From   []string        `json:"from,omitempty"`
-	Roles  []string        `json:"roles,omitempty"`
-	Manual bool            `json:"manual"`
-	Inputs []PlaybookInput `json:"inputs,omitempty"`
-}
-
-// PlaybookInput is one input of a playbook.
-type PlaybookInput struct {
-	Name     string    `json:"name"`
-	Type     kind.Type `json:"type"`
-	Ask      string    `json:"ask,omitempty"`
-	Required bool      `json:"required,omitempty"`
-}
-
-// Playbooks lists the active playbooks.
-type Playbooks struct {
-	Playbooks []Playbook `json:"playbooks"`
 }
 
 // Entry is one entry of the ledger. Its payload lies apart and may have been
