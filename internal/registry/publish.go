@@ -135,7 +135,7 @@ func nameOf(t Text) string {
 // sumOf is the digest of a text, and that of what it is compiled against.
 func sumOf(t Text, basis string) string {
 	h := sha256.New()
-	for _, b := range [][]byte{t.Body, t.Tests} {
+	for _, b := range [][]byte{t.Body, t.Tests, []byte(t.Fault)} {
 		_, _ = fmt.Fprintf(h, "%d:", len(b))
 		_, _ = h.Write(b)
 	}
@@ -201,6 +201,10 @@ func others(list []candidate, current []Entry) compile.Files {
 
 func (c *candidate) make(ctx context.Context, others compile.Playbooks, press Press) {
 	var err error
+	if c.Fault != "" {
+		c.problem = c.Fault
+		return
+	}
 	if c.made, err = press(ctx, c.Text, others); err == nil {
 		c.raw, err = c.made.Plan.Encode()
 	}
