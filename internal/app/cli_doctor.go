@@ -136,6 +136,7 @@ func (d *doctor) server(ctx context.Context) {
 		}
 	}
 	d.connectors(ctx, cl)
+	d.published(ctx, cl)
 	d.alerts(ctx, cl)
 	d.alarms(ctx, cl)
 }

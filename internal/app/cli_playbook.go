@@ -1,6 +1,8 @@
 package app
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -39,7 +41,7 @@ func (c *cli) playbooks(got api.Playbooks) error {
 		if p.Manual {
 			by = strings.TrimSpace(by + " people")
 		}
-		mode := p.Own
+		mode := cmp.Or(p.Own, p.Mode)
 		if p.Retired != nil {
 			mode = "retired"
 		}
@@ -267,4 +269,30 @@ func (c *cli) playbookRetire() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
 	return cmd
+}
+
+// published examines what the server has of playbooks.
+func (d *doctor) published(ctx context.Context, cl *api.Client) {
+	got, err := cl.Playbooks(ctx)
+	if err != nil {
+		d.bad("published playbooks", "%v", err)
+		return
+	}
+	current, troubled := 0, false
+	for _, p := range got.Playbooks {
+		if p.Retired == nil {
+			current++
+		}
+		for _, x := range p.Problems {
+			troubled = true
+			d.bad("playbook "+p.Name, "%s; version %d stays current", clean(x), p.Version)
+		}
+	}
+	for _, x := range got.Problems {
+		troubled = true
+		d.bad("playbooks", "%s", clean(x))
+	}
+	if !troubled {
+		d.ok("published playbooks", "%d", current)
+	}
 }
