@@ -131,7 +131,8 @@ func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Fa
 	}
 	e.intent.Key, e.intent.Playbook, e.intent.Action, e.intent.Instance = q.Key, q.Playbook, sp, instance
 	e.intent.Inputs, e.intent.Of, e.intent.Actor, e.intent.Approval, e.intent.Limit = inputs, q.Of, q.Actor, q.Approval, q.Limit
-	e.intent.Unattended = q.Unattended
+	e.intent.Unattended, e.intent.Would = q.Unattended, q.Would
+	e.intent.Began, e.intent.Due = q.Began, q.Due
 	return e, nil, nil
 }
 

@@ -282,6 +282,22 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestOtherSchema calls nothing where an instance serves an action with another
+// schema than the playbook was compiled against: an older program, or a newer one.
+func TestOtherSchema(t *testing.T) {
+	b := setUp(t)
+	a, _ := b.vendor.Action("falcon", "edr.isolate_host")
+	q := isolate("r1", "h1")
+	q.Schema = a.SchemaDigest()
+	b.act(t, q, task.Done)
+	calls := len(b.vendor.calls)
+	q = isolate("r2", "h2")
+	q.Schema = strings.Repeat("0", len(a.SchemaDigest()))
+	if r := b.act(t, q, task.Failed); r.Failure.Kind != "connector_mismatch" || len(b.vendor.calls) != calls || b.vendor.isolated["h2"] {
+		t.Errorf("%+v, calls %v", r.Failure, b.vendor.calls)
+	}
+}
+
 // TestConcurrent lets many runs isolate one host at once: one call changes it,
 // all hold it, and only the last release is called.
 func TestConcurrent(t *testing.T) {

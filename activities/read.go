@@ -112,7 +112,53 @@ func output(a spec.Action, fields []string, reply spec.Reply) (task.ReadResult, 
 	if err != nil {
 		return task.ReadResult{Failure: &task.Failure{Kind: string(spec.Internal), Message: err.Error()}}, nil
 	}
-	return task.ReadResult{Output: raw}, nil
+	return task.ReadResult{Output: raw, Facts: facts(a, fields, reply.Output)}, nil
+}
+
+// How many facts of a read people are shown, and how long one may be, in
+// characters: they stand in a history and in the run's tree.
+const (
+	maxFacts = 5
+	maxFact  = 60
+)
+
+// facts picks what of a read's result people can take in at a glance: texts,
+// numbers, truths and names, and how many are in a list. What the playbook reads
+// comes first.
+func facts(a spec.Action, fields []string, out map[string]any) []string {
+	var first, rest []string
+	for _, f := range a.Outputs {
+		text := fact(out[f.Name])
+		if text == "" || f.Type.Kind == kind.Secret {
+			continue
+		}
+		if r := []rune(text); len(r) > maxFact {
+			text = string(r[:maxFact-1]) + "…"
+		}
+		if slices.Contains(fields, f.Name) {
+			first = append(first, f.Name+": "+text)
+		} else {
+			rest = append(rest, f.Name+": "+text)
+		}
+	}
+	first = append(first, rest...)
+	return first[:min(len(first), maxFacts)]
+}
+
+func fact(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case bool, int64, float64:
+		return fmt.Sprint(v)
+	case time.Time:
+		return v.UTC().Format(time.RFC3339)
+	case kind.Handle:
+		return v.Label
+	case []any:
+		return fmt.Sprintf("%d in a list", len(v))
+	}
+	return ""
 }
 
 // MaxLocal is the largest result, in bytes, of a quick read: what local activities

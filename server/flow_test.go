@@ -322,7 +322,7 @@ func TestAlertSignaturesOverHTTP(t *testing.T) {
 func TestReady(t *testing.T) {
 	h := open(t)
 	c := h.client("")
-	if r, err := c.Ready(t.Context()); err != nil || !r.Ready || len(r.Parts) != 4 {
+	if r, err := c.Ready(t.Context()); err != nil || !r.Ready || len(r.Parts) != 5 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	h.engine.mu.Lock()

@@ -74,6 +74,9 @@ type (
 	startIn struct {
 		Body api.StartRun
 	}
+	planIn struct {
+		Body api.PlanRequest
+	}
 	undoIn struct {
 		OfRun
 		Body api.UndoRun

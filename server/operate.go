@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
@@ -44,12 +45,16 @@ func (a *operateAPI) ready(c *call, in *readyIn) (*reply[api.Ready], error) {
 		{"ledger", a.rooms.ledgerReady},
 		{"engine", a.work.Engine.Ready},
 		{"connectors", a.work.Connectors.Ready},
+		{"disk", func(context.Context) error { return a.work.space() }},
 	} {
 		p := api.PartReady{Name: part.name, OK: true}
 		if err := part.ask(ctx); err != nil {
 			p.OK, p.Why, out.Ready = false, err.Error(), false
 		}
 		out.Parts = append(out.Parts, p)
+	}
+	if a.work.Clock != nil {
+		out.Parts = append(out.Parts, api.PartReady{Name: "clock", OK: true, Why: a.work.Clock()})
 	}
 	if !out.Ready && in.Status != "ok" {
 		return status(http.StatusServiceUnavailable, out)
@@ -90,6 +95,25 @@ func (a *operateAPI) checkConnector(c *call, in *instanceIn) (*reply[api.Connect
 		return nil, err
 	}
 	return ok(got)
+}
+
+// installed adds the roles of tokens: whoever holds one can be asked.
+func (a *operateAPI) installed(c *call, _ *struct{}) (*reply[api.Installed], error) {
+	out := a.work.Connectors.Installed()
+	tokens, err := a.server.access.Tokens.List(c.Context())
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	out.Roles = slices.Clone(out.Roles)
+	for _, t := range tokens {
+		if t.Revoked.IsZero() && now.Before(t.Expires) {
+			out.Roles = append(out.Roles, t.Roles...)
+		}
+	}
+	slices.Sort(out.Roles)
+	out.Roles = slices.Compact(out.Roles)
+	return ok(out)
 }
 
 func (a *operateAPI) createToken(c *call, req *newTokenIn) (*reply[api.CreatedToken], error) {

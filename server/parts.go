@@ -65,6 +65,9 @@ type Connectors interface {
 	// Check asks an instance whether its credential and network are good. An
 	// unknown instance is an *api.Error of CodeNotFound.
 	Check(ctx context.Context, instance string) (api.Connector, error)
+	// Installed tells what the configuration offers to playbooks. Roles that only
+	// tokens carry are not in it.
+	Installed() api.Installed
 	// Ready says why connectors that playbooks need cannot be called, or nil.
 	Ready(ctx context.Context) error
 }
@@ -94,8 +97,22 @@ type Work struct {
 	Connectors Connectors
 	Intake     *intake.Intake
 	Reviews    Reviews
+	Rehearsals Rehearsals
 	// Metrics answers with the metrics of the process; nil has none.
 	Metrics http.Handler
+	// Disk says why nothing new may be begun, or nil; without it there is always
+	// space.
+	Disk func() error
+	// Clock says what is odd about the time, or ""; without it nothing is.
+	Clock func() string
+}
+
+// space is Disk.
+func (w Work) space() error {
+	if w.Disk == nil {
+		return nil
+	}
+	return w.Disk()
 }
 
 // New builds the API. It fails where the route table is not sound.
@@ -108,13 +125,16 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.failures = auth.NewFailures(failuresAMinute, time.Minute, time.Now)
 	s.sessions = &sessionAPI{server: s, seen: map[string]signin.Identity{}}
 	s.refusals = &refusals{rooms: rooms, tenant: cfg.Tenant, now: time.Now}
-	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, reviews: work.Reviews, rights: access.Rights, answerTime: s.cfg.AnswerTime}
+	s.runs = &runsAPI{tenant: cfg.Tenant, rooms: rooms, engine: work.Engine, books: work.Books, reviews: work.Reviews, rights: access.Rights, space: work.space, answerTime: s.cfg.AnswerTime}
 	s.runs.feeds = feeds{api: s.runs, open: map[string]*feed{}}
 	s.people = &peopleAPI{server: s, tenant: cfg.Tenant, rooms: rooms, engine: work.Engine}
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}
 	s.guard = &guardAPI{tenant: cfg.Tenant, rooms: rooms}
 	s.playbooks = &playbookAPI{books: work.Books, registry: work.Registry}
+	s.plans = &plansAPI{
+		tenant: cfg.Tenant, rights: access.Rights, launch: s.runs.mayLaunch, rehearse: work.Rehearsals, intake: work.Intake, rooms: rooms, turns: make(chan struct{}, plansAtOnce),
+	}
 	if err := s.build(); err != nil {
 		return nil, err
 	}

@@ -40,9 +40,22 @@ func (a *playbookAPI) list(c *call, _ *struct{}) (*reply[api.Playbooks], error) 
 	}
 	out := api.Playbooks{Playbooks: []api.Playbook{}}
 	for _, e := range all {
-		out.Playbooks = append(out.Playbooks, a.playbook(e))
+		_, active := a.books.Playbook(e.Current.Playbook)
+		if active || e.Retired != nil {
+			out.Playbooks = append(out.Playbooks, a.playbook(e))
+			continue
+		}
+		no := api.RefusedPlaybook{File: e.Current.Text.File, Playbook: e.Current.Playbook, Why: "it cannot be started"}
+		if len(e.Problems) > 0 {
+			no.Why = e.Problems[0].Text
+		}
+		out.Refused = append(out.Refused, no)
 	}
 	for _, p := range loose {
+		if p.File != "" {
+			out.Refused = append(out.Refused, api.RefusedPlaybook{File: p.File, Why: p.Text})
+			continue
+		}
 		out.Problems = append(out.Problems, problemText(p))
 	}
 	return ok(out)

@@ -60,13 +60,14 @@ func registryOf(t testing.TB, db *store.DB, l *ledger.Ledger, tenant string, lis
 	for _, b := range list {
 		o.Texts = append(o.Texts, registry.Text{File: b.Plan.Playbook + ".yaml", Body: []byte("playbook: " + b.Plan.Playbook + "\n")})
 	}
+	o.Texts = append(o.Texts, registry.Text{File: "old.yaml"})
 	_, err := s.Take(t.Context(), o, func(_ context.Context, text registry.Text, _ compile.Playbooks) (registry.Made, error) {
 		for _, b := range list {
 			if text.File == b.Plan.Playbook+".yaml" {
 				return registry.Made{Plan: b.Plan}, nil
 			}
 		}
-		return registry.Made{}, errors.New("unknown")
+		return registry.Made{}, errors.New("old.yaml:4:5: no connector instance serves iam.find_user")
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +97,7 @@ func TestRegistry(t *testing.T) {
 	admin := h.client(h.token("root", nil, auth.Admin))
 	ctx := t.Context()
 	publish := func(text string) (api.PublishedPlaybooks, error) {
-		return author.PublishPlaybooks(ctx, api.PublishPlaybooks{Playbooks: []api.PlaybookText{{File: "noted.yaml", Text: text}}})
+		return author.PublishPlaybooks(ctx, api.PublishPlaybooks{Playbooks: []api.PublishText{{File: "noted.yaml", Text: text}}})
 	}
 	one, err := publish(noted)
 	if err != nil || one.Published[0].Version != 1 || one.Published[0].Status != registry.Published {
@@ -127,7 +128,7 @@ func TestRegistry(t *testing.T) {
 	if v, err := author.PlaybookVersion(ctx, "noted", one.Published[0].Digest); err != nil || v.Text != noted || v.By != "user:ann" {
 		t.Errorf("%+v %v", v, err)
 	}
-	if _, err := lead.PublishPlaybooks(ctx, api.PublishPlaybooks{Playbooks: []api.PlaybookText{{File: "f", Text: noted}}}); !errors.As(err, &p) || p.Status != http.StatusForbidden {
+	if _, err := lead.PublishPlaybooks(ctx, api.PublishPlaybooks{Playbooks: []api.PublishText{{File: "f", Text: noted}}}); !errors.As(err, &p) || p.Status != http.StatusForbidden {
 		t.Error(err)
 	}
 	if _, err := lead.PromotePlaybook(ctx, "noted", api.PromotePlaybook{Mode: "act", Reason: "r"}); !errors.As(err, &p) || p.Status != http.StatusForbidden {

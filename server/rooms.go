@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
+	"github.com/quell-soar/quell/internal/disk"
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
@@ -77,6 +79,9 @@ func (r Rooms) checkpoint(ctx context.Context) (api.Checkpoint, error) {
 	return api.Checkpoint{Note: c.Note, Size: uint64(c.Size), Tail: uint64(len(tail))}, nil //nolint:gosec // counts from 0
 }
 
+// spaceAgain is when to come back to a full disk.
+const spaceAgain = 30 * time.Second
+
 // domainProblem maps the rooms' errors to what the caller is told; nil for one
 // that is nobody's mistake but ours.
 func domainProblem(err error) *api.Error {
@@ -91,6 +96,12 @@ func domainProblem(err error) *api.Error {
 		return api.Problem(api.CodeNotReady, "the server is stopping; try again in a moment")
 	}
 	if p := registryProblem(err); p != nil {
+		return p
+	}
+	var low *disk.LowError
+	if errors.As(err, &low) {
+		p := api.Problem(api.CodeNotReady, err.Error())
+		p.RetryAfter = spaceAgain
 		return p
 	}
 	if p := intakeProblem(err); p != nil {

@@ -29,6 +29,7 @@ type runsAPI struct {
 	books      Books
 	reviews    Reviews
 	rights     *auth.Rights
+	space      func() error
 	answerTime time.Duration
 	feeds      feeds
 }
@@ -44,6 +45,9 @@ func (a *runsAPI) start(c *call, req *startIn) (*reply[api.Started], error) {
 		return nil, api.Problem(api.CodeNotFound, fmt.Sprintf("there is no active playbook %q; quell playbook list shows them", shorten(in.Playbook)))
 	}
 	if err := a.mayLaunch(book, c.actor); err != nil {
+		return nil, err
+	}
+	if err := a.space(); err != nil {
 		return nil, err
 	}
 	claim, err := a.claim(book, req, c)

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -63,7 +64,9 @@ func look(ctx workflow.Context, key string) {
 // Hold watches one effect: it ends when the effect is no longer there, and when
 // its time is over it releases, keeps or asks. It outlives the run.
 func Hold(ctx workflow.Context, in run.HoldInput) (string, error) {
-	until := workflow.Now(ctx).Add(in.For)
+	began := workflow.Now(ctx)
+	due := began.Add(in.For)
+	until := due
 	looks := workflow.GetSignalChannel(ctx, signalLook)
 	for {
 		over, err := watch(ctx, looks, until)
@@ -87,11 +90,14 @@ func Hold(ctx workflow.Context, in run.HoldInput) (string, error) {
 		case !over:
 			continue
 		}
-		end, more, err := expire(ctx, in)
+		end, more, err := expire(ctx, in, began, due)
 		if err != nil || more == 0 {
 			return end, err
 		}
 		until = workflow.Now(ctx).Add(more)
+		if end == renewed {
+			began, due = workflow.Now(ctx), until
+		}
 	}
 }
 
@@ -106,37 +112,42 @@ func watch(ctx workflow.Context, looks workflow.ReceiveChannel, end time.Time) (
 	return over, ctx.Err()
 }
 
-// expire does what the hold says at the end of its time. more is how long to go
-// on holding.
-func expire(ctx workflow.Context, in run.HoldInput) (end string, more time.Duration, err error) {
+// renewed is the end of a hold that a person let go on for its time again.
+const renewed = "renewed"
+
+// expire does what the hold says at the end of its time, which began and is due by
+// the engine's clock. more is how long to go on holding.
+func expire(ctx workflow.Context, in run.HoldInput, began, due time.Time) (end string, more time.Duration, err error) {
 	switch plan.HoldThen(in.Then) {
 	case plan.HoldKeep:
-		return "kept", 0, execute(ctx, task.NoteActivity, note(in, "hold.kept"), nil)
+		return "kept", 0, execute(ctx, task.NoteActivity, note(ctx, in, "hold.kept", time.Time{}), nil)
 	case plan.HoldRelease:
-		return release(ctx, in, byItself)
+		return release(ctx, in, task.ActRequest{Actor: byItself, Unattended: true, Began: began.UTC(), Due: due.UTC()})
 	}
 	t, err := askHold(ctx, in)
 	if err != nil {
 		return "", 0, err
 	}
 	if t.State == "approved" {
-		return release(ctx, in, join(t.By))
+		return release(ctx, in, task.ActRequest{Actor: join(t.By)})
 	}
 	// Kept by a person's word: for as long again.
-	return "", in.For, execute(ctx, task.NoteActivity, note(in, "hold.renewed"), nil)
+	return renewed, in.For, execute(ctx, task.NoteActivity, note(ctx, in, "hold.renewed", workflow.Now(ctx).Add(in.For)), nil)
 }
 
 // byItself is the actor of a release that no person asked for.
 const byItself = "hold"
 
-func release(ctx workflow.Context, in run.HoldInput, actor string) (string, time.Duration, error) {
+// release takes the effect back; req says who wants it, and since when.
+func release(ctx workflow.Context, in run.HoldInput, req task.ActRequest) (string, time.Duration, error) {
 	key, err := run.ParseKey(in.Key)
 	if err != nil {
 		return "", 0, temporal.NewNonRetryableApplicationError(err.Error(), "key", err)
 	}
 	key.Direction = run.Undo
 	var res task.ActResult
-	req := task.ActRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run, Step: key.Step, Iteration: key.Iteration}, Key: key, Of: in.Key, Mode: "act", Actor: actor, Unattended: actor == byItself}
+	req.Place = task.Place{Tenant: in.Tenant, Run: in.Run, Step: key.Step, Iteration: key.Iteration}
+	req.Key, req.Of, req.Mode = key, in.Key, "act"
 	if err := act(ctx, task.ActActivity, req, &res); err != nil {
 		return "", 0, err
 	}
@@ -167,6 +178,17 @@ func askHold(ctx workflow.Context, in run.HoldInput) (task.TallyResult, error) {
 	})
 }
 
-func note(in run.HoldInput, what string) task.NoteRequest {
-	return task.NoteRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run}, ID: what + ":" + in.Key, Kind: what}
+// note is an entry about a hold: each renewal has its own, with its new end.
+func note(ctx workflow.Context, in run.HoldInput, what string, until time.Time) task.NoteRequest {
+	n := task.NoteRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run}, ID: what + ":" + in.Key, Kind: what}
+	if key, err := run.ParseKey(in.Key); err == nil {
+		n.Step, n.Iteration = key.Step, key.Iteration
+	}
+	data := map[string]any{"key": in.Key}
+	if !until.IsZero() {
+		n.ID += fmt.Sprint("@", workflow.Now(ctx).Unix())
+		data["until"] = until.UTC().Format(time.RFC3339)
+	}
+	n.Data, _ = kind.Canonical(data) // two texts
+	return n
 }

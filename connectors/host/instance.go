@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,10 @@ type instance struct {
 	// tried is closed when the first start has come to an end.
 	tried     chan struct{}
 	triedOnce sync.Once
+
+	// given are digests of the secrets that the present process got; its owner
+	// alone reads and sets them.
+	given map[string][sha256.Size]byte
 
 	mu    sync.Mutex
 	state State

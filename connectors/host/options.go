@@ -28,7 +28,8 @@ type Instance struct {
 	// Settings are texts, read by the manifest's types; no secrets.
 	Settings map[string]string
 	// Secrets fetches the secrets by setting name, anew at each start of the
-	// process; nil where there are none.
+	// process, and at each ping to see whether one was changed: then the process is
+	// replaced. It must be quick; nil where there are none.
 	Secrets func(ctx context.Context) (map[string]secret.Value, error)
 	// Reads are files and directories that the process may read besides the
 	// system's own, such as a private certificate authority.

@@ -53,6 +53,9 @@ func (c *cli) playbooks(got api.Playbooks) error {
 	for _, p := range got.Playbooks {
 		c.playbookProblems(p)
 	}
+	for _, r := range got.Refused {
+		c.say("refused: %s", lines(r.Why))
+	}
 	for _, x := range got.Problems {
 		c.say("problem: %s", clean(x))
 	}
@@ -168,8 +171,8 @@ func (c *cli) playbookPublish() *cobra.Command {
 }
 
 // playbookText reads a playbook with the tests beside it.
-func playbookText(file string) (api.PlaybookText, error) {
-	t := api.PlaybookText{File: filepath.Base(file)}
+func playbookText(file string) (api.PublishText, error) {
+	t := api.PublishText{File: filepath.Base(file)}
 	raw, err := os.ReadFile(file) //nolint:gosec // the caller names the file
 	if err != nil {
 		return t, err
@@ -287,6 +290,10 @@ func (d *doctor) published(ctx context.Context, cl *api.Client) {
 			troubled = true
 			d.bad("playbook "+p.Name, "%s; version %d stays current", clean(x), p.Version)
 		}
+	}
+	for _, r := range got.Refused {
+		troubled = true
+		d.bad("playbooks", "refused: %s", clean(r.Why))
 	}
 	for _, x := range got.Problems {
 		troubled = true

@@ -205,6 +205,10 @@ type Limits struct {
 	// WaitingRuns is how many claimed runs may wait to be started before alerts
 	// are put off; default 10000.
 	WaitingRuns int `yaml:"waiting_runs"`
+	// FreeDisk is how many MiB shall be free on the disk of the data directory;
+	// with less no alert is taken and no run started. 0 is 1024, or a twentieth of
+	// the disk where that is less.
+	FreeDisk int `yaml:"free_disk_mib"`
 }
 
 // Default is the configuration of an empty file, before paths are completed.

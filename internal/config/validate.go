@@ -100,6 +100,9 @@ func (k *checker) basics(c *Config) {
 			k.bad(l.path, "", "%d is not between 1 and 1000000", l.n)
 		}
 	}
+	if n := c.Limits.FreeDisk; n < 0 || n > 1<<24 {
+		k.bad("limits.free_disk_mib", "0 takes the default", "%d is not between 0 and 16777216", n)
+	}
 }
 
 func (k *checker) temporal(t Temporal) {

@@ -40,6 +40,9 @@ type Options struct {
 	// number. Pulse tells how many do; without it they are not counted.
 	Active int
 	Pulse  *Pulse
+	// Space says why no run may be started now, or nil; without it any may. Runs
+	// that are started already are woken and told all the same.
+	Space func() error
 	// Doubts lists the effects whose run is gone and of which people must be asked;
 	// nil lists none. It is looked at every DoubtScan, default 30 s.
 	Doubts    func(ctx context.Context) ([]run.DoubtInput, error)

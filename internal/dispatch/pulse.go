@@ -101,6 +101,9 @@ func (f *felt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActiv
 
 // room is how many runs may be started now, at most most.
 func (d *Dispatcher) room(most int) int {
+	if d.opts.Space != nil && d.opts.Space() != nil {
+		return 0
+	}
 	if d.opts.Active <= 0 {
 		return most
 	}

@@ -45,6 +45,22 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// TestStartsWithSpace starts none while there is no space, and those that wait
+// once there is.
+func TestStartsWithSpace(t *testing.T) {
+	s := &shelf{waiting: []string{"p/1/1", "p/2/1"}}
+	c := &mocks.Client{}
+	c.On("ExecuteWorkflow", mock.Anything, mock.Anything, run.PlaybookWorkflow, mock.Anything).Return(nil, nil)
+	full := errors.New("full")
+	d := New(c, s, s, Options{Space: func() error { return full }})
+	for _, want := range []int{0, 2} {
+		if err := d.starts(t.Context()); err != nil || len(s.started) != want {
+			t.Fatalf("%d started, want %d: %v", len(s.started), want, err)
+		}
+		full = nil
+	}
+}
+
 // bounded is a shelf that gives no more than it is asked for.
 type bounded struct{ *shelf }
 

@@ -2,21 +2,110 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/quell-soar/quell/server/api"
 )
 
 // TestFullDisk fills the disk under a running server.
 func TestFullDisk(t *testing.T) {
 	l := startLab(t)
 	h := newHouse(t, l, "")
+	filler := filepath.Join(smallDisk(t, h), "filler")
+	unwritable(t, l, h, func() { fill(t, filler) }, func() {
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestLowDisk lets the disk fall below its mark while a run is at work: nothing new
+// is begun and it is said why; the run ends, with its effects on record; and what
+// was put off is taken once there is space.
+func TestLowDisk(t *testing.T) {
+	l := startLab(t)
+	l.hostsOf(2)
+	h := newHouse(t, l, "limits: {free_disk_mib: 24}\n")
+	filler := filepath.Join(smallDisk(t, h), "filler")
+	h.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	l.script("jira create: hold 2s\n")
+	if got, err := h.alert("det-1", hostname(1)); err != nil || len(got.Runs) != 1 {
+		t.Fatal(got, err)
+	}
+	eventually(t, 20*time.Second, "the ticket is created", func() (bool, error) {
+		return len(l.effects("vendor=jira&operation=create")) == 1, nil
+	})
+	f, err := os.Create(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := func() uint64 {
+		var s unix.Statfs_t
+		if err := unix.Statfs(filepath.Dir(filler), &s); err != nil {
+			t.Fatal(err)
+		}
+		return s.Bavail * uint64(s.Bsize)
+	}
+	for chunk := make([]byte, 1<<20); free() > 20<<20; {
+		if _, err := f.Write(chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "ready says why", func() (bool, error) {
+		r, err := h.client().Ready(ctx)
+		low := func(p api.PartReady) bool { return p.Name == "disk" && !p.OK && p.Why != "" }
+		return err == nil && !r.Ready && slices.ContainsFunc(r.Parts, low), err
+	})
+	var p *api.Error
+	if got, err := h.alert("det-2", hostname(2)); !errors.As(err, &p) {
+		t.Fatalf("an alert was taken: %+v, %v", got, err)
+	}
+	if p.Code != api.CodeNotReady || p.RetryAfter < 10*time.Second || !strings.Contains(p.Detail, "mark") {
+		t.Errorf("%+v", p)
+	}
+	if _, err := h.client().Start(ctx, api.StartRun{Playbook: "contain-infected-host", Inputs: map[string]json.RawMessage{"hostname": []byte(`"` + hostname(2) + `"`)}}, ""); err == nil {
+		t.Error("a run was taken by hand")
+	}
+	out, _ := exec.Command(bin(t, "quell"), "doctor", "--config", filepath.Join(h.dir, "quell.yaml"), "--server", "unix:"+filepath.Join(h.dir, "data", "run", "quell.sock")).CombinedOutput() //nolint:gosec // our own program
+	if !strings.Contains(string(out), "the disk of") {
+		t.Errorf("doctor says\n%s", out)
+	}
+	go h.approveAll(ctx)
+	if list := h.ended(1, time.Minute); len(list) != 1 || list[0].Closing != "completed" {
+		t.Errorf("%+v", list)
+	}
+	l.check(t, []string{hostname(1)})
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, "the second alert is taken", func() (bool, error) {
+		got, err := h.alert("det-2", hostname(2))
+		return err == nil && len(got.Runs) == 1, err
+	})
+	h.ended(2, time.Minute)
+	l.check(t, []string{hostname(1), hostname(2)})
+	h.auditOK()
+}
+
+// smallDisk mounts 64 MB as the house's data directory.
+func smallDisk(t *testing.T, h *house) string {
+	t.Helper()
 	data := filepath.Join(h.dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
@@ -25,12 +114,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skipf("cannot mount a small disk here: %v", err)
 	}
 	t.Cleanup(func() { h.stop(); _ = unix.Unmount(data, unix.MNT_DETACH) })
-	filler := filepath.Join(data, "filler")
-	unwritable(t, l, h, func() { fill(t, filler) }, func() {
-		if err := os.Remove(filler); err != nil {
-			t.Fatal(err)
-		}
-	})
+	return data
 }
 
 // TestReadOnly makes the store's files immutable under a running server, which

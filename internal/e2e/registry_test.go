@@ -34,7 +34,7 @@ func TestRegistry(t *testing.T) {
 	h.start()
 	c, ctx := h.client(), t.Context()
 	publish := func(text string) (api.PublishedPlaybooks, error) {
-		return c.PublishPlaybooks(ctx, api.PublishPlaybooks{Playbooks: []api.PlaybookText{{File: "looking.yaml", Text: text}}})
+		return c.PublishPlaybooks(ctx, api.PublishPlaybooks{Playbooks: []api.PublishText{{File: "looking.yaml", Text: text}}})
 	}
 	start := func() (string, error) {
 		s, err := c.Start(ctx, api.StartRun{Playbook: "looking"}, "")

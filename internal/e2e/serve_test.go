@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,6 +35,10 @@ type house struct {
 	cmd    *exec.Cmd
 	listen string
 	log    *os.File
+	// program is the quell to serve with, where it is not this build's; under is
+	// what it is run by.
+	program string
+	under   []string
 	// config is the text of quell.yaml.
 	config string
 	// exited is closed once the present process is gone.
@@ -103,7 +108,12 @@ connectors:
 // start runs quell serve and returns when it is ready.
 func (h *house) start() {
 	h.t.Helper()
-	cmd := exec.Command(bin(h.t, "quell"), "serve", "--config", filepath.Join(h.dir, "quell.yaml"))
+	program := h.program
+	if program == "" {
+		program = bin(h.t, "quell")
+	}
+	line := append(slices.Clone(h.under), program, "serve", "--config", filepath.Join(h.dir, "quell.yaml"))
+	cmd := exec.Command(line[0], line[1:]...) //nolint:gosec // our own program
 	cmd.Env = append(os.Environ(), h.env...)
 	cmd.Stderr = h.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -116,13 +126,13 @@ func (h *house) start() {
 	}
 	exited := make(chan struct{})
 	h.cmd, h.exited = cmd, exited
-	line, err := bufio.NewReader(out).ReadString('\n')
+	said, err := bufio.NewReader(out).ReadString('\n')
 	go func() { _, _ = io.Copy(io.Discard, out); _ = cmd.Wait(); close(exited) }()
 	var ready struct {
 		Listen string `json:"listen"`
 	}
-	if err != nil || json.Unmarshal([]byte(line), &ready) != nil {
-		h.t.Fatalf("serve did not become ready: %q, %v", line, err)
+	if err != nil || json.Unmarshal([]byte(said), &ready) != nil {
+		h.t.Fatalf("serve did not become ready: %q, %v", said, err)
 	}
 	h.listen = ready.Listen
 }

@@ -35,6 +35,10 @@ type Effects struct {
 	// Approved tells whether a person approved a request of a run: not whether its
 	// time ran out. nil takes the caller's word. It is set before the first use.
 	Approved func(tx *store.Tx, request, runID string) (bool, error)
+	// Early says why what was waited for since began may not happen although it is
+	// due, or "": the clock was set. nil believes the clock. It is set before the
+	// first use.
+	Early func(began, due time.Time) string
 }
 
 // New opens the room; its tables must be there (Schema).
@@ -63,7 +67,7 @@ func (e *Effects) admit(tx *store.Tx, in Intent) (Verdict, error) {
 	}
 	now := e.now()
 	if in.Unattended && in.Key.Direction == run.Undo && (ef == nil || ef.State == stateIdle) {
-		if no, err := e.guard.PutOff(tx); no != nil || err != nil {
+		if no, err := e.putOff(tx, in); no != nil || err != nil {
 			return e.off(tx, in, no, err)
 		}
 	}
@@ -80,6 +84,16 @@ func (e *Effects) admit(tx *store.Tx, in Intent) (Verdict, error) {
 		return e.undoAgain(tx, ef, in, now)
 	}
 	return e.attempt(tx, ef, in, now)
+}
+
+// putOff says why an inverse that nobody asked for waits, or nil.
+func (e *Effects) putOff(tx *store.Tx, in Intent) (*guard.Refusal, error) {
+	if e.Early != nil && !in.Due.IsZero() {
+		if why := e.Early(in.Began, in.Due); why != "" {
+			return &guard.Refusal{Rule: "clock", Reason: why + "; it stays held until then, or until a person releases it"}, nil
+		}
+	}
+	return e.guard.PutOff(tx)
 }
 
 // fresh admits an effect that was never tried.
@@ -187,6 +201,9 @@ func (e *Effects) guarded(tx *store.Tx, ef *Effect, in Intent, q guard.Question,
 		return Verdict{}, true, err
 	}
 	if in.Mode == guard.Observe {
+		if in.Would != "" && (no == nil || no.Ask) { // the playbook's approval lifts what a guard asks too
+			no = &guard.Refusal{Rule: guard.Approval, Ask: true, Reason: in.Would}
+		}
 		return e.uncalled(tx, ef, Simulated, no)
 	}
 	if no == nil && in.Mode == guard.Ask && !q.Approved {
@@ -232,6 +249,8 @@ func (e *Effects) uncalled(tx *store.Tx, ef *Effect, outcome string, no *guard.R
 	switch {
 	case outcome == Refused:
 		ef.Detail = no.String()
+	case no != nil && no.Rule == guard.Approval:
+		ef.Detail = "observe mode: it would have waited for people: " + no.Reason
 	case no != nil && no.Ask:
 		ef.Detail = "observe mode: it would have waited for a person: " + no.String()
 	case no != nil:

@@ -141,6 +141,20 @@ func TestBudgetCounts(t *testing.T) {
 	})
 }
 
+// TestWould: whom the playbook would have asked stands with what observe mode kept
+// from happening, unless a guard refuses it anyhow.
+func TestWould(t *testing.T) {
+	each(t, guard.Rules{Protected: []string{"dc01"}}, func(h *house) {
+		for target, want := range map[string]string{"g": guard.Approval, "dc01": "protected"} {
+			in := do("would-"+target, 1, isolate(), target)
+			in.Mode, in.Would = guard.Observe, "the playbook asks oncall.soc: Isolate?"
+			if no := h.settled(in, effects.Simulated).Refusal; no == nil || no.Rule != want || no.Ask != (want == guard.Approval) {
+				h.Errorf("%s: %+v", target, no)
+			}
+		}
+	})
+}
+
 // TestBudgetOfAClass: a budget of critical hosts counts those of which the
 // inventory knows nothing, and a person's approval lets one out beyond it where
 // it asks.
@@ -332,6 +346,35 @@ func TestKillSwitchAndInverses(t *testing.T) {
 		h.eq(h.holders("b"), []string{b.Key.String()})
 		h.eq(h.entries(expired.Key.String()), []string{"undo.put_off", "undo.put_off"})
 		h.kill(false)
+		h.done(expired, spec.Done, "")
+		h.eq(len(h.holders("b")), 0)
+	})
+}
+
+// TestDueByTheClockOnly: a release whose time came only because the clock was set
+// waits, on record; a person's goes out, and so does the hold's once it is due.
+func TestDueByTheClockOnly(t *testing.T) {
+	each(t, guard.Rules{}, func(h *house) {
+		a, b := do("r1", 1, isolate(), "a"), do("r2", 1, isolate(), "b")
+		h.done(a, spec.Done, `{}`)
+		h.done(b, spec.Done, `{}`)
+		early := "the clock jumped"
+		h.fx.Early = func(began, due time.Time) string {
+			if due.Sub(began) != time.Hour {
+				h.Errorf("asked about %s", due.Sub(began))
+			}
+			return early
+		}
+		expired := undo(b, 1)
+		expired.Unattended, expired.Began = true, h.clock.now()
+		expired.Due = expired.Began.Add(time.Hour)
+		if v := h.admit(expired); v.Off == nil || v.Off.Rule != "clock" {
+			h.Fatalf("a release that is due by the clock only: %s", show(v))
+		}
+		h.eq(h.holders("b"), []string{b.Key.String()})
+		h.eq(h.entries(expired.Key.String()), []string{"undo.put_off"})
+		h.done(undo(a, 1), spec.Done, "")
+		early = ""
 		h.done(expired, spec.Done, "")
 		h.eq(len(h.holders("b")), 0)
 	})

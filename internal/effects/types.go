@@ -51,12 +51,17 @@ type Intent struct {
 	Actor string
 	// Approval is the request that approved it, or empty.
 	Approval string
+	// Would says in observe mode whom the playbook would have asked; empty for nobody.
+	Would string
 	// Trigger (alert, manual) and Source say what started the run; Severity is the
 	// alert's.
 	Trigger, Source, Severity string
 	// Unattended says of an inverse that no person asked for it just now: a hold
 	// whose time is over, a playbook's undo step. The kill switch puts it off.
 	Unattended bool
+	// Began and Due say since when an unattended inverse was waited for, and until
+	// when; zero where it was no time that brought it about.
+	Began, Due time.Time
 	// Limit bounds the targets of this action in this run; 0 means no limit, -1
 	// that none is left.
 	Limit int
@@ -145,7 +150,7 @@ type Effect struct {
 	// allowed: whatever that one brings, it is not the proof that nothing happened.
 	Doubt bool
 	// Refusal is the guard's word with the outcome refused, and with simulated
-	// what it would have been; else nil.
+	// what it, or the playbook's approval (guard.Approval), would have been; else nil.
 	Refusal *guard.Refusal
 	// Undone is the key of the undo that took it back.
 	Undone   string

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/server/common/metrics"
 	"go.temporal.io/server/temporal"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	Payloads []PayloadKey
 	// Metrics takes what the SDK measures; nil takes nothing.
 	Metrics *Metrics
+	// Counters, where set, hears the embedded server's own.
+	Counters metrics.Handler
 }
 
 // External names a Temporal cluster. TLS is required outside loopback.
@@ -103,7 +106,7 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 	if err := prepareDatabase(file, cfg); err != nil {
 		return nil, err
 	}
-	srv, err := temporal.NewServer(serverOptions(cfg, certs, serverLogger{o.Log})...)
+	srv, err := temporal.NewServer(serverOptions(cfg, certs, serverLogger{o.Log}, o.Counters)...)
 	if err != nil {
 		return nil, fmt.Errorf("engine: set up: %w", err)
 	}

@@ -44,17 +44,23 @@ type Deps struct {
 	Book   Book
 	// Nudge wakes the dispatcher. It returns at once.
 	Nudge func()
+	// Space says why nothing new may be stored, or nil; without it there is always
+	// space.
+	Space func() error
 	// Seen is told of every delivery, after its end. It returns at once; nil is
 	// told nothing.
 	Seen func(Seen)
 }
+
+// errSpace marks what Space said.
+var errSpace = errors.New("nothing was stored")
 
 // Seen is one delivery and what became of it.
 type Seen struct {
 	// Source is what the sender called itself; it may be nobody's name.
 	Source string
 	// Result is accepted, duplicate, unauthenticated, invalid, rate_limited,
-	// backlogged or failed.
+	// backlogged, no_space or failed.
 	Result     string
 	Verdicts   []runs.Verdict
 	Start, End time.Time
@@ -76,6 +82,8 @@ func (in *Intake) seen(source string, start time.Time, got Received, err error) 
 		s.Result = "backlogged"
 	case errors.As(err, &busy):
 		s.Result = "rate_limited"
+	case errors.Is(err, errSpace):
+		s.Result = "no_space"
 	case err != nil:
 		s.Result = "failed"
 	case got.Duplicate:
@@ -155,8 +163,8 @@ func New(cfg Config, deps Deps, now func() time.Time) (*Intake, error) {
 func (in *Intake) Precheck(d Delivery) error { return d.headersOK(in.now()) }
 
 // Receive takes one delivery. An unknown source gets the answer of a wrong
-// signature: nobody learns which sources there are. Errors are ErrSignature, ErrShape, *BusyError, or
-// a fault of ours; then nothing was stored, and sending again is right.
+// signature: nobody learns which sources there are. Errors are ErrSignature, ErrShape, *BusyError, that
+// of Space, or a fault of ours; then nothing was stored, and sending again is right.
 func (in *Intake) Receive(ctx context.Context, source string, d Delivery) (Received, error) {
 	start := time.Now()
 	got, err := in.receive(ctx, source, d)
@@ -180,6 +188,11 @@ func (in *Intake) receive(ctx context.Context, source string, d Delivery) (Recei
 	id := runs.AlertID(in.cfg.Tenant, a.Source, a.ID)
 	if verdicts, known, err := in.deps.Runs.Known(ctx, id); err != nil || known {
 		return Received{Alert: id, Duplicate: known, Verdicts: verdicts}, err
+	}
+	if in.deps.Space != nil {
+		if err := in.deps.Space(); err != nil {
+			return Received{}, fmt.Errorf("source %s: %w: %w", source, errSpace, err)
+		}
 	}
 	waiting, err := in.deps.Runs.Backlog(ctx)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/dispatch"
+	"github.com/quell-soar/quell/internal/installed"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/server/api"
 	"github.com/quell-soar/quell/workflows/run"
@@ -68,8 +69,18 @@ func doubts(r *rooms) func(context.Context) ([]run.DoubtInput, error) {
 
 // connectorList shows the instances as the API tells them.
 type connectorList struct {
-	host *host.Host
-	cfg  *config.Config
+	host  *host.Host
+	cfg   *config.Config
+	house *installed.House
+}
+
+// Installed tells what the playbooks were loaded against.
+func (c connectorList) Installed() api.Installed {
+	out := api.Installed{Bindings: c.house.Bindings, Roles: c.house.People.Roles, OnCall: c.house.People.OnCall}
+	for _, i := range c.house.Instances {
+		out.Instances = append(out.Instances, api.InstalledConnector{Instance: i.Name, Connector: i.Connector, Version: i.Version, Actions: i.Actions})
+	}
+	return out
 }
 
 func (c connectorList) List(context.Context) ([]api.Connector, error) {

@@ -2,20 +2,21 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
 	"github.com/quell-soar/quell/connectors/host"
-	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/guard"
+	"github.com/quell-soar/quell/internal/installed"
 	"github.com/quell-soar/quell/internal/intake"
-	"github.com/quell-soar/quell/internal/own"
 	"github.com/quell-soar/quell/internal/registry"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
@@ -25,12 +26,13 @@ import (
 // book holds the playbooks that may be started, bound to the configured
 // connectors. What they are, the registry says; reload takes it up.
 type book struct {
-	cfg     *config.Config
-	reg     *registry.Registry
-	host    *own.Host
-	version string
-	roles   func(context.Context) ([]string, error)
-	log     zerolog.Logger
+	cfg       *config.Config
+	reg       *registry.Registry
+	catalogue host.Catalogue
+	house     *installed.House
+	version   string
+	roles     func(context.Context) ([]string, error)
+	log       zerolog.Logger
 	// pulled is what the repository had the last time; follow alone reads it after
 	// the start.
 	pulled registry.Pulled
@@ -51,19 +53,27 @@ type edition struct {
 	promoted map[string]guard.Mode
 	// broken are the playbooks that cannot be started here, and why.
 	broken map[string]string
+	// stale are those of them that were compiled against other actions.
+	stale []registry.Version
 }
 
-// catalogue offers the actions that some instance serves.
-type catalogue struct{ host.Catalogue }
-
-func (c catalogue) Names() []string { return c.Actions() }
-
-func (c catalogue) Action(name string) (spec.Action, bool) {
-	served := c.Serving(name)
-	if len(served) == 0 {
-		return spec.Action{}, false
+// houseOf is the installation as playbooks meet it: what is configured, and what
+// the connectors say of themselves.
+func houseOf(cfg *config.Config, c host.Catalogue) *installed.House {
+	h := &installed.House{Bindings: cfg.Bindings, People: installed.PeopleOf(cfg)}
+	at := map[string]int{}
+	for _, action := range c.Actions() {
+		for _, s := range c.Serving(action) {
+			i, ok := at[s.Instance]
+			if !ok {
+				i, at[s.Instance] = len(h.Instances), len(h.Instances)
+				h.Instances = append(h.Instances, installed.Instance{Name: s.Instance, Connector: s.Connector, Version: s.Version})
+			}
+			h.Instances[i].Actions = append(h.Instances[i].Actions, s.Action)
+		}
 	}
-	return served[0].Action, true
+	slices.SortFunc(h.Instances, func(a, b installed.Instance) int { return strings.Compare(a.Name, b.Name) })
+	return h
 }
 
 // edition gives what may be started now.
@@ -95,6 +105,10 @@ func (b *book) reload(ctx context.Context) error {
 		l, err := b.load(e.Current, next)
 		if err != nil {
 			next.broken[e.Current.Playbook] = err.Error()
+			var stale *staleError
+			if errors.As(err, &stale) {
+				next.stale = append(next.stale, e.Current)
+			}
 			b.log.Error().Str("playbook", e.Current.Playbook).Err(err).Msg("a playbook cannot be started")
 			continue
 		}
@@ -118,11 +132,15 @@ func (b *book) load(v registry.Version, e *edition) (intake.Loaded, error) {
 
 // bind completes a plan with what the installation adds to it.
 func (b *book) bind(p *plan.Plan, raw []byte, digest string, e *edition) (intake.Loaded, error) {
-	c := catalogue{b.host.Catalogue()}
 	l := intake.Loaded{Plan: p, Raw: raw, Digest: digest}
+	actions := b.house.Actions()
+	unbound := b.house.Connected().Unbound
 	for _, a := range p.Actions {
-		if is, served := c.Action(a.Name); served && is.SchemaDigest() != a.Schema {
-			return l, fmt.Errorf("playbook %s: what %s takes or gives is not what it was published for; publish it again", p.Playbook, a.Name)
+		if why, cure := unbound(a.Name); why != "" {
+			return l, fmt.Errorf("playbook %s: %s; %s", p.Playbook, why, cure)
+		}
+		if is, known := actions.Action(a.Name); known && is.SchemaDigest() != a.Schema {
+			return l, &staleError{p.Playbook, a.Name}
 		}
 	}
 	var err error
@@ -135,11 +153,18 @@ func (b *book) bind(p *plan.Plan, raw []byte, digest string, e *edition) (intake
 	if l.Calendars, err = b.calendars(p, l.Settings); err != nil {
 		return l, err
 	}
-	if l.Calls, err = b.callees(p, c, e); err != nil {
+	if l.Calls, err = b.callees(p, e); err != nil {
 		return l, err
 	}
-	l.Bindings, err = b.bindings(p, c)
-	return l, err
+	l.Bindings = b.bindings(p)
+	return l, nil
+}
+
+// staleError says that a plan was compiled against another form of an action.
+type staleError struct{ playbook, action string }
+
+func (e *staleError) Error() string {
+	return fmt.Sprintf("playbook %s: what %s takes or gives is not what the playbook was compiled for", e.playbook, e.action)
 }
 
 // settings reads the installation's values by the playbook's types.
@@ -186,32 +211,19 @@ func readSetting(t kind.Type, v any) (any, error) {
 
 // bindings chooses the instance of each action: the bound one, or the only one
 // that serves it. Actions on handles go to the handle's instance and need none,
-// but get one where it is clear.
-func (b *book) bindings(p *plan.Plan, c catalogue) ([]run.Binding, error) {
+// but get one where it is clear. The compiler has refused what is not.
+func (b *book) bindings(p *plan.Plan) []run.Binding {
 	var out []run.Binding
 	for _, a := range p.Actions {
-		served := c.Serving(a.Name)
 		instance, bound := b.cfg.Bound(a.Name)
-		if bound {
-			if !slices.ContainsFunc(served, func(s host.Served) bool { return s.Instance == instance }) {
-				return nil, fmt.Errorf("bindings: %s does not serve %s", instance, a.Name)
-			}
-		} else if len(served) == 1 {
+		if served := b.catalogue.Serving(a.Name); !bound && len(served) == 1 {
 			instance = served[0].Instance
-		} else if !takesHandle(a.Spec) {
-			return nil, fmt.Errorf("playbook %s: %d instances serve %s; bind one: bindings: {%s: INSTANCE}", p.Playbook, len(served), a.Name, a.Name)
 		}
 		if instance != "" {
 			out = append(out, run.Binding{Action: a.Name, Instance: instance, Mode: string(instanceMode(b.cfg, instance))})
 		}
 	}
-	return out, nil
-}
-
-func takesHandle(a spec.Action) bool {
-	return slices.ContainsFunc(a.Inputs, func(f kind.Field) bool {
-		return f.Type.Kind == kind.Handled || (f.Type.Kind == kind.List && f.Type.Elem.Kind == kind.Handled)
-	})
+	return out
 }
 
 // with returns a playbook in the mode of a trigger.

@@ -18,7 +18,7 @@ import (
 
 // callees completes the playbooks that a plan calls, at whatever depth, with what
 // the installation adds to each.
-func (b *book) callees(p *plan.Plan, c catalogue, e *edition) ([]runs.Callee, error) {
+func (b *book) callees(p *plan.Plan, e *edition) ([]runs.Callee, error) {
 	var out []runs.Callee
 	for _, ch := range p.Children {
 		if slices.ContainsFunc(out, func(o runs.Callee) bool { return o.Digest == ch.Digest }) {
@@ -36,13 +36,11 @@ func (b *book) callees(p *plan.Plan, c catalogue, e *edition) ([]runs.Callee, er
 		if callee.Settings, err = kind.Canonical(settings); err != nil {
 			return nil, fmt.Errorf("settings of %s: %w", ch.Playbook, err)
 		}
-		if callee.Bindings, err = b.bindings(child, c); err != nil {
-			return nil, err
-		}
+		callee.Bindings = b.bindings(child)
 		if callee.Calendars, err = b.calendars(child, settings); err != nil {
 			return nil, err
 		}
-		below, err := b.callees(child, c, e)
+		below, err := b.callees(child, e)
 		if err != nil {
 			return nil, err
 		}
@@ -106,11 +104,14 @@ func dutiesOf(cfg *config.Config) (duties, error) {
 
 // Of lists the duties of an actor now, as oncall.NAME. So a request to a duty
 // follows its shift by itself.
-func (d duties) Of(actor string) []string {
+func (d duties) Of(actor string) []string { return d.now().Of(actor) }
+
+// now are the duties with those whose turn it is.
+func (d duties) now() auth.Duties {
 	now := auth.Duties{}
 	maps.Copy(now, d.fixed)
 	for name, r := range d.turns {
 		now[name] = slices.Concat(now[name], r.On(time.Now()))
 	}
-	return now.Of(actor)
+	return now
 }

@@ -28,49 +28,67 @@ const (
 const lookEvery = 2 * time.Second
 
 // openBook takes what the configured folder and repository have, and makes the
-// book. A text of which no version was ever published and that does not hold
-// keeps Quell from starting: a response that is not there is worse found at three
-// in the morning. What was published before stays, and its fault is told.
+// book. A text with a mistake, of which no version was ever published, keeps Quell
+// from starting: a response that is not there is worse found at three in the
+// morning. One that only the connectors of today cannot serve is refused, and the
+// others are loaded; and what was published before stays, and its fault is told.
 func openBook(ctx context.Context, b *book) error {
-	taken, err := b.folder(ctx)
+	taken, err := b.folder(ctx, true)
 	if err != nil {
 		return err
 	}
-	if err := b.pull(ctx); err != nil {
+	known, _, err := b.reg.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range taken {
+		has := slices.ContainsFunc(known, func(e registry.Entry) bool { return e.Current.Playbook == t.Playbook })
+		var no *unserved
+		if t.Status == registry.Refused && !has && !errors.As(t.Err, &no) {
+			return errors.New(t.Problem)
+		}
+	}
+	if err := b.pull(ctx, true); err != nil {
 		b.fault(repositoryAway, err)
 		b.log.Error().Err(err).Msg(repositoryAway)
 	}
 	if err := b.reload(ctx); err != nil {
 		return err
 	}
-	known, loose, err := b.reg.List(ctx)
-	if err != nil {
-		return err
+	return b.refresh(ctx)
+}
+
+// refresh compiles anew what no source brings any more and what was compiled
+// against other actions, such as those of a connector before its upgrade.
+func (b *book) refresh(ctx context.Context) error {
+	stale := b.edition().stale
+	if len(stale) == 0 {
+		return nil
 	}
-	for _, t := range taken {
-		has := slices.ContainsFunc(known, func(e registry.Entry) bool { return e.Current.Playbook == t.Playbook })
-		if t.Status == registry.Refused && !has {
-			return errors.New(t.Problem)
+	for _, v := range stale {
+		whole, err := b.reg.Version(ctx, v.Playbook, v.Digest)
+		if err != nil {
+			return err
+		}
+		taken, err := b.reg.Take(ctx, registry.Offer{Origin: v.Origin, Note: "compiled anew", Actor: "system:upgrade", Texts: []registry.Text{whole.Text}}, b.pressFor(false))
+		b.tell(v.Origin, taken)
+		if err != nil {
+			return err
 		}
 	}
-	for _, p := range loose { // the same offer as before, and refused as before
-		if taken == nil && p.Origin == b.origin() {
-			return errors.New(p.Text)
-		}
-	}
-	return nil
+	return b.reload(ctx)
 }
 
 // origin names the folder in versions and offers.
 func (b *book) origin() string { return "dir" }
 
 // folder takes what the configured files and directories have now.
-func (b *book) folder(ctx context.Context) ([]registry.Taken, error) {
+func (b *book) folder(ctx context.Context, again bool) ([]registry.Taken, error) {
 	texts, err := registry.ReadFolder(b.cfg.Playbooks)
 	if err != nil {
 		return nil, err
 	}
-	return b.take(ctx, registry.Offer{Origin: b.origin(), Actor: folderActor, Standing: true, Texts: texts})
+	return b.take(ctx, registry.Offer{Origin: b.origin(), Actor: folderActor, Standing: true, Again: again, Texts: texts})
 }
 
 // take publishes a standing offer and logs what came of it.
@@ -82,15 +100,22 @@ func (b *book) take(ctx context.Context, o registry.Offer) ([]registry.Taken, er
 		return nil, err
 	}
 	taken, err := b.reg.Take(ctx, o, b.pressFor(false))
+	b.tell(o.Origin, taken)
+	return taken, err
+}
+
+// tell logs what became of texts.
+func (b *book) tell(origin string, taken []registry.Taken) {
 	for _, t := range taken {
 		ev := b.log.Info()
 		if t.Status == registry.Refused {
 			ev = b.log.Error()
+		} else if t.Status == registry.Unchanged {
+			ev = b.log.Debug()
 		}
-		ev.Str("origin", o.Origin).Str("file", t.File).Str("playbook", t.Playbook).Int("version", t.N).Str("digest", t.Digest).
+		ev.Str("origin", origin).Str("file", t.File).Str("playbook", t.Playbook).Int("version", t.N).Str("digest", t.Digest).
 			Str("status", t.Status).Str("why", t.Problem).Msg("a playbook was offered")
 	}
-	return taken, err
 }
 
 // The faults of sources as a whole.
@@ -135,10 +160,10 @@ func (b *book) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-look.C:
-			_, err := b.folder(ctx)
+			_, err := b.folder(ctx, false)
 			tell(folderAway, err)
 		case <-pull:
-			tell(repositoryAway, b.pull(ctx))
+			tell(repositoryAway, b.pull(ctx, false))
 		}
 		tell("the registry cannot be read", b.catchUp(ctx))
 	}
@@ -156,7 +181,7 @@ func (b *book) catchUp(ctx context.Context) error {
 }
 
 // pull takes what the configured repository has now.
-func (b *book) pull(ctx context.Context) error {
+func (b *book) pull(ctx context.Context, again bool) error {
 	if b.cfg.Git.URL == "" {
 		return nil
 	}
@@ -173,7 +198,7 @@ func (b *book) pull(ctx context.Context) error {
 	if got.Signer != "" {
 		note += " signed by " + got.Signer
 	}
-	_, err = b.take(ctx, registry.Offer{Origin: "git:" + b.cfg.Git.URL, Note: note, Actor: gitActor, Standing: true, Texts: got.Texts})
+	_, err = b.take(ctx, registry.Offer{Origin: "git:" + b.cfg.Git.URL, Note: note, Actor: gitActor, Standing: true, Again: again, Texts: got.Texts})
 	return err
 }
 

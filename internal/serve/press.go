@@ -8,12 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	"github.com/quell-soar/quell/connectors/host"
+	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/registry"
 	"github.com/quell-soar/quell/playbooks/compile"
 	"github.com/quell-soar/quell/playbooks/diag"
@@ -28,33 +28,91 @@ import (
 func (b *book) pressFor(strict bool) registry.Press {
 	return func(ctx context.Context, t registry.Text, others compile.Playbooks) (registry.Made, error) {
 		file := source.NewFile(t.File, t.Body)
-		c := catalogue{b.host.Catalogue()}
-		in, err := b.installation(ctx, c)
-		if err != nil {
-			return registry.Made{}, err
+		o := compile.Options{Actions: b.house.Actions(), Playbooks: others, Installed: b.house.Connected()}
+		if strict {
+			var err error
+			if o.Installed, err = b.everybody(ctx); err != nil {
+				return registry.Made{}, err
+			}
 		}
-		p, list := compile.Compile(file, compile.Options{Actions: c, Playbooks: others, Installed: in})
-		if p == nil && !strict && !slices.ContainsFunc(list, func(d diag.Diagnostic) bool { return d.Severity == diag.Error && d.Code != nobodyCan }) {
-			b.log.Warn().Str("file", t.File).Str("why", list.Error()).Msg("nobody can decide what a playbook will ask")
-			p, list = compile.Compile(file, compile.Options{Actions: c, Playbooks: others})
-		}
+		p, list := compile.Compile(file, o)
 		if p == nil {
-			return registry.Made{}, rendered(list)
+			return registry.Made{}, b.wrong(file, others, list)
 		}
-		n, err := tested(ctx, file, t, others)
-		if err != nil {
-			return registry.Made{}, err
-		}
+		b.asked(file, o)
 		raw, err := p.Encode()
 		if err != nil {
 			return registry.Made{}, err
 		}
-		_, err = b.bind(p, raw, plan.DigestOf(raw), b.edition())
+		digest := plan.DigestOf(raw)
+		if _, err := b.bind(p, raw, digest, b.edition()); err != nil {
+			return registry.Made{}, err
+		}
+		// What passed once passes again.
+		if v, err := b.reg.Version(ctx, p.Playbook, digest); err == nil && bytes.Equal(v.Text.Tests, t.Tests) {
+			return registry.Made{Plan: p, Tested: v.Tested}, nil
+		}
+		n, err := tested(ctx, file, t, others)
 		return registry.Made{Plan: p, Tested: n}, err
 	}
 }
 
-const nobodyCan = "nobody-can"
+// compiled compiles and binds a text that is not published.
+func (b *book) compiled(file *source.File, others compile.Playbooks) (intake.Loaded, error) {
+	p, list := compile.Compile(file, compile.Options{Actions: b.house.Actions(), Playbooks: others, Installed: b.house.Connected()})
+	if p == nil {
+		return intake.Loaded{}, b.wrong(file, others, list)
+	}
+	raw, err := p.Encode()
+	if err != nil {
+		return intake.Loaded{}, err
+	}
+	return b.bind(p, raw, plan.DigestOf(raw), b.edition())
+}
+
+// everybody is the installation with those who can be asked: the people of the
+// configuration, and who has a token.
+func (b *book) everybody(ctx context.Context) (*compile.Installation, error) {
+	in := b.house.Installation()
+	more, err := b.roles(ctx)
+	in.Roles = slices.Concat(in.Roles, more)
+	return in, err
+}
+
+// unserved are the mistakes of a playbook that is good, and not here.
+type unserved struct{ list diag.List }
+
+func (u *unserved) Error() string {
+	for _, d := range u.list {
+		if d.Severity == diag.Error {
+			return d.Error()
+		}
+	}
+	return u.list.Error()
+}
+
+// wrong tells a mistake of a playbook from one that only this installation makes
+// of it: an action that nobody serves, or in another form than the vocabulary's.
+func (b *book) wrong(file *source.File, others compile.Playbooks, list diag.List) error {
+	elsewhere, _ := compile.Compile(file, compile.Options{Actions: compile.NewFixed(vocabulary.All()...), Playbooks: others})
+	if elsewhere != nil || slices.ContainsFunc(list, func(d diag.Diagnostic) bool { return d.Code == "unknown-action" }) {
+		return &unserved{list}
+	}
+	return rendered(list)
+}
+
+// asked warns of approvals and questions that nobody configured could answer. It
+// refuses nothing for them: in observe mode nobody is asked, and people come.
+func (b *book) asked(file *source.File, o compile.Options) {
+	o.Installed = b.house.Installation()
+	o.Installed.AnyRole = true // tokens carry roles
+	_, list := compile.Compile(file, o)
+	for _, d := range list {
+		if d.Severity == diag.Error {
+			b.log.Warn().Str("playbook", file.Name).Msg(d.Error())
+		}
+	}
+}
 
 func rendered(list diag.List) error {
 	var text bytes.Buffer
@@ -89,36 +147,10 @@ func tested(ctx context.Context, file *source.File, t registry.Text, others comp
 	return len(s.Tests), nil
 }
 
-// installation is what the compiler may ask about this place.
-func (b *book) installation(ctx context.Context, c catalogue) (*compile.Installation, error) {
-	in := &compile.Installation{Bound: func(action string) bool {
-		served := c.Serving(action)
-		if instance, bound := b.cfg.Bound(action); bound {
-			return slices.ContainsFunc(served, func(s host.Served) bool { return s.Instance == instance })
-		}
-		return len(served) == 1 || len(served) > 1 && takesHandle(served[0].Action)
-	}}
-	in.OnCall = slices.Concat(slices.Collect(maps.Keys(b.cfg.OnCall)), slices.Collect(maps.Keys(b.cfg.Rotations)))
-	in.Roles = slices.Clone(b.cfg.Access.LocalRoles)
-	for _, p := range b.cfg.Access.People {
-		in.Roles = append(in.Roles, p.Roles...)
-	}
-	for _, roles := range b.cfg.Access.OIDC.Roles {
-		in.Roles = append(in.Roles, roles...)
-	}
-	more, err := b.roles(ctx)
-	in.Roles = append(in.Roles, more...)
-	slices.Sort(in.Roles)
-	in.Roles = slices.Compact(in.Roles)
-	slices.Sort(in.OnCall)
-	in.OnCall = slices.Compact(in.OnCall)
-	return in, err
-}
-
 // basis names what texts are compiled and bound against, so that they are
 // compiled anew when it changes.
 func (b *book) basis() (string, error) {
-	c := catalogue{b.host.Catalogue()}
+	c := b.catalogue
 	actions := map[string][]string{}
 	for _, name := range c.Actions() {
 		for _, s := range c.Serving(name) {

@@ -15,7 +15,9 @@ import (
 	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/clock"
 	"github.com/quell-soar/quell/internal/config"
+	"github.com/quell-soar/quell/internal/disk"
 	"github.com/quell-soar/quell/internal/effects"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
@@ -33,11 +35,13 @@ type rooms struct {
 	effects   *effects.Effects
 	approvals *approval.Approvals
 	runs      *runs.Runs
+	disk      *disk.Gauge
+	clock     *clock.Watch
 }
 
 // Schemas lists the tables of all domains.
 func Schemas() []store.Schema {
-	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), registry.Schema()}
+	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), registry.Schema(), clock.Schema()}
 }
 
 func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*rooms, error) {
@@ -77,11 +81,18 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watc
 	c.push("ledger", func(ctx context.Context) error { _, err := led.Sign(ctx); return err })
 	fx := effects.New(db, led, g, time.Now)
 	fx.Approved = approval.Approved
+	steady, err := clock.Open(ctx, clock.Options{DB: db, Ledger: led, Tenant: cfg.Tenant, Host: clock.Host(), Read: clock.Read, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	fx.Early = steady.Early
 	asked := approval.New(db, led, time.Now)
 	asked.Seen = watch.request
 	return &rooms{
 		db: db, ledger: led, guard: g, effects: fx,
 		approvals: asked, runs: runs.New(db, time.Now),
+		disk:  disk.New(cfg.DataDir, uint64(cfg.Limits.FreeDisk)<<20, log), //nolint:gosec // validated
+		clock: steady,
 	}, nil
 }
 

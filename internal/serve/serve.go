@@ -62,8 +62,8 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	all := own.New(h, o.Version, rooms.runs, time.Now)
 	tokens := auth.NewTokens(rooms.db, rooms.ledger, cfg.Tenant, time.Now)
 	book := &book{
-		cfg: cfg, reg: registry.New(rooms.db, rooms.ledger, cfg.Tenant, time.Now), host: all, version: o.Version,
-		roles: rolesGiven(tokens), log: log.With().Str("part", "playbooks").Logger(),
+		cfg: cfg, catalogue: all.Catalogue(), house: houseOf(cfg, all.Catalogue()), version: o.Version,
+		reg: registry.New(rooms.db, rooms.ledger, cfg.Tenant, time.Now), roles: rolesGiven(tokens), log: log.With().Str("part", "playbooks").Logger(),
 	}
 	if err := openBook(ctx, book); err != nil {
 		return err
@@ -76,7 +76,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	}
 	pulse := dispatch.NewPulse(time.Now)
 	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{
-		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Doubts: doubts(rooms), Messages: messages(rooms.runs), Seen: watch.start,
+		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Space: rooms.disk.Low, Doubts: doubts(rooms), Messages: messages(rooms.runs), Seen: watch.start,
 	})
 	if err := watch.metrics.Watch((&states{cfg: cfg, rooms: rooms, host: h, pulse: pulse, now: time.Now}).read); err != nil {
 		return err
@@ -90,7 +90,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err := book.changed(ctx); err != nil {
 		return err
 	}
-	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp, watch)
+	rehearsals, err := newRehearsals(book, rooms, all)
+	if err != nil {
+		return err
+	}
+	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp, watch, rehearsals)
 	if err != nil {
 		return err
 	}
@@ -117,6 +121,7 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 	})
 	wg.Go(func() { watcher.Run(ctx) })
 	wg.Go(func() { b.follow(ctx) })
+	wg.Go(func() { r.clock.Run(ctx) })
 	return srv.Serve(ctx, func(tcp string) {
 		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
 		log.Info().Str("listen", tcp).Msg("ready")
@@ -240,13 +245,13 @@ func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispat
 // blindVar switches read-back off, for the control of the kill test only.
 const blindVar = "QUELL_TEST_NO_READ_BACK"
 
-func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher, watch *watch) (*server.Server, error) {
+func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher, watch *watch, re *rehearsals) (*server.Server, error) {
 	sources, err := sourcesOf(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	in, err := intake.New(intake.Config{Tenant: cfg.Tenant, Sources: sources, MaxWaiting: cfg.Limits.WaitingRuns},
-		intake.Deps{DB: r.db, Runs: r.runs, Ledger: r.ledger, Book: b, Nudge: d.Nudge, Seen: watch.alert}, time.Now)
+		intake.Deps{DB: r.db, Runs: r.runs, Ledger: r.ledger, Book: b, Nudge: d.Nudge, Space: r.disk.Low, Seen: watch.alert}, time.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -262,6 +267,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
-		server.Work{Engine: d, Books: b, Registry: desk{b}, Connectors: connectorList{h, cfg}, Intake: in, Metrics: watch.metrics.Handler(),
-			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
+		server.Work{Engine: d, Books: b, Registry: desk{b}, Connectors: connectorList{h, cfg, b.house}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
+			Rehearsals: re,
+			Reviews:    &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }

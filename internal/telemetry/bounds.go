@@ -33,7 +33,7 @@ func (w words) bound(v string) string {
 // internal/serve holds the two together.
 var (
 	// AlertResults: what became of a delivery.
-	AlertResults = words{"accepted", "duplicate", "unauthenticated", "invalid", "rate_limited", "backlogged", "failed"}
+	AlertResults = words{"accepted", "duplicate", "unauthenticated", "invalid", "rate_limited", "backlogged", "no_space", "failed"}
 	// VerdictWords: what an alert meant to a playbook.
 	VerdictWords = words{"started", "joined", "silenced", "refused", "failed"}
 	// Triggers: what started a run.

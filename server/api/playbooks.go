@@ -51,16 +51,27 @@ type PlaybookInput struct {
 	Required bool      `json:"required,omitempty"`
 }
 
-// Playbooks lists the playbooks, by name; retired ones and those that cannot be
-// started too.
+// Playbooks lists the playbooks that may be started, and retired ones, by name.
 type Playbooks struct {
 	Playbooks []Playbook `json:"playbooks"`
-	// Problems are those of files and repositories that belong to no playbook.
+	// Refused are not loaded: nothing configured can serve them, or no version of
+	// them ever held.
+	Refused []RefusedPlaybook `json:"refused,omitempty"`
+	// Problems are those of a folder or a repository as a whole.
 	Problems []string `json:"problems,omitempty"`
 }
 
-// PlaybookText is a playbook to be published, with its tests.
-type PlaybookText struct {
+// RefusedPlaybook is a playbook that cannot be started.
+type RefusedPlaybook struct {
+	File string `json:"file"`
+	// Playbook is its name, where a version of it was published.
+	Playbook string `json:"playbook,omitempty"`
+	// Why is the first of its mistakes, with its place.
+	Why string `json:"why"`
+}
+
+// PublishText is a playbook to be published, with its tests.
+type PublishText struct {
 	File  string `json:"file" maxLength:"500"`
 	Text  string `json:"text" maxLength:"1048576"`
 	Tests string `json:"tests,omitempty" maxLength:"1048576"`
@@ -68,7 +79,7 @@ type PlaybookText struct {
 
 // PublishPlaybooks asks to publish texts together, all or none.
 type PublishPlaybooks struct {
-	Playbooks []PlaybookText `json:"playbooks" minItems:"1" maxItems:"100"`
+	Playbooks []PublishText `json:"playbooks" minItems:"1" maxItems:"100"`
 }
 
 // PublishedPlaybook is what became of one text.

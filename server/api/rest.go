@@ -3,6 +3,8 @@ package api
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/quell-soar/quell/connectors/spec"
 )
 
 // AlertReceived answers a signed alert.
@@ -92,6 +94,25 @@ type ConnectorCheck struct {
 // Connectors lists the instances.
 type Connectors struct {
 	Connectors []Connector `json:"connectors"`
+}
+
+// Installed is what playbooks meet here: quell check compiles against it.
+type Installed struct {
+	Instances []InstalledConnector `json:"instances"`
+	// Bindings name the instance of an action or of a domain of them.
+	Bindings map[string]string `json:"bindings,omitempty"`
+	// Roles are those that somebody has, OnCall the duties on which there is
+	// somebody.
+	Roles  []string `json:"roles,omitempty"`
+	OnCall []string `json:"on_call,omitempty"`
+}
+
+// InstalledConnector is an instance with the actions of its connector's manifest.
+type InstalledConnector struct {
+	Instance  string        `json:"instance"`
+	Connector string        `json:"connector"`
+	Version   string        `json:"version"`
+	Actions   []spec.Action `json:"actions"`
 }
 
 // Entry is one entry of the ledger. Its payload lies apart and may have been
@@ -192,10 +213,10 @@ type Ready struct {
 
 // PartReady is one part that Quell needs.
 type PartReady struct {
-	// Name is store, ledger, engine or connectors.
+	// Name is store, ledger, engine, connectors, disk or clock.
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
-	// Why says what is wrong and what to do.
+	// Why says what is wrong and what to do; of a part that works, what is odd.
 	Why string `json:"why,omitempty"`
 }
 
