@@ -128,7 +128,7 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.initCommand(), c.serveCommand(), c.backupCommand(), c.restoreCommand(), c.playbookCommand(), c.runCommand(), c.approvalCommand(), c.effectCommand(), c.alertCommand(),
 		c.connectorCommand(), c.guardCommand(), c.observeCommand(), c.auditCommand(), c.tokenCommand(), c.configCommand(), c.doctorCommand(), c.demoCommand(), c.versionCommand(),
-		c.checkCommand(), c.planCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand(), c.approveCommand(), c.undoCommand(),
+		c.checkCommand(), c.planCommand(), c.backtestCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand(), c.approveCommand(), c.undoCommand(),
 	)
 	choose(root)
 	return root
