@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/spec"
@@ -18,6 +20,7 @@ import (
 type Connectors interface {
 	Call(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error)
 	TryCall(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error)
+	Enter(ctx context.Context, instance string) (leave func(made bool), err error)
 	Action(instance, action string) (spec.Action, bool)
 	Binary(instance string) (sha256, version string)
 }
@@ -37,12 +40,16 @@ const (
 )
 
 // Read calls an action that changes nothing. A quick request gives up at once
-// where a full one would wait or try again. It fails, in Temporal's sense,
-// never: what went wrong is data, and the playbook decides about it.
+// where a full one would wait or try again. What went wrong is data,
+// and the playbook decides about it; in Temporal's sense it fails only to come
+// again where the instance takes no calls for a while.
 func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult, error) {
 	a, inputs, fail := r.prepare(q)
 	if fail != nil {
 		return task.ReadResult{Failure: fail}, nil
+	}
+	if activity.IsActivity(ctx) {
+		ctx = host.ForRun(ctx, activity.GetInfo(ctx).WorkflowExecution.ID)
 	}
 	if q.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -61,7 +68,16 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 			return output(a, q.Fields, reply)
 		}
 		kindOf := spec.KindOf(err)
-		if ctx.Err() != nil || n >= tries || !kindOf.Retryable() || !pause(ctx, backoff(err, wait, n)) {
+		if ctx.Err() != nil || n >= tries || !kindOf.Retryable() {
+			return task.ReadResult{Failure: r.keep(q, spec.Reply{}, err)}, nil
+		}
+		d := backoff(err, wait, n)
+		if kindOf == spec.Unavailable && time.Since(firstAsked(ctx, time.Now())) < shutPatience {
+			if back := comeBack(ctx, err, d); back != nil {
+				return task.ReadResult{}, back
+			}
+		}
+		if !pause(ctx, d) {
 			return task.ReadResult{Failure: r.keep(q, spec.Reply{}, err)}, nil
 		}
 	}
@@ -140,7 +156,53 @@ func output(a spec.Action, fields []string, reply spec.Reply) (task.ReadResult, 
 	if err != nil {
 		return task.ReadResult{Failure: &task.Failure{Kind: string(spec.Internal), Message: err.Error()}}, nil
 	}
-	return task.ReadResult{Output: raw}, nil
+	return task.ReadResult{Output: raw, Facts: facts(a, fields, reply.Output)}, nil
+}
+
+// How many facts of a read people are shown, and how long one may be, in
+// characters: they stand in a history and in the run's tree.
+const (
+	maxFacts = 5
+	maxFact  = 60
+)
+
+// facts picks what of a read's result people can take in at a glance: texts,
+// numbers, truths and names, and how many are in a list. What the playbook reads
+// comes first.
+func facts(a spec.Action, fields []string, out map[string]any) []string {
+	var first, rest []string
+	for _, f := range a.Outputs {
+		text := fact(out[f.Name])
+		if text == "" || f.Type.Kind == kind.Secret {
+			continue
+		}
+		if r := []rune(text); len(r) > maxFact {
+			text = string(r[:maxFact-1]) + "…"
+		}
+		if slices.Contains(fields, f.Name) {
+			first = append(first, f.Name+": "+text)
+		} else {
+			rest = append(rest, f.Name+": "+text)
+		}
+	}
+	first = append(first, rest...)
+	return first[:min(len(first), maxFacts)]
+}
+
+func fact(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case bool, int64, float64:
+		return fmt.Sprint(v)
+	case time.Time:
+		return v.UTC().Format(time.RFC3339)
+	case kind.Handle:
+		return v.Label
+	case []any:
+		return fmt.Sprintf("%d in a list", len(v))
+	}
+	return ""
 }
 
 // MaxLocal is the largest result, in bytes, of a quick read: what local activities

@@ -94,10 +94,16 @@ func (someEffects) Observations(_ context.Context, _, playbook string, since tim
 		Created: since.Add(time.Hour), Targets: []guard.Target{{ID: "1", Label: "ws-12"}}}
 	not := *would
 	not.Refusal, not.Targets = &guard.Refusal{Rule: "protected", Reason: "dc01 is protected"}, []guard.Target{{ID: "2", Label: "dc01"}}
+	// Two effects under one approval, and one under another of the same run.
+	asked := func(why string) effects.Observed {
+		ef := *would
+		ef.Refusal, ef.Action = &guard.Refusal{Rule: guard.Approval, Ask: true, Reason: why}, "iam.disable_user"
+		return effects.Observed{Effect: &ef, Looked: since}
+	}
 	if playbook != "" && playbook != "contain" {
 		return nil, nil
 	}
-	return []effects.Observed{{Effect: would, Looked: since, Present: since.Add(2 * time.Hour)}, {Effect: &not, Looked: since}}, nil
+	return []effects.Observed{{Effect: would, Looked: since, Present: since.Add(2 * time.Hour)}, {Effect: &not, Looked: since}, asked("first"), asked("first"), asked("second")}, nil
 }
 
 type fakeConnectors struct{ why error }

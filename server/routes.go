@@ -78,7 +78,7 @@ func (s *Server) runRoutes() []route {
 		{method: "GET", path: "/v1/runs", need: read, mount: does(r.list), id: "listRuns", tag: "runs", summary: "List runs, the newest first"},
 		{method: "GET", path: oneRun, need: read, mount: does(r.show), id: "showRun", tag: "runs", summary: "Show a run with its tree, effects, decisions and record"},
 		{method: "GET", path: oneRun + "/events", need: read, mount: raw(r.watch), stream: true, answers: map[string]string{"200": "text/event-stream"}, id: "watchRun", tag: "runs", summary: "Follow a run as server-sent events; Last-Event-ID resumes"},
-		{method: "GET", path: oneRun + "/report", need: read, mount: raw(r.review), answers: map[string]string{"200": "application/json"}, id: "reviewRun", tag: "runs", summary: "The post-incident review as data; kept=true: as a report step kept it"},
+		{method: "GET", path: oneRun + "/report", need: read, mount: raw(r.review), answers: map[string]string{"200": "application/json"}, id: "reviewRun", tag: "runs", summary: "The post-incident review as data; kept=true: as a report step kept it; place: where it will be put, for it to say"},
 		{method: "GET", path: oneRun + "/report.html", need: read, mount: raw(r.review), answers: map[string]string{"200": "text/html"}, id: "reviewRunPage", tag: "runs", summary: "The post-incident review as a page"},
 		{method: "GET", path: oneRun + "/report.md", need: read, mount: raw(r.review), answers: map[string]string{"200": "text/markdown"}, id: "reviewRunMarkdown", tag: "runs", summary: "The post-incident review as Markdown"},
 		{method: "POST", path: oneRun + "/undo", need: respond, mount: does(r.undo), status: http.StatusAccepted, id: "undoRun", tag: "runs", summary: "Take back what a run did"},

@@ -129,18 +129,19 @@ func (d *doctor) server(ctx context.Context) {
 		return
 	}
 	for _, p := range ready.Parts {
-		switch {
+		switch { // named apart from what was examined here: both have playbooks
 		case !p.OK:
-			d.bad(p.Name, "%s", p.Why)
+			d.bad("server's "+p.Name, "%s", p.Why)
 		case p.Why != "":
-			d.warn(p.Name, "%s", p.Why)
+			d.warn("server's "+p.Name, "%s", p.Why)
 		default:
-			d.ok(p.Name, "ready")
+			d.ok("server's "+p.Name, "ready")
 		}
 	}
 	d.connectors(ctx, cl)
 	d.refused(ctx, cl)
 	d.alerts(ctx, cl)
+	d.figures(ctx, cl)
 	d.alarms(ctx, cl)
 }
 

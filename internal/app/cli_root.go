@@ -93,7 +93,10 @@ func screenOf(w io.Writer) (width, height int, ok bool) {
 		return 0, 0, false
 	}
 	width, height, err := term.GetSize(int(f.Fd()))
-	return width, height, err == nil && width > 0 && height > 0
+	if err == nil && (width <= 0 || height <= 0) {
+		width, height = 80, 24 // serial lines and some wrappers do not tell theirs
+	}
+	return width, height, err == nil
 }
 
 func (c *cli) root() *cobra.Command {
@@ -101,7 +104,7 @@ func (c *cli) root() *cobra.Command {
 		Use:   "quell",
 		Short: "Run incident-response playbooks, once and on record",
 		Long: "Quell compiles playbooks and runs them against the products that they name.\n" +
-			"check, audit verify and config check work offline; the other commands ask the server.",
+			"Writing playbooks, audit verify and config check work offline; the rest asks the server.",
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
@@ -125,13 +128,22 @@ func (c *cli) root() *cobra.Command {
 		}
 		return nil
 	}
-	root.AddCommand(
-		c.initCommand(), c.serveCommand(), c.backupCommand(), c.restoreCommand(), c.playbookCommand(), c.runCommand(), c.approvalCommand(), c.effectCommand(), c.alertCommand(),
-		c.connectorCommand(), c.guardCommand(), c.observeCommand(), c.auditCommand(), c.tokenCommand(), c.configCommand(), c.doctorCommand(), c.demoCommand(), c.versionCommand(),
-		c.checkCommand(), c.planCommand(), c.backtestCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand(), c.approveCommand(), c.undoCommand(),
-	)
+	section(root, "Begin:", c.demoCommand(), c.initCommand(), c.doctorCommand())
+	section(root, "Write playbooks:", c.playbookCommand(), c.checkCommand(), c.planCommand(), c.backtestCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand())
+	section(root, "Respond:", c.alertCommand(), c.runCommand(), c.approvalCommand(), c.approveCommand(), c.undoCommand(), c.effectCommand(), c.observeCommand())
+	section(root, "Operate:", c.serveCommand(), c.connectorCommand(), c.guardCommand(), c.auditCommand(), c.tokenCommand(), c.configCommand(), c.backupCommand(), c.restoreCommand())
+	root.AddCommand(c.versionCommand())
 	choose(root)
 	return root
+}
+
+// section adds commands to the root under a heading of its help.
+func section(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, cmd := range commands {
+		cmd.GroupID = title
+	}
+	root.AddCommand(commands...)
 }
 
 // group is a noun: it does nothing without a verb.

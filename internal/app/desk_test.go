@@ -64,6 +64,18 @@ func newDesk(t *testing.T, work string) *desk {
 	return d
 }
 
+// figures are metrics of a server that has seen better days.
+const figures = `# TYPE quell_state_up gauge
+quell_state_up 1.0
+quell_ledger_entries 1234.0
+quell_ledger_checkpoint_lag_seconds 95.5
+quell_data_bytes{part="store"} 1.048576e+06
+quell_data_bytes{part="engine"} 3.145728e+06
+quell_effects_unknown 2.0
+quell_engine_workflow_tasks_failed_total{failure_reason="NonDeterminismError",workflow_type="quell.playbook"} 3.0
+# EOF
+`
+
 // answers are the routes that always say the same.
 func (d *desk) answers(export string) {
 	fixed := map[string]any{
@@ -93,6 +105,10 @@ func (d *desk) answers(export string) {
 	at := time.Date(2026, 3, 1, 2, 3, 4, 0, time.UTC)
 	fixed["GET /v1/observe"] = api.Observations{
 		Since: at, Totals: []api.ObservedSum{{Playbook: "contain-infected-host", Action: "edr.isolate_host", Would: 1, Refused: 1, People: 1}},
+		Asked: []api.ObservedAsk{
+			{Playbook: "contain-infected-host", Runs: 2, Times: 3, Median: new(40.0), Answers: 5, Waiting: new(120.0)},
+			{Playbook: "isolate-host", Runs: 1, Times: 1},
+		},
 		Observations: []api.Observation{
 			{At: at, Run: runID, Action: "edr.isolate_host", Targets: []string{hostile}, Would: "done", People: "did", Seen: at.Add(time.Hour)},
 			{At: at, Run: runID, Action: "edr.isolate_host", Targets: []string{"dc01"}, Would: "refused", Why: "protected: dc01 is protected", People: "unread"},
@@ -102,6 +118,7 @@ func (d *desk) answers(export string) {
 		d.mux.HandleFunc(route, func(w http.ResponseWriter, _ *http.Request) { d.say(w, body) })
 	}
 	d.mux.HandleFunc("GET /v1/guard/kill", func(w http.ResponseWriter, _ *http.Request) { d.say(w, d.kill) })
+	d.mux.HandleFunc("GET /v1/metrics", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, figures) })
 	d.mux.HandleFunc("GET /v1/ledger/export", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, export) })
 }
 

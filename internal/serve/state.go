@@ -36,6 +36,7 @@ type states struct {
 func (s *states) read(ctx context.Context) (telemetry.State, error) {
 	st := telemetry.State{WorkingRuns: s.pulse.Active(), Connectors: s.connectors()}
 	s.disk(&st)
+	st.DiskLow, st.ClockOdd = s.rooms.disk.Low() != nil, s.rooms.clock.Odd() != ""
 	return st, s.stored(ctx, &st)
 }
 

@@ -33,7 +33,7 @@ func (w words) bound(v string) string {
 // internal/serve holds the two together.
 var (
 	// AlertResults: what became of a delivery.
-	AlertResults = words{"accepted", "duplicate", "unauthenticated", "invalid", "rate_limited", "backlogged", "failed"}
+	AlertResults = words{"accepted", "duplicate", "unauthenticated", "invalid", "rate_limited", "backlogged", "no_space", "failed"}
 	// VerdictWords: what an alert meant to a playbook.
 	VerdictWords = words{"started", "joined", "silenced", "refused", "failed"}
 	// Triggers: what started a run.
@@ -57,7 +57,7 @@ var (
 	// Decisions: how a request ended.
 	Decisions = words{"approved", "denied", "expired", "withdrawn"}
 	// Waits: what a call waited for before it left.
-	Waits = words{"slot", "rate_limit", "restart"}
+	Waits = words{"slot", "rate_limit", "circuit", "restart"}
 	// Transactions: what a transaction of the store does.
 	Transactions = words{"update", "view"}
 	// ConnectorStates: what an instance is doing.

@@ -69,14 +69,22 @@ const (
 )
 
 // Review writes the post-incident review of a run to w: as it is now, or with
-// kept as the run's last report step kept it.
-func (c *Client) Review(ctx context.Context, id string, form ReviewForm, kept bool, w io.Writer) error {
+// kept as the run's last report step kept it. place is where it will be put, for the
+// review to say; it may be empty, and is cut at 1000 bytes.
+func (c *Client) Review(ctx context.Context, id string, form ReviewForm, kept bool, place string, w io.Writer) error {
 	path, err := runPath(id, "/report"+string(form))
 	if err != nil {
 		return err
 	}
+	q := url.Values{}
 	if kept {
-		path += "?kept=true"
+		q.Set("kept", "true")
+	}
+	if place != "" {
+		q.Set("place", place[:min(len(place), 1000)])
+	}
+	if len(q) > 0 {
+		path += "?" + q.Encode()
 	}
 	res, err := c.send(ctx, c.flow, http.MethodGet, path, nil, nil)
 	if err != nil {

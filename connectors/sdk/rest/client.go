@@ -195,6 +195,8 @@ type Request struct {
 	Accept []int
 	// Anonymous sends no credential: the request that gets a token.
 	Anonymous bool
+	// token says that it asks for one: a refusal means a wrong credential.
+	token bool
 	// Header are headers of the vendor's own, such as Prefer; never a credential.
 	Header map[string]string
 }

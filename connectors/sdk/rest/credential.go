@@ -148,12 +148,8 @@ func (t *ClientCredentials) fetch(ctx context.Context, c *Client) error {
 		return spec.Errorf(spec.Auth, "no token could be asked for: %v", err)
 	}
 	// Getting one token more changes nothing, so this counts as a read.
-	req := Request{Method: http.MethodPost, Path: t.path, Form: form, Read: true, Anonymous: true}
+	req := Request{Method: http.MethodPost, Path: t.path, Form: form, Read: true, Anonymous: true, token: true}
 	if _, err := c.DoJSON(ctx, req, &out); err != nil {
-		switch spec.KindOf(err) {
-		case spec.Invalid, spec.NotFound, spec.Permission:
-			return spec.Errorf(spec.Auth, "no token was given; check client id, secret and base URL: %v", err)
-		}
 		return err
 	}
 	if out.AccessToken == "" || hasControl(out.AccessToken) {
