@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/spec"
@@ -17,6 +19,7 @@ import (
 type Connectors interface {
 	Call(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error)
 	TryCall(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error)
+	Enter(ctx context.Context, instance string) (leave func(made bool), err error)
 	Action(instance, action string) (spec.Action, bool)
 	Binary(instance string) (sha256, version string)
 }
@@ -32,12 +35,16 @@ const (
 )
 
 // Read calls an action that changes nothing. A quick request gives up at once
-// where a full one would wait or try again. It fails, in Temporal's sense,
-// never: what went wrong is data, and the playbook decides about it.
+// where a full one would wait or try again. What went wrong is data,
+// and the playbook decides about it; in Temporal's sense it fails only to come
+// again where the instance takes no calls for a while.
 func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult, error) {
 	a, inputs, fail := r.prepare(q)
 	if fail != nil {
 		return task.ReadResult{Failure: fail}, nil
+	}
+	if activity.IsActivity(ctx) {
+		ctx = host.ForRun(ctx, activity.GetInfo(ctx).WorkflowExecution.ID)
 	}
 	if q.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -58,7 +65,13 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 		if ctx.Err() != nil || n >= tries || !kindOf.Retryable() {
 			return task.ReadResult{Failure: failure(err)}, nil
 		}
-		if !pause(ctx, backoff(err, wait, n)) {
+		d := backoff(err, wait, n)
+		if kindOf == spec.Unavailable && time.Since(firstAsked(ctx, time.Now())) < shutPatience {
+			if back := comeBack(ctx, err, d); back != nil {
+				return task.ReadResult{}, back
+			}
+		}
+		if !pause(ctx, d) {
 			return task.ReadResult{Failure: failure(err)}, nil
 		}
 	}

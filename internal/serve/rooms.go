@@ -98,7 +98,7 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watc
 // instanceOf turns configuration into an instance. Its secrets are fetched anew
 // at each start of its process, so a changed file counts from then on.
 func instanceOf(name string, c config.Connector) host.Instance {
-	i := host.Instance{Name: name, Connector: c.Connector, Binary: c.Binary, SHA256: c.SHA256, Settings: c.Settings, Reads: c.Reads, Observe: c.Mode == config.Observe}
+	i := host.Instance{Name: name, Connector: c.Connector, Binary: c.Binary, SHA256: c.SHA256, Settings: c.Settings, Reads: c.Reads, Observe: c.Mode == config.Observe, Rate: c.Rate, Burst: c.Burst}
 	if i.Binary == "" {
 		i.Binary = besideUs("quell-connector")
 	}
