@@ -262,5 +262,5 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
 		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg, b.house}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
 			Rehearsals: re,
-			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
+			Reviews:    &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }
