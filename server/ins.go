@@ -51,6 +51,9 @@ type (
 	startIn struct {
 		Body api.StartRun
 	}
+	backtestIn struct {
+		Body api.BacktestRequest
+	}
 	planIn struct {
 		Body api.PlanRequest
 	}

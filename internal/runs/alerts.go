@@ -160,7 +160,7 @@ func (r *Runs) ListAlerts(ctx context.Context, f AlertFilter) ([]Alert, string, 
 		if err != nil {
 			return nil, "", err
 		}
-		where, args = append(where, "(received < ? OR (received = ? AND id < ?))"), append(args, at, at, id)
+		where, args = append(where, "(received, id) < (?, ?)"), append(args, at, id)
 	}
 	var out []Alert
 	err := r.db.View(ctx, func(tx *store.Tx) error {

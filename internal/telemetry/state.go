@@ -22,8 +22,9 @@ type State struct {
 	// Requests are the open ones, by kind; OldestRequest is the age of the oldest.
 	Requests      map[string]int
 	OldestRequest time.Duration
-	// KillSwitch is on.
-	KillSwitch bool
+	// KillSwitch is on; DiskLow: nothing new is taken for want of space; ClockOdd: the
+	// machine's clock jumped, and holds wait.
+	KillSwitch, DiskLow, ClockOdd bool
 	// Entries are in the ledger, Unsigned of them under no checkpoint yet; the
 	// oldest of these is Lag old.
 	Entries, Unsigned int64
@@ -80,6 +81,8 @@ var (
 	requestsNow    = gauge("quell_requests_open", "Open requests to people; of kind hold: holds whose time is over.", "kind")
 	oldestRequest  = gauge("quell_requests_oldest_seconds", "Age of the oldest open request.")
 	killNow        = gauge("quell_kill_switch", "1 while the kill switch is on.")
+	diskLow        = gauge("quell_disk_low", "1 while no alert is taken and no run started for want of space.")
+	clockOdd       = gauge("quell_clock_odd", "1 while holds wait because the machine's clock jumped.")
 	entriesNow     = gauge("quell_ledger_entries", "Entries of the ledger.")
 	unsignedNow    = gauge("quell_ledger_unsigned_entries", "Entries that no checkpoint covers yet.")
 	lagNow         = gauge("quell_ledger_checkpoint_lag_seconds", "Age of the oldest entry that no checkpoint covers.")
@@ -96,7 +99,7 @@ var (
 // Describe implements prometheus.Collector.
 func (s *states) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		stateUp, runsNow, oldestWait, heldNow, unknownNow, openNow, requestsNow, oldestRequest, killNow, entriesNow, unsignedNow, lagNow,
+		stateUp, runsNow, oldestWait, heldNow, unknownNow, openNow, requestsNow, oldestRequest, killNow, diskLow, clockOdd, entriesNow, unsignedNow, lagNow,
 		bytesNow, freeNow, connectorInfo, connectorState, connectorStart, slotsNow, slotsUsed, pausedNow,
 	} {
 		ch <- d
@@ -126,6 +129,8 @@ func (s *states) Collect(ch chan<- prometheus.Metric) {
 	}
 	set(oldestRequest, st.OldestRequest.Seconds())
 	set(killNow, number(st.KillSwitch))
+	set(diskLow, number(st.DiskLow))
+	set(clockOdd, number(st.ClockOdd))
 	set(entriesNow, float64(st.Entries))
 	set(unsignedNow, float64(st.Unsigned))
 	set(lagNow, st.Lag.Seconds())
