@@ -34,6 +34,8 @@ type vendor struct {
 
 const settle = 30 * time.Millisecond
 
+func (v *vendor) Enter(context.Context, string) (func(bool), error) { return func(bool) {}, nil }
+
 func (v *vendor) Action(_, name string) (spec.Action, bool) {
 	in := []kind.Field{{Name: "host", Type: kind.HandleOf("device")}}
 	base := spec.Action{Name: name, Inputs: in, Class: spec.Idempotent, ReadBack: spec.Strong, Reversal: spec.Exact, Targets: "host", Deadline: 80 * time.Millisecond, Settle: settle}

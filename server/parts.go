@@ -134,6 +134,7 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.playbooks = &playbookAPI{books: work.Books, registry: work.Registry}
 	s.plans = &plansAPI{
 		tenant: cfg.Tenant, rights: access.Rights, launch: s.runs.mayLaunch, rehearse: work.Rehearsals, intake: work.Intake, rooms: rooms, turns: make(chan struct{}, plansAtOnce),
+		backtests: make(chan struct{}, 1), answerTime: s.cfg.AnswerTime,
 	}
 	if err := s.build(); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -34,7 +35,9 @@ func (it *interp) startHold(f frame, st *plan.Step, c call, key run.Key) error {
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 	})
+	failpoint.Here("hold.starting", in.Key)
 	err := workflow.ExecuteChildWorkflow(ctx, run.HoldWorkflow, in).GetChildWorkflowExecution().Get(ctx, nil)
+	failpoint.Here("hold.started", in.Key)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -266,6 +267,7 @@ func (it *interp) attempt(f frame, st *plan.Step, c call, key run.Key) (task.Act
 	var res task.ActResult
 	f.ctl.acts(1)
 	err := act(f.ctx, task.ActActivity, req, &res)
+	failpoint.Here("effect.completed", key.String())
 	f.ctl.acts(-1)
 	if err != nil {
 		return task.ActResult{}, err

@@ -39,6 +39,11 @@ func (r *ReadOnly) TryCall(ctx context.Context, instance string, q spec.Request,
 	return r.host.TryCall(ctx, instance, q, Permit{})
 }
 
+// Enter refuses: a slot before admission is for effects.
+func (r *ReadOnly) Enter(context.Context, string) (leave func(made bool), err error) {
+	return nil, spec.Errorf(spec.Permission, "this caller may only read")
+}
+
 // refuses holds a call against the action as the instance serves it. What is not
 // known to be a read is not called.
 func (r *ReadOnly) refuses(instance string, q spec.Request) error {

@@ -148,7 +148,7 @@ func (c *Config) complete(dir string) {
 		abs(&c.Playbooks[i])
 	}
 	c.completeGit(dir, abs)
-	c.Store.DSN = c.Store.DSN.In(dir)
+	c.Store.DSN, c.Access.OIDC.ClientSecret = c.Store.DSN.In(dir), c.Access.OIDC.ClientSecret.In(dir)
 	for i := range c.Keys.Payloads {
 		c.Keys.Payloads[i] = c.Keys.Payloads[i].In(dir)
 	}

@@ -61,6 +61,14 @@ func (h *Host) Call(ctx context.Context, instance string, r spec.Request, p host
 	return h.call(ctx, r, p)
 }
 
+// Enter takes a slot of an instance; Quell's own actions need none.
+func (h *Host) Enter(ctx context.Context, instance string) (leave func(made bool), err error) {
+	if instance != Instance {
+		return h.Host.Enter(ctx, instance)
+	}
+	return func(bool) {}, nil
+}
+
 // TryCall is Call that never waits before the call leaves.
 func (h *Host) TryCall(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error) {
 	if instance != Instance {

@@ -121,6 +121,9 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 	})
 	wg.Go(func() { watcher.Run(ctx) })
 	wg.Go(func() { b.follow(ctx) })
+	wg.Go(func() {
+		r.readings.Run(ctx, func(err error) { log.Warn().Err(err).Msg("answers to reads were not kept for backtests") })
+	})
 	wg.Go(func() { r.clock.Run(ctx) })
 	return srv.Serve(ctx, func(tcp string) {
 		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
@@ -227,7 +230,7 @@ func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispat
 	charters := &charters{runs: r.runs, book: b}
 	watched := watchedHost{h, watch}
 	activities.Set{
-		Reader: &activities.Reader{Host: watched},
+		Reader: &activities.Reader{Host: watched, Keep: r.readings.Keep},
 		Actor: &activities.Actor{
 			Host: watched, Effects: watchedEffects{r.effects, r.runs, watch}, Charter: charters.charter, Facts: factsFor(b.cfg, h.Host, r.guard), Blind: os.Getenv(blindVar) == "1",
 		},
@@ -255,6 +258,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 	if err != nil {
 		return nil, err
 	}
+	re.intake = in
 	access, err := accessOf(ctx, cfg, r)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,8 @@ type Connector struct {
 	// Type is the connector's name: crowdstrike.
 	Type    string `json:"type"`
 	Version string `json:"version,omitempty"`
-	// State is starting, ready, draining, broken or off.
+	// State is starting, ready, circuit_open (the vendor kept failing, and calls are
+	// held back for a while), draining, broken or off.
 	State   string   `json:"state"`
 	Detail  string   `json:"detail,omitempty"`
 	Mode    string   `json:"mode,omitempty"`
