@@ -272,7 +272,7 @@ func (p *preview) notes(out *api.Plan) {
 		out.Notes = append(out.Notes, fmt.Sprintf("there are more ways than the %d that were played", mostPlays))
 	}
 	if p.Offline {
-		out.Notes = append(out.Notes, "offline: fixtures answered the reads; guards, inventory and targets were not asked")
+		out.Notes = append(out.Notes, "offline: fixtures answered the reads; guards, inventory and targets were not asked, and calendars are taken as open")
 	}
 	walk(p.Plan, func(st *plan.Step) {
 		if st.Pause != nil && st.Pause.ForAlert != nil {
