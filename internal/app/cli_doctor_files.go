@@ -80,6 +80,15 @@ func (d *doctor) secrets(ctx context.Context, c *config.Config) {
 			try("connectors."+name+".secrets."+key, c.Connectors[name].Secrets[key])
 		}
 	}
+	for i, r := range c.Keys.Payloads {
+		try(fmt.Sprintf("keys.payloads.%d", i), r)
+	}
+	if !c.Access.OIDC.ClientSecret.IsZero() {
+		try("access.oidc.client_secret", c.Access.OIDC.ClientSecret)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Telemetry.Traces.Headers)) {
+		try("telemetry.traces.headers."+name, c.Telemetry.Traces.Headers[name])
+	}
 	if good {
 		d.ok("secrets", "%s looked at", count(n, "reference"))
 	}

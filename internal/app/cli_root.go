@@ -130,7 +130,7 @@ func (c *cli) root() *cobra.Command {
 		return nil
 	}
 	section(root, "Begin:", c.demoCommand(), c.initCommand(), c.doctorCommand())
-	section(root, "Write playbooks:", c.playbookCommand(), c.checkCommand(), c.planCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand())
+	section(root, "Write playbooks:", c.playbookCommand(), c.checkCommand(), c.planCommand(), c.backtestCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand())
 	section(root, "Respond:", c.alertCommand(), c.runCommand(), c.approvalCommand(), c.approveCommand(), c.undoCommand(), c.effectCommand(), c.observeCommand())
 	section(root, "Operate:", c.serveCommand(), c.connectorCommand(), c.guardCommand(), c.auditCommand(), c.tokenCommand(), c.configCommand(), c.backupCommand(), c.restoreCommand())
 	root.AddCommand(c.versionCommand())
