@@ -114,7 +114,7 @@ func (s *Server) operateRoutes() []route {
 	return []route{
 		{method: "GET", path: "/v1/health", need: public, mount: does(o.health), id: "health", tag: "server", summary: "Whether the process answers"},
 		{method: "GET", path: "/v1/ready", need: read, mount: does(o.ready), id: "ready", tag: "server", summary: "Whether each part works"},
-		{method: "GET", path: "/v1/metrics", need: metrics, mount: raw(o.metrics), stream: true, answers: map[string]string{"200": "application/openmetrics-text"}, id: "metrics", tag: "server", summary: "Metrics for Prometheus, as OpenMetrics text"},
+		{method: "GET", path: "/v1/metrics", need: metrics, mount: raw(o.metrics), answers: map[string]string{"200": "application/openmetrics-text"}, id: "metrics", tag: "server", summary: "Metrics for Prometheus, as OpenMetrics text"},
 
 		{method: "GET", path: "/v1/connectors", need: read, mount: does(o.connectors), id: "listConnectors", tag: "connectors", summary: "List connector instances"},
 		{method: "POST", path: "/v1/connectors/{instance}/check", need: respond, mount: does(o.checkConnector), id: "checkConnector", tag: "connectors", summary: "Ask an instance whether credential and network are good"},

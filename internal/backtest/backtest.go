@@ -337,7 +337,7 @@ func (r *Record) deeds(ctx context.Context, id string, out *rehearse.Record) err
 	for _, e := range list {
 		out.Effects = append(out.Effects, effectOf(e))
 	}
-	asked, err := r.Approvals.List(ctx, r.Tenant, id, true)
+	asked, _, err := r.Approvals.List(ctx, approval.Filter{Tenant: r.Tenant, Run: id, All: true})
 	if err != nil {
 		return err
 	}
