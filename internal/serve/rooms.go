@@ -15,6 +15,7 @@ import (
 	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/backup"
 	"github.com/quell-soar/quell/internal/clock"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/disk"
@@ -61,7 +62,7 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watc
 		return nil, err
 	}
 	c.push("store", func(context.Context) error { return db.Close() })
-	if err := db.Migrate(ctx, Schemas()...); err != nil {
+	if err := upgrade(ctx, cfg, db, log); err != nil {
 		return nil, err
 	}
 	key, err := ledger.LoadKey(cfg.Keys.Ledger)
@@ -94,6 +95,26 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watc
 		disk:  disk.New(cfg.DataDir, uint64(cfg.Limits.FreeDisk)<<20, log), //nolint:gosec // validated
 		clock: steady,
 	}, nil
+}
+
+// upgrade brings the tables up to date, after a copy of what an earlier build left.
+func upgrade(ctx context.Context, cfg *config.Config, db *store.DB, log zerolog.Logger) error {
+	behind, err := db.Behind(ctx, Schemas()...)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(behind) == 0:
+	case db.Dialect() == store.SQLite && cfg.Temporal.Address == "":
+		dir, err := backup.BeforeUpgrade(ctx, cfg.DataDir, "", time.Now())
+		if err != nil {
+			return fmt.Errorf("the store is of an earlier build and was not copied before its upgrade, so nothing was changed: %w", err)
+		}
+		log.Info().Strs("tables", behind).Str("copy", dir).Msg("the store is of an earlier build; it was copied and is brought up to date")
+	default:
+		log.Warn().Strs("tables", behind).Msg("the store is of an earlier build and is brought up to date; going back needs a backup of your own")
+	}
+	return db.Migrate(ctx, Schemas()...)
 }
 
 // instanceOf turns configuration into an instance. Its secrets are fetched anew
