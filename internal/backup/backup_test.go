@@ -99,7 +99,7 @@ func TestBeforeUpgrade(t *testing.T) {
 	defer func() { _ = db.Close() }()
 	var made []string
 	for i := range 3 {
-		to, err := BeforeUpgrade(t.Context(), dir, "v1", time.Unix(int64(i), 0))
+		to, err := backup.BeforeUpgrade(t.Context(), dir, "v1", time.Unix(int64(i), 0))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestBeforeUpgrade(t *testing.T) {
 			t.Errorf("copy %d: %v", i+1, err)
 		}
 	}
-	if m, err := Restore(made[2], filepath.Join(t.TempDir(), "new"), time.Unix(9, 0)); err != nil || m.Version != "v1" {
+	if m, err := backup.Restore(made[2], filepath.Join(t.TempDir(), "new"), time.Unix(9, 0)); err != nil || m.Version != "v1" {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
