@@ -52,7 +52,11 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 	for n := 1; ; n++ {
 		reply, err := r.Host.Call(ctx, q.Instance, request(a, inputs, "", a.Deadline), host.Permit{})
 		if err == nil {
-			return output(a, q.Fields, reply)
+			res, err := output(a, q.Fields, reply)
+			if q.Most > 0 && len(res.Output) > q.Most {
+				return task.ReadResult{Large: true}, err
+			}
+			return res, err
 		}
 		kindOf := spec.KindOf(err)
 		if ctx.Err() != nil || n >= tries || !kindOf.Retryable() {

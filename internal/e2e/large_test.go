@@ -47,7 +47,7 @@ func branches(n int, action string, size int) string {
 // more than that. Every run ends by itself: none is terminated by the server, and
 // no execution has more than 10,240 events.
 func TestLarge(t *testing.T) {
-	n := many(60, 500)
+	n := many(20, 500)
 	s := bulkStage(t)
 	each := func(action, read string) string {
 		return "  - id: each\n    foreach: n in inputs.sizes\n    at_once: 50\n    on_item_error: continue\n    do:\n      - id: got\n        uses: " + action + "\n        with: { size: \"${{ n }}\" }\n      - id: long\n        if: " + read + "\n        note: long\n        text: it is long\n"
@@ -62,7 +62,7 @@ func TestLarge(t *testing.T) {
 		{"parallel-unread", branches(n, "bulk.slow_read", 3<<20), 3 << 20, "completed", ""},
 		{"parallel-read", branches(n, "bulk.slow_read", mostInline) + reads(n), mostInline, "", ""},
 		{"each-read", each("bulk.slow_read", "size(steps.got.lines) > 600"), mostInline, "completed", ""},
-		{"beyond", "  - id: got\n    uses: bulk.slow_read\n    with: { size: \"" + fmt.Sprint(tooMuch) + "\" }\n", tooMuch, "failed", "bytes"},
+		{"beyond", "  - id: got\n    uses: bulk.slow_read\n    with: { size: \"" + fmt.Sprint(tooMuch) + "\" }\n", tooMuch, "failed", "more than"},
 		{"beyond-and-on", "  - id: got\n    uses: bulk.slow_read\n    on_error: continue\n    with: { size: \"" + fmt.Sprint(tooMuch) + "\" }\n", tooMuch, "completed", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -83,6 +83,7 @@ func TestLarge(t *testing.T) {
 				t.Fatal(err)
 			}
 			id := s.launchWith(p, raw, []byte(`["`+c.name+`"]`), inputs)
+			t.Cleanup(func() { s.lastEvents(t, id) })
 			eventually(t, 20*time.Minute, "the run ends", func() (bool, error) {
 				rec, err := s.set.Recorder.Runs.Get(t.Context(), id)
 				if err == nil && rec.Status != "ended" {
@@ -108,6 +109,24 @@ func TestLarge(t *testing.T) {
 			t.Logf("%d results of %d bytes: %s (%.120s) in %s, events of the executions %v", n, c.size, rec.Closing, rec.Reason, time.Since(began).Round(time.Millisecond), events)
 		})
 	}
+}
+
+// lastEvents shows how the history of a run ends that failed its test.
+func (s *stage) lastEvents(t *testing.T, id string) {
+	if !t.Failed() {
+		return
+	}
+	it := s.temp.GetWorkflowHistory(context.Background(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	var lines []string
+	for it.HasNext() {
+		e, err := it.Next()
+		if err != nil {
+			t.Log(err)
+			return
+		}
+		lines = append(lines, fmt.Sprintf("%d %s %s %.300s", e.GetEventId(), e.GetEventTime().AsTime().Format(time.TimeOnly), e.GetEventType(), e.GetWorkflowTaskFailedEventAttributes().String()))
+	}
+	t.Logf("the history ends:\n%s", strings.Join(lines[max(0, len(lines)-12):], "\n"))
 }
 
 // reads makes a note of all results, so that they come back into the run.
