@@ -49,6 +49,7 @@ contain:
       quorum: 1
       denied: stop
       silent: stop
+    hold: { for: 30d, then: ask }
 `
 
 // TestWaiting lets runs wait for people, 10,000 in the soak, measures what the
