@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/effects"
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -40,10 +42,6 @@ type Actor struct {
 	Facts *Facts
 	// Now is the clock of permits and waits; default time.Now.
 	Now func() time.Time
-	// Lanes is how many effects may be under way at once on one instance; default
-	// 16, which is what the host lets out.
-	Lanes int
-	lanes lanes
 	// Blind switches read-back off. Only the control of the kill test sets it:
 	// it shows that the test would notice.
 	Blind bool
@@ -58,10 +56,11 @@ const (
 
 // Act brings one effect about, or takes one back, and returns how it ended. It
 // goes on where an earlier try of the same activity was killed. It fails, in
-// Temporal's sense, only where the store is away; then nothing was called, and
-// Temporal tries again.
+// Temporal's sense, only where the store is away or the instance takes no calls
+// for a while; then nothing was called, and Temporal tries again.
 func (a *Actor) Act(ctx context.Context, q task.ActRequest) (task.ActResult, error) {
 	defer beat(ctx)()
+	ctx = host.ForRun(ctx, q.Key.Run)
 	e, fail, err := a.begin(ctx, q)
 	if err != nil || fail != nil {
 		return task.ActResult{Outcome: task.Failed, Failure: fail}, err
@@ -77,9 +76,12 @@ type effort struct {
 	action spec.Action
 	tries  int
 	wait   time.Duration
+	asked  time.Time
 	until  time.Time
 	// waiting: another effect had a target when admission was asked for last.
 	waiting bool
+	// entered: the host has given a slot for the call that may be admitted now.
+	entered bool
 }
 
 func (a *Actor) now() time.Time {
@@ -92,9 +94,9 @@ func (a *Actor) now() time.Time {
 // begin makes the intent: of the request, or for an undo of what is stored about
 // the original.
 func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Failure, error) {
-	e := &effort{Actor: a, q: q, tries: or(q.Attempts, actTries), wait: or(q.Wait, actWait)}
+	e := &effort{Actor: a, q: q, tries: or(q.Attempts, actTries), wait: or(q.Wait, actWait), asked: firstAsked(ctx, a.now())}
 	if q.Timeout > 0 {
-		e.until = a.now().Add(q.Timeout)
+		e.until = e.asked.Add(q.Timeout)
 	}
 	action, instance, schema, inputs := q.Action, q.Inst, q.Schema, []byte(q.Inputs)
 	if q.Of != "" {
@@ -131,7 +133,8 @@ func (a *Actor) begin(ctx context.Context, q task.ActRequest) (*effort, *task.Fa
 	}
 	e.intent.Key, e.intent.Playbook, e.intent.Action, e.intent.Instance = q.Key, q.Playbook, sp, instance
 	e.intent.Inputs, e.intent.Of, e.intent.Actor, e.intent.Approval, e.intent.Limit = inputs, q.Of, q.Actor, q.Approval, q.Limit
-	e.intent.Unattended, e.intent.Began, e.intent.Due = q.Unattended, q.Began, q.Due
+	e.intent.Unattended, e.intent.Would = q.Unattended, q.Would
+	e.intent.Began, e.intent.Due = q.Began, q.Due
 	return e, nil, nil
 }
 
@@ -144,6 +147,10 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 			return task.ActResult{}, err
 		}
 		if err := e.before(ctx); err != nil {
+			var back *temporal.ApplicationError
+			if errors.As(err, &back) {
+				return task.ActResult{}, err
+			}
 			return e.unread(ctx, err)
 		}
 		if !e.until.IsZero() && e.now().After(e.until) {
@@ -154,6 +161,13 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 		var no *refusedError
 		if errors.As(err, &no) {
 			return off(no.Refusal), nil
+		}
+		var shut *shutError
+		if errors.As(err, &shut) { // it waits as for a vendor that says to come back
+			var over bool
+			if over, again, err = e.shut(ctx, shut, n+1); over {
+				return e.unread(ctx, shut.why)
+			}
 		}
 		if errors.Is(err, effects.ErrFenced) {
 			continue // another try of this activity went on; see what it did
@@ -184,10 +198,12 @@ func (e *effort) before(ctx context.Context) error {
 	if e.intent.Unread = e.waiting; e.waiting {
 		return nil
 	}
-	if ef, err := e.Effects.Get(ctx, e.intent.Key.String()); err == nil && !ef.Idle() {
+	ef, err := e.Effects.Get(ctx, e.intent.Key.String())
+	if err == nil && !ef.Idle() {
 		e.intent.Unread = true
 		return nil
 	}
+	doubt := err == nil && ef.Doubt
 	if imaginary(e.intent.Targets) {
 		return nil
 	}
@@ -209,7 +225,13 @@ func (e *effort) before(ctx context.Context) error {
 		if k == spec.NotFound || k == spec.Ambiguous || k == spec.Invalid || k == spec.Permission || k == spec.Auth {
 			return err
 		}
-		if n >= e.tries || !pause(ctx, backoff(err, e.wait, n)) {
+		d := backoff(err, e.wait, n)
+		if k == spec.Unavailable && !doubt && e.now().Sub(e.asked) < shutPatience {
+			if back := comeBack(ctx, err, d); back != nil {
+				return back
+			}
+		}
+		if n >= e.tries || !pause(ctx, d) {
 			return err
 		}
 	}
@@ -218,13 +240,15 @@ func (e *effort) before(ctx context.Context) error {
 // try asks for admission once and does what the verdict says: ef is what became
 // of it, nil where there is only to wait for again. called is 1 if a call left.
 func (e *effort) try(ctx context.Context, n int) (ef *effects.Effect, again time.Duration, called int, err error) {
-	// A lane is taken before the admission: an intent whose call waits in a queue
+	// A slot is taken before the admission: an intent whose call waits in a queue
 	// would, if we were killed now, leave a question that only a person can answer.
-	leave, ok := e.lanes.enter(ctx, e.intent.Instance, or(e.Lanes, 16))
-	if !ok {
-		return nil, 0, 0, context.Cause(ctx)
+	leave, why := e.enter(ctx)
+	defer func() { leave(called > 0) }()
+	if why != nil {
+		return nil, 0, 0, why
 	}
-	defer func() { leave() }()
+	key := e.intent.Key.String()
+	failpoint.Here("effect.asked", key)
 	v, err := e.Effects.Admit(ctx, e.intent)
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("admit %s: %w", e.intent.Key, err)
@@ -235,14 +259,15 @@ func (e *effort) try(ctx context.Context, n int) (ef *effects.Effect, again time
 	case v.Off != nil:
 		return nil, 0, 0, &refusedError{v.Off}
 	case v.Go != nil:
+		failpoint.Here("effect.admitted", key)
 		ef, again, err = e.call(ctx, v.Go, n+1)
 		return ef, again, 1, err
 	case v.Read:
 		e.waiting = false
 		return nil, 0, 0, nil
 	case v.Back != nil:
-		leave() // a read-back waits, and nothing leaves
-		leave = func() {}
+		leave(false) // a read-back waits, and nothing leaves
+		leave = func(bool) {}
 		ef, err = e.readBack(ctx, v.Back)
 		return ef, e.wait, 0, err
 	}
@@ -298,7 +323,9 @@ func (e *effort) call(ctx context.Context, p *effects.Permit, n int) (*effects.E
 	out := context.WithoutCancel(ctx)
 	req := e.request(spec.Act, p.Inputs, p.Prior, p.Deadline)
 	e.narrow(&req, p.Targets)
-	reply, err := e.Host.Call(out, e.intent.Instance, req, host.Permit{Expires: p.Expires, Key: p.Key, Inverse: e.q.Of != ""})
+	failpoint.Soon("effect.left", p.Key)
+	reply, err := e.Host.Call(out, e.intent.Instance, req, host.Permit{Expires: p.Expires, Key: p.Key, Inverse: e.q.Of != "", Entered: e.entered})
+	failpoint.Here("effect.answered", p.Key)
 	r := effects.Result{Outcome: reply.Outcome, Failed: reply.Failed, VendorRequestID: reply.VendorRequestID}
 	r.Binary, r.Version = e.Host.Binary(e.intent.Instance)
 	if err != nil {
@@ -315,6 +342,7 @@ func (e *effort) call(ctx context.Context, p *effects.Permit, n int) (*effects.E
 	if err != nil {
 		return nil, 0, fmt.Errorf("settle %s: %w", p.Key, err)
 	}
+	failpoint.Here("effect.stored", p.Key)
 	if ef.Idle() {
 		return ef, backoff(r.Err, e.wait, n), nil
 	}
@@ -384,13 +412,16 @@ func (e *effort) readBack(ctx context.Context, p *effects.Permit) (*effects.Effe
 // lookAgain gives a lagging index a little more time before an effect is called
 // unknown: each person who is not asked is a person who sleeps.
 func (e *effort) lookAgain(ctx context.Context, p *effects.Permit) (bool, spec.Reply) {
-	for n := 1; n <= 3; n++ {
+	for n := 1; n <= 3; {
 		if !pause(ctx, e.wait) {
 			return false, spec.Reply{}
 		}
 		reply, err := e.Host.Call(ctx, e.intent.Instance, e.request(spec.Back, p.Inputs, p.Prior, e.now().Add(e.action.Deadline)), host.Permit{})
 		if err == nil && reply.Outcome == spec.Present {
 			return true, reply
+		}
+		if spec.KindOf(err) != spec.Unavailable {
+			n++ // a call that never left has looked at nothing
 		}
 	}
 	return false, spec.Reply{}

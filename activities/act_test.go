@@ -34,6 +34,8 @@ type vendor struct {
 
 const settle = 30 * time.Millisecond
 
+func (v *vendor) Enter(context.Context, string) (func(bool), error) { return func(bool) {}, nil }
+
 func (v *vendor) Action(_, name string) (spec.Action, bool) {
 	in := []kind.Field{{Name: "host", Type: kind.HandleOf("device")}}
 	base := spec.Action{Name: name, Inputs: in, Class: spec.Idempotent, ReadBack: spec.Strong, Reversal: spec.Exact, Targets: "host", Deadline: 80 * time.Millisecond, Settle: settle}
@@ -279,6 +281,22 @@ func TestRefusals(t *testing.T) {
 	rep, err := b.ledger.VerifyStore(t.Context(), "")
 	if err != nil || !rep.OK {
 		t.Errorf("%+v, %v", rep, err)
+	}
+}
+
+// TestOtherSchema calls nothing where an instance serves an action with another
+// schema than the playbook was compiled against: an older program, or a newer one.
+func TestOtherSchema(t *testing.T) {
+	b := setUp(t)
+	a, _ := b.vendor.Action("falcon", "edr.isolate_host")
+	q := isolate("r1", "h1")
+	q.Schema = a.SchemaDigest()
+	b.act(t, q, task.Done)
+	calls := len(b.vendor.calls)
+	q = isolate("r2", "h2")
+	q.Schema = strings.Repeat("0", len(a.SchemaDigest()))
+	if r := b.act(t, q, task.Failed); r.Failure.Kind != "connector_mismatch" || len(b.vendor.calls) != calls || b.vendor.isolated["h2"] {
+		t.Errorf("%+v, calls %v", r.Failure, b.vendor.calls)
 	}
 }
 

@@ -32,6 +32,8 @@ type directory struct {
 
 type account struct{ admin, enabled bool }
 
+func (d *directory) Enter(context.Context, string) (func(bool), error) { return func(bool) {}, nil }
+
 func (d *directory) Action(instance, name string) (spec.Action, bool) {
 	if instance == "inventory" != strings.HasPrefix(name, "asset.") {
 		return spec.Action{}, false

@@ -7,22 +7,30 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/readings"
 )
 
 // Connectors is the part of host.Host that activities call.
 type Connectors interface {
 	Call(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error)
 	TryCall(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error)
+	Enter(ctx context.Context, instance string) (leave func(made bool), err error)
 	Action(instance, action string) (spec.Action, bool)
 	Binary(instance string) (sha256, version string)
 }
 
 // Reader calls reads.
-type Reader struct{ Host Connectors }
+type Reader struct {
+	Host Connectors
+	// Keep takes each answer, for backtests, and returns at once; nil keeps none.
+	Keep func(readings.Reading)
+}
 
 // Tries at a transient failure, where the playbook says nothing.
 const (
@@ -32,12 +40,16 @@ const (
 )
 
 // Read calls an action that changes nothing. A quick request gives up at once
-// where a full one would wait or try again. It fails, in Temporal's sense,
-// never: what went wrong is data, and the playbook decides about it.
+// where a full one would wait or try again. What went wrong is data,
+// and the playbook decides about it; in Temporal's sense it fails only to come
+// again where the instance takes no calls for a while.
 func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult, error) {
 	a, inputs, fail := r.prepare(q)
 	if fail != nil {
 		return task.ReadResult{Failure: fail}, nil
+	}
+	if activity.IsActivity(ctx) {
+		ctx = host.ForRun(ctx, activity.GetInfo(ctx).WorkflowExecution.ID)
 	}
 	if q.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -52,6 +64,7 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 	for n := 1; ; n++ {
 		reply, err := r.Host.Call(ctx, q.Instance, request(a, inputs, "", a.Deadline), host.Permit{})
 		if err == nil {
+			r.keep(q, reply, nil)
 			res, err := output(a, q.Fields, reply)
 			if q.Most > 0 && len(res.Output) > q.Most {
 				return task.ReadResult{Large: true}, err
@@ -60,10 +73,16 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 		}
 		kindOf := spec.KindOf(err)
 		if ctx.Err() != nil || n >= tries || !kindOf.Retryable() {
-			return task.ReadResult{Failure: failure(err)}, nil
+			return task.ReadResult{Failure: r.keep(q, spec.Reply{}, err)}, nil
 		}
-		if !pause(ctx, backoff(err, wait, n)) {
-			return task.ReadResult{Failure: failure(err)}, nil
+		d := backoff(err, wait, n)
+		if kindOf == spec.Unavailable && time.Since(firstAsked(ctx, time.Now())) < shutPatience {
+			if back := comeBack(ctx, err, d); back != nil {
+				return task.ReadResult{}, back
+			}
+		}
+		if !pause(ctx, d) {
+			return task.ReadResult{Failure: r.keep(q, spec.Reply{}, err)}, nil
 		}
 	}
 }
@@ -76,12 +95,37 @@ func (r *Reader) quick(ctx context.Context, q task.ReadRequest, a spec.Action, i
 		if len(res.Output) > MaxLocal {
 			return task.ReadResult{Busy: true}, err
 		}
+		r.keep(q, reply, nil)
 		return res, err
 	}
 	if errors.Is(err, host.ErrBusy) || spec.KindOf(err).Retryable() {
 		return task.ReadResult{Busy: true}, nil
 	}
-	return task.ReadResult{Failure: failure(err)}, nil
+	return task.ReadResult{Failure: r.keep(q, spec.Reply{}, err)}, nil
+}
+
+// keep records what the playbook is told: the whole answer, for another version may
+// read more of it, or the failure, which is returned.
+func (r *Reader) keep(q task.ReadRequest, reply spec.Reply, err error) *task.Failure {
+	one := readings.Reading{Tenant: q.Tenant, Run: q.Run, Step: q.Step, Iteration: q.Iteration, Action: q.Action, Instance: q.Instance, Inputs: q.Inputs}
+	var fail *task.Failure
+	if err != nil {
+		fail = failure(err)
+		one.Error, one.Message = fail.Kind, fail.Message
+	} else if one.Output, err = kind.Canonical(orEmpty(reply.Output)); err != nil {
+		return nil // the playbook is told why; it is no answer
+	}
+	if r.Keep != nil {
+		r.Keep(one)
+	}
+	return fail
+}
+
+func orEmpty(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
 }
 
 func (r *Reader) prepare(q task.ReadRequest) (spec.Action, map[string]any, *task.Failure) {
@@ -116,7 +160,53 @@ func output(a spec.Action, fields []string, reply spec.Reply) (task.ReadResult, 
 	if err != nil {
 		return task.ReadResult{Failure: &task.Failure{Kind: string(spec.Internal), Message: err.Error()}}, nil
 	}
-	return task.ReadResult{Output: raw}, nil
+	return task.ReadResult{Output: raw, Facts: facts(a, fields, reply.Output)}, nil
+}
+
+// How many facts of a read people are shown, and how long one may be, in
+// characters: they stand in a history and in the run's tree.
+const (
+	maxFacts = 5
+	maxFact  = 60
+)
+
+// facts picks what of a read's result people can take in at a glance: texts,
+// numbers, truths and names, and how many are in a list. What the playbook reads
+// comes first.
+func facts(a spec.Action, fields []string, out map[string]any) []string {
+	var first, rest []string
+	for _, f := range a.Outputs {
+		text := fact(out[f.Name])
+		if text == "" || f.Type.Kind == kind.Secret {
+			continue
+		}
+		if r := []rune(text); len(r) > maxFact {
+			text = string(r[:maxFact-1]) + "…"
+		}
+		if slices.Contains(fields, f.Name) {
+			first = append(first, f.Name+": "+text)
+		} else {
+			rest = append(rest, f.Name+": "+text)
+		}
+	}
+	first = append(first, rest...)
+	return first[:min(len(first), maxFacts)]
+}
+
+func fact(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case bool, int64, float64:
+		return fmt.Sprint(v)
+	case time.Time:
+		return v.UTC().Format(time.RFC3339)
+	case kind.Handle:
+		return v.Label
+	case []any:
+		return fmt.Sprintf("%d in a list", len(v))
+	}
+	return ""
 }
 
 // MaxLocal is the largest result, in bytes, of a quick read: what local activities

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/approval"
@@ -93,10 +94,16 @@ func (someEffects) Observations(_ context.Context, _, playbook string, since tim
 		Created: since.Add(time.Hour), Targets: []guard.Target{{ID: "1", Label: "ws-12"}}}
 	not := *would
 	not.Refusal, not.Targets = &guard.Refusal{Rule: "protected", Reason: "dc01 is protected"}, []guard.Target{{ID: "2", Label: "dc01"}}
+	// Two effects under one approval, and one under another of the same run.
+	asked := func(why string) effects.Observed {
+		ef := *would
+		ef.Refusal, ef.Action = &guard.Refusal{Rule: guard.Approval, Ask: true, Reason: why}, "iam.disable_user"
+		return effects.Observed{Effect: &ef, Looked: since}
+	}
 	if playbook != "" && playbook != "contain" {
 		return nil, nil
 	}
-	return []effects.Observed{{Effect: would, Looked: since, Present: since.Add(2 * time.Hour)}, {Effect: &not, Looked: since}}, nil
+	return []effects.Observed{{Effect: would, Looked: since, Present: since.Add(2 * time.Hour)}, {Effect: &not, Looked: since}, asked("first"), asked("first"), asked("second")}, nil
 }
 
 type fakeConnectors struct{ why error }
@@ -111,11 +118,22 @@ func (f fakeConnectors) Check(_ context.Context, name string) (api.Connector, er
 	}
 	return api.Connector{Instance: "cs", State: "ready"}, nil
 }
+
+func (f fakeConnectors) Installed() api.Installed {
+	return api.Installed{
+		Instances: []api.InstalledConnector{{Instance: "cs", Connector: "crowdstrike", Version: "1.2.3", Actions: []spec.Action{{Name: "edr.find_host", Class: spec.Read}}}},
+		Bindings:  map[string]string{"edr": "cs"}, Roles: []string{"ir-lead"}, OnCall: []string{"soc"},
+	}
+}
+
 func (f fakeConnectors) Ready(context.Context) error { return f.why }
 
 // books is a shelf of playbooks.
 type books []intake.Loaded
 
+func (b books) Refused() []api.RefusedPlaybook {
+	return []api.RefusedPlaybook{{File: "old.yaml", Why: "old.yaml:4:5: no connector instance serves iam.find_user"}}
+}
 func (b books) Active() []intake.Loaded                 { return b }
 func (b books) ForSource(source string) []intake.Loaded { return b }
 func (b books) Playbook(name string) (intake.Loaded, bool) {

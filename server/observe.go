@@ -2,9 +2,11 @@ package server
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/effects"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/store"
@@ -88,13 +90,68 @@ func (a *guardAPI) observed(c *call, in *observedIn) (*reply[api.Observations], 
 	if err != nil {
 		return nil, err
 	}
-	out := api.Observations{Since: since, Totals: []api.ObservedSum{}, Observations: []api.Observation{}, Cut: len(list) > mostObserved}
+	answers, err := a.rooms.Approvals.Answered(c.Context(), a.tenant, time.Now().Add(-answersFrom))
+	if err != nil {
+		return nil, err
+	}
+	out := api.Observations{Since: since, Totals: []api.ObservedSum{}, Asked: spared(list[:min(len(list), mostObserved)], answers), Observations: []api.Observation{}, Cut: len(list) > mostObserved}
 	for _, o := range list[:min(len(list), mostObserved)] {
 		one := observation(o)
 		out.Observations = append(out.Observations, one)
 		out.Totals = count(out.Totals, one)
 	}
 	return ok(out)
+}
+
+// answersFrom is how far back answers tell how long people take.
+const answersFrom = 30 * 24 * time.Hour
+
+// spared counts the approvals that people would have been asked for. Effects of
+// one run under one question were asked together.
+func spared(list []effects.Observed, answers []approval.Answer) []api.ObservedAsk {
+	out, seen, runs := []api.ObservedAsk{}, map[[2]string]bool{}, map[string]bool{}
+	for _, o := range list {
+		if o.Refusal == nil || o.Refusal.Rule != guard.Approval || seen[[2]string{o.Run, o.Refusal.Reason}] {
+			continue
+		}
+		seen[[2]string{o.Run, o.Refusal.Reason}] = true
+		i := slices.IndexFunc(out, func(s api.ObservedAsk) bool { return s.Playbook == o.Playbook })
+		if i < 0 {
+			out, i = append(out, api.ObservedAsk{Playbook: o.Playbook}), len(out)
+		}
+		out[i].Times++
+		if !runs[o.Run] {
+			runs[o.Run] = true
+			out[i].Runs++
+		}
+	}
+	for i := range out {
+		s := &out[i]
+		took := tookFor(answers, s.Playbook)
+		if s.Elsewhere = len(took) == 0; s.Elsewhere {
+			took = tookFor(answers, "")
+		}
+		if s.Answers = len(took); s.Answers == 0 {
+			s.Elsewhere = false
+			continue
+		}
+		median := took[len(took)/2].Seconds()
+		all := median * float64(s.Times)
+		s.Median, s.Waiting = &median, &all
+	}
+	return out
+}
+
+// tookFor lists how long answers took on a playbook, or on all, sorted.
+func tookFor(answers []approval.Answer, playbook string) []time.Duration {
+	var out []time.Duration
+	for _, a := range answers {
+		if name, _, _ := strings.Cut(a.Run, "/"); playbook == "" || name == playbook {
+			out = append(out, a.Took)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func observation(o effects.Observed) api.Observation {

@@ -97,8 +97,27 @@ func (a *operateAPI) checkConnector(c *call, in *instanceIn) (*reply[api.Connect
 	return ok(got)
 }
 
+// installed adds the roles of tokens: whoever holds one can be asked.
+func (a *operateAPI) installed(c *call, _ *struct{}) (*reply[api.Installed], error) {
+	out := a.work.Connectors.Installed()
+	tokens, err := a.server.access.Tokens.List(c.Context())
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	out.Roles = slices.Clone(out.Roles)
+	for _, t := range tokens {
+		if t.Revoked.IsZero() && now.Before(t.Expires) {
+			out.Roles = append(out.Roles, t.Roles...)
+		}
+	}
+	slices.Sort(out.Roles)
+	out.Roles = slices.Compact(out.Roles)
+	return ok(out)
+}
+
 func (a *operateAPI) playbooks(*call, *struct{}) (*reply[api.Playbooks], error) {
-	out := api.Playbooks{Playbooks: []api.Playbook{}}
+	out := api.Playbooks{Playbooks: []api.Playbook{}, Refused: a.work.Books.Refused()}
 	for _, b := range a.work.Books.Active() {
 		p := api.Playbook{Name: b.Plan.Playbook, Title: b.Plan.Title, Owner: b.Plan.Owner, Tags: b.Plan.Tags, Digest: b.Digest, Mode: b.Mode}
 		for _, t := range b.Plan.Triggers.Alerts {

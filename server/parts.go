@@ -42,6 +42,8 @@ type Books interface {
 	Active() []intake.Loaded
 	// Playbook returns one by name.
 	Playbook(name string) (intake.Loaded, bool)
+	// Refused lists those that nothing configured can serve.
+	Refused() []api.RefusedPlaybook
 }
 
 // Connectors knows the configured connector instances.
@@ -50,6 +52,9 @@ type Connectors interface {
 	// Check asks an instance whether its credential and network are good. An
 	// unknown instance is an *api.Error of CodeNotFound.
 	Check(ctx context.Context, instance string) (api.Connector, error)
+	// Installed tells what the configuration offers to playbooks. Roles that only
+	// tokens carry are not in it.
+	Installed() api.Installed
 	// Ready says why connectors that playbooks need cannot be called, or nil.
 	Ready(ctx context.Context) error
 }
@@ -78,6 +83,7 @@ type Work struct {
 	Connectors Connectors
 	Intake     *intake.Intake
 	Reviews    Reviews
+	Rehearsals Rehearsals
 	// Metrics answers with the metrics of the process; nil has none.
 	Metrics http.Handler
 	// Disk says why nothing new may be begun, or nil; without it there is always
@@ -111,6 +117,10 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}
 	s.guard = &guardAPI{tenant: cfg.Tenant, rooms: rooms}
+	s.plans = &plansAPI{
+		tenant: cfg.Tenant, rights: access.Rights, launch: s.runs.mayLaunch, rehearse: work.Rehearsals, intake: work.Intake, rooms: rooms, turns: make(chan struct{}, plansAtOnce),
+		backtests: make(chan struct{}, 1), answerTime: s.cfg.AnswerTime,
+	}
 	if err := s.build(); err != nil {
 		return nil, err
 	}

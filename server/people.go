@@ -8,6 +8,7 @@ import (
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/approval"
+	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/server/api"
 )
 
@@ -23,11 +24,11 @@ func (a *peopleAPI) list(c *call, in *listRequestsIn) (*reply[api.Approvals], er
 	if in.All && in.Run == "" {
 		return nil, invalid("closed requests are listed for one run: name it")
 	}
-	list, err := a.rooms.requests(c.Context(), a.tenant, in.Run, in.All)
+	list, next, err := a.rooms.requests(c.Context(), a.tenant, approval.Filter{Run: in.Run, All: in.All, Limit: in.limit(), Cursor: in.Cursor})
 	if err != nil {
 		return nil, err
 	}
-	return ok(api.Approvals{Approvals: orNone(list)})
+	return ok(api.Approvals{Approvals: orNone(list), Next: next})
 }
 
 func (a *peopleAPI) show(c *call, in *OfID) (*reply[api.Approval], error) {
@@ -185,12 +186,12 @@ func readAnswer(req api.Approval, in api.Answer) ([]byte, error) {
 }
 
 func readField(f api.Field, raw json.RawMessage) (any, error) {
-	loose, err := looseJSON(raw)
+	loose, err := intake.LooseJSON(raw)
 	if err != nil {
 		return nil, err
 	}
 	if f.Among == nil {
-		v, err := typed(f.Type, loose)
+		v, err := intake.Typed(f.Type, loose)
 		if err == nil {
 			err = withinMax(f, v)
 		}
@@ -267,7 +268,7 @@ func choose(t kind.Type, choices []any, given any) (any, error) {
 		}
 		return found[0], nil
 	}
-	v, err := typed(t, given)
+	v, err := intake.Typed(t, given)
 	if err != nil {
 		return nil, err
 	}

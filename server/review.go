@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/report"
@@ -21,7 +22,8 @@ type Reviews interface {
 }
 
 // review answers with the review of a run as it stands now, or with kept=true as
-// its last report step kept it. The path's ending says how it is written.
+// its last report step kept it. place is where the caller will put it, for the page to
+// say. The path's ending says how it is written.
 func (a *runsAPI) review(c *call) error {
 	rec, err := a.get(c.Context(), c.run())
 	if err != nil {
@@ -39,8 +41,16 @@ func (a *runsAPI) review(c *call) error {
 	if err != nil {
 		return err
 	}
+	place := c.URL.Query().Get("place")
+	if len(place) > maxPlace {
+		return invalid("place has more than %d bytes", maxPlace)
+	}
+	made.Written = &report.Written{By: c.actor.Name, At: time.Now().UTC(), Place: place}
 	return writeReview(c, made)
 }
+
+// maxPlace bounds what a client says about where it puts a review, in bytes.
+const maxPlace = 1000
 
 // reviewNow builds it anew. A live run's tree comes from the engine; where that
 // cannot tell, the review is made without.

@@ -24,7 +24,7 @@ func TestReview(t *testing.T) {
 	}
 	for form, want := range map[api.ReviewForm]string{api.ReviewJSON: `"report":1`, api.ReviewHTML: "<!doctype html>", api.ReviewMarkdown: "# Post-incident review"} {
 		var b bytes.Buffer
-		if err := c.Review(t.Context(), got.Run, form, false, &b); err != nil || !strings.Contains(b.String(), want) || strings.Contains(b.String(), "<b>x</b>") && form == api.ReviewHTML {
+		if err := c.Review(t.Context(), got.Run, form, false, "soc-1:/tmp/<b>x</b>", &b); err != nil || !strings.Contains(b.String(), want) || strings.Contains(b.String(), "<b>x</b>") && form == api.ReviewHTML {
 			t.Errorf("%q: %v %s", form, err, b.String())
 		}
 	}
@@ -32,8 +32,8 @@ func TestReview(t *testing.T) {
 	if p := head.Get("Content-Security-Policy"); status != 200 || !strings.Contains(p, "sandbox") || !strings.Contains(p, "default-src 'none'") || head.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("the page comes with %d %v", status, head)
 	}
-	wantCode(t, "a review that no step kept", c.Review(t.Context(), got.Run, api.ReviewJSON, true, &bytes.Buffer{}), api.CodeNotFound)
-	wantCode(t, "no run", c.Review(t.Context(), "contain/m-x/1", api.ReviewJSON, false, &bytes.Buffer{}), api.CodeNotFound)
+	wantCode(t, "a review that no step kept", c.Review(t.Context(), got.Run, api.ReviewJSON, true, "", &bytes.Buffer{}), api.CodeNotFound)
+	wantCode(t, "no run", c.Review(t.Context(), "contain/m-x/1", api.ReviewJSON, false, "", &bytes.Buffer{}), api.CodeNotFound)
 
 	err = h.rooms.DB.Update(t.Context(), func(tx *store.Tx) error {
 		_, err := h.rooms.Ledger.Append(tx, ledger.Row{Kind: "report.made", Tenant: "t", Run: got.Run}, report.Report{Version: 1, Template: "kept"})
@@ -43,7 +43,7 @@ func TestReview(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := c.Review(t.Context(), got.Run, api.ReviewJSON, true, &b); err != nil || !strings.Contains(b.String(), `"template":"kept"`) {
+	if err := c.Review(t.Context(), got.Run, api.ReviewJSON, true, "", &b); err != nil || !strings.Contains(b.String(), `"template":"kept"`) {
 		t.Errorf("the kept review: %v %s", err, b.String())
 	}
 }

@@ -78,12 +78,17 @@ func (s *Server) runRoutes() []route {
 		{method: "GET", path: "/v1/runs", need: read, mount: does(r.list), id: "listRuns", tag: "runs", summary: "List runs, the newest first"},
 		{method: "GET", path: oneRun, need: read, mount: does(r.show), id: "showRun", tag: "runs", summary: "Show a run with its tree, effects, decisions and record"},
 		{method: "GET", path: oneRun + "/events", need: read, mount: raw(r.watch), stream: true, answers: map[string]string{"200": "text/event-stream"}, id: "watchRun", tag: "runs", summary: "Follow a run as server-sent events; Last-Event-ID resumes"},
-		{method: "GET", path: oneRun + "/report", need: read, mount: raw(r.review), answers: map[string]string{"200": "application/json"}, id: "reviewRun", tag: "runs", summary: "The post-incident review as data; kept=true: as a report step kept it"},
+		{method: "GET", path: oneRun + "/report", need: read, mount: raw(r.review), answers: map[string]string{"200": "application/json"}, id: "reviewRun", tag: "runs", summary: "The post-incident review as data; kept=true: as a report step kept it; place: where it will be put, for it to say"},
 		{method: "GET", path: oneRun + "/report.html", need: read, mount: raw(r.review), answers: map[string]string{"200": "text/html"}, id: "reviewRunPage", tag: "runs", summary: "The post-incident review as a page"},
 		{method: "GET", path: oneRun + "/report.md", need: read, mount: raw(r.review), answers: map[string]string{"200": "text/markdown"}, id: "reviewRunMarkdown", tag: "runs", summary: "The post-incident review as Markdown"},
 		{method: "POST", path: oneRun + "/undo", need: respond, mount: does(r.undo), status: http.StatusAccepted, id: "undoRun", tag: "runs", summary: "Take back what a run did"},
 		{method: "GET", path: oneRun + "/undo/{n}", need: read, mount: does(r.undoResult), id: "showUndo", tag: "runs", summary: "Show how an undo went"},
 		{method: "POST", path: oneRun + "/cancel", need: respond, mount: does(r.cancel), status: http.StatusAccepted, id: "cancelRun", tag: "runs", summary: "Cancel a run"},
+
+		{method: "POST", path: "/v1/plans", need: launch, unkept: true, mount: does(s.plans.plan), body: 4 << 20, id: "planRun", tag: "runs", summary: "Show what a playbook would do: reads are called, effects only resolved"},
+
+		{method: "POST", path: "/v1/backtests", need: read, unkept: true, mount: does(s.plans.backtest), body: 4 << 20, id: "backtest", tag: "runs", summary: "Play what was recorded through a new version of a playbook; no connector is called"},
+		{method: "GET", path: oneRun + "/answers", need: read, mount: does(s.plans.answers), id: "listAnswers", tag: "runs", summary: "List what connectors answered to a run"},
 
 		{method: "POST", path: "/v1/alerts/{source}", need: signed, mount: raw(a.receive), body: s.cfg.MaxAlert, answers: map[string]string{"200": "application/json", "202": "application/json"}, id: "sendAlert", tag: "alerts", summary: "Send an alert (Standard Webhooks signature)"},
 		{method: "GET", path: "/v1/alerts", need: read, mount: does(a.list), id: "listAlerts", tag: "alerts", summary: "List alerts, the newest first"},
@@ -109,10 +114,11 @@ func (s *Server) operateRoutes() []route {
 	return []route{
 		{method: "GET", path: "/v1/health", need: public, mount: does(o.health), id: "health", tag: "server", summary: "Whether the process answers"},
 		{method: "GET", path: "/v1/ready", need: read, mount: does(o.ready), id: "ready", tag: "server", summary: "Whether each part works"},
-		{method: "GET", path: "/v1/metrics", need: metrics, mount: raw(o.metrics), stream: true, answers: map[string]string{"200": "application/openmetrics-text"}, id: "metrics", tag: "server", summary: "Metrics for Prometheus, as OpenMetrics text"},
+		{method: "GET", path: "/v1/metrics", need: metrics, mount: raw(o.metrics), answers: map[string]string{"200": "application/openmetrics-text"}, id: "metrics", tag: "server", summary: "Metrics for Prometheus, as OpenMetrics text"},
 
 		{method: "GET", path: "/v1/connectors", need: read, mount: does(o.connectors), id: "listConnectors", tag: "connectors", summary: "List connector instances"},
 		{method: "POST", path: "/v1/connectors/{instance}/check", need: respond, mount: does(o.checkConnector), id: "checkConnector", tag: "connectors", summary: "Ask an instance whether credential and network are good"},
+		{method: "GET", path: "/v1/installed", need: read, mount: does(o.installed), id: "showInstalled", tag: "connectors", summary: "Show what playbooks can be checked against: the actions of each instance, bindings, roles and duties"},
 		{method: "GET", path: "/v1/playbooks", need: read, mount: does(o.playbooks), id: "listPlaybooks", tag: "playbooks", summary: "List the active playbooks"},
 
 		{method: "GET", path: "/v1/guard", need: read, mount: does(g.rules), id: "showGuards", tag: "guards", summary: "Show the guards as they stand, with budgets and what is spent"},

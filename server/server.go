@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,6 +91,7 @@ type Server struct {
 	operate  *operateAPI
 	alerts   *alertsAPI
 	guard    *guardAPI
+	plans    *plansAPI
 	sessions *sessionAPI
 	refusals *refusals
 	limits   *limits
@@ -158,10 +161,21 @@ func (s *Server) httpServer(ctx context.Context) *http.Server {
 	return &http.Server{
 		Handler: s.gate, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: s.cfg.BodyTime, WriteTimeout: s.cfg.AnswerTime,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: log.New(httpErrors{s.log}, "", 0),
 		// Streams end with the server: Shutdown alone would wait for them.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
+}
+
+// httpErrors takes what net/http says of connections, such as a handshake that
+// failed, into our log. Whoever can connect can write it, so it is no warning.
+type httpErrors struct{ log zerolog.Logger }
+
+// Write implements io.Writer, a line at a time.
+func (e httpErrors) Write(line []byte) (int, error) {
+	e.log.Debug().Str("part", "http").Msg(strings.TrimSpace(string(line)))
+	return len(line), nil
 }
 
 func (s *Server) listen(ctx context.Context) ([]net.Listener, error) {

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"strings"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/quell-soar/quell/activities/task"
@@ -23,12 +25,38 @@ type shown struct {
 	value  map[string]any
 }
 
+// maxWould bounds what is kept of a question that observe mode spared people, in
+// characters.
+const maxWould = 300
+
+// wouldAsk says whom the approval of a step would have asked and what, for the
+// record of what observe mode kept from happening; empty where nobody would have
+// been. An expression of it that fails is told here and stops nothing.
+func (it *interp) wouldAsk(f frame, st *plan.Step) string {
+	if st.Approve.When != nil {
+		needed, err := it.truth(f, *st.Approve.When)
+		if err != nil {
+			return "whether the playbook asks is not known: " + asFailure(err).Error()
+		}
+		if !needed {
+			return ""
+		}
+	}
+	var who []string
+	for _, l := range st.Approve.From {
+		who = append(who, strings.Join(l.Who, " or "))
+	}
+	text, err := it.text(f, &st.Approve.Ask)
+	if err != nil {
+		text = st.Path
+	}
+	said := []rune("the playbook asks " + strings.Join(who, ", then ") + ": " + text)
+	return string(said[:min(len(said), maxWould)])
+}
+
 // approve asks before the effects of a step. It returns the seal to act under,
 // or a result where the step shall not act.
 func (it *interp) approve(f frame, st *plan.Step) (*seal, *result, error) {
-	if it.in.Mode == modeObserve {
-		return nil, nil, nil // nothing will be done, so nobody is woken
-	}
 	if st.Approve.When != nil {
 		needed, err := it.truth(f, *st.Approve.When)
 		if err != nil || !needed {

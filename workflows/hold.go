@@ -9,6 +9,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/quell-soar/quell/activities/task"
+	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -33,7 +35,9 @@ func (it *interp) startHold(f frame, st *plan.Step, c call, key run.Key) error {
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 	})
+	failpoint.Here("hold.starting", in.Key)
 	err := workflow.ExecuteChildWorkflow(ctx, run.HoldWorkflow, in).GetChildWorkflowExecution().Get(ctx, nil)
+	failpoint.Here("hold.started", in.Key)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return nil
 	}
@@ -119,7 +123,7 @@ const renewed = "renewed"
 func expire(ctx workflow.Context, in run.HoldInput, began, due time.Time) (end string, more time.Duration, err error) {
 	switch plan.HoldThen(in.Then) {
 	case plan.HoldKeep:
-		return "kept", 0, execute(ctx, task.NoteActivity, note(in, "hold.kept"), nil)
+		return "kept", 0, execute(ctx, task.NoteActivity, note(ctx, in, "hold.kept", time.Time{}), nil)
 	case plan.HoldRelease:
 		return release(ctx, in, task.ActRequest{Actor: byItself, Unattended: true, Began: began.UTC(), Due: due.UTC()})
 	}
@@ -131,7 +135,7 @@ func expire(ctx workflow.Context, in run.HoldInput, began, due time.Time) (end s
 		return release(ctx, in, task.ActRequest{Actor: join(t.By)})
 	}
 	// Kept by a person's word: for as long again.
-	return renewed, in.For, execute(ctx, task.NoteActivity, note(in, "hold.renewed"), nil)
+	return renewed, in.For, execute(ctx, task.NoteActivity, note(ctx, in, "hold.renewed", workflow.Now(ctx).Add(in.For)), nil)
 }
 
 // byItself is the actor of a release that no person asked for.
@@ -177,6 +181,17 @@ func askHold(ctx workflow.Context, in run.HoldInput) (task.TallyResult, error) {
 	})
 }
 
-func note(in run.HoldInput, what string) task.NoteRequest {
-	return task.NoteRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run}, ID: what + ":" + in.Key, Kind: what}
+// note is an entry about a hold: each renewal has its own, with its new end.
+func note(ctx workflow.Context, in run.HoldInput, what string, until time.Time) task.NoteRequest {
+	n := task.NoteRequest{Place: task.Place{Tenant: in.Tenant, Run: in.Run}, ID: what + ":" + in.Key, Kind: what}
+	if key, err := run.ParseKey(in.Key); err == nil {
+		n.Step, n.Iteration = key.Step, key.Iteration
+	}
+	data := map[string]any{"key": in.Key}
+	if !until.IsZero() {
+		n.ID += fmt.Sprint("@", workflow.Now(ctx).Unix())
+		data["until"] = until.UTC().Format(time.RFC3339)
+	}
+	n.Data, _ = kind.Canonical(data) // two texts
+	return n
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -117,6 +118,7 @@ func (w *Workflows) Playbook(ctx workflow.Context, in run.Input) (run.Result, er
 	f.ctx, it.cancel = workflow.WithCancel(ctx)
 	f.linear = true
 	if in.Resume != nil {
+		failpoint.Here("run.taken_up", in.Run)
 		if err := it.restore(f, in.Resume); err != nil {
 			return run.Result{}, temporal.NewNonRetryableApplicationError(err.Error(), "resume", err)
 		}

@@ -266,12 +266,19 @@ func TestApproval(t *testing.T) {
 }
 
 func TestModes(t *testing.T) {
-	w := &world{act: func(task.ActRequest) task.ActResult { return task.ActResult{Outcome: task.Simulated} }}
+	would := ""
+	w := &world{act: func(q task.ActRequest) task.ActResult {
+		would = q.Would
+		return task.ActResult{Outcome: task.Simulated}
+	}}
 	res := play(t, w, "observe", nil, isolateStep(func(s *plan.Step) {
 		s.Approve = &plan.Approve{Ask: *text("?"), From: []plan.Level{{Who: []string{"x"}}}, Quorum: 1, Denied: plan.OnStop, Silent: plan.OnStop}
 	}))
 	if res.Closing != "completed" || len(w.opens) != 0 || res.Tree.Steps[0].Status != "simulated" {
 		t.Errorf("observe woke %d people and ended %s", len(w.opens), res.Closing)
+	}
+	if would != "the playbook asks x: ?" {
+		t.Errorf("whom it spared: %q", would)
 	}
 	w = &world{}
 	res = play(t, w, "ask", nil, isolateStep(nil))

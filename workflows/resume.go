@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -162,6 +163,7 @@ func (it *interp) goOn(f frame, st *plan.Step, loop run.Loop) error {
 func (it *interp) anew(ctx workflow.Context, r *run.Standing) error {
 	in := it.in
 	in.Resume = r
+	failpoint.Here("run.goes_on", in.Run)
 	return workflow.NewContinueAsNewError(ctx, run.PlaybookWorkflow, in)
 }
 

@@ -40,6 +40,9 @@ type frame struct {
 	// sealed are the effects that an approval around this place covers, by
 	// place; nil where there is none.
 	sealed *seal
+	// would says in observe mode whom an approval around this place would have
+	// asked; empty where none would.
+	would string
 	// ctl is the step's control, for verbs that name it.
 	ctl *control
 	// people measures the time that the step around this place spends waiting for

@@ -106,7 +106,7 @@ func (it *interp) attended(f frame, st *plan.Step, again *run.Level) (result, er
 		if !ok || st.OnError != plan.OnAsk || slices.Contains(answered, task.Outcome(fail.Kind)) {
 			return res, err
 		}
-		choice, err := it.trouble(f, st, *fail, []string{"retry", "skip", "by_hand", "stop"})
+		choice, err := it.trouble(f, st, *fail, usualOptions)
 		if err != nil {
 			return result{}, err
 		}
@@ -138,7 +138,9 @@ func (it *interp) decided(f frame, st *plan.Step, again *run.Level) (result, err
 			return result{outcome: task.Skipped, detail: "its condition is false"}, nil
 		}
 	}
-	if st.Approve != nil && again == nil {
+	if st.Approve != nil && it.in.Mode == modeObserve {
+		f.would = it.wouldAsk(f, st) // nothing will be done, so nobody is woken
+	} else if st.Approve != nil && again == nil {
 		sealed, res, err := it.approve(f, st)
 		if err != nil || res != nil {
 			return deref(res), err

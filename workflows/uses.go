@@ -9,6 +9,7 @@ import (
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -137,6 +138,7 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 	if res.Failure != nil {
 		return result{}, &stepError{Failure: *res.Failure}
 	}
+	f.node.step.Facts = res.Facts
 	return it.output(c.action, task.Done, res.Output, "")
 }
 
@@ -249,6 +251,7 @@ func (it *interp) attempt(f frame, st *plan.Step, c call, key run.Key) (task.Act
 		Inputs: c.inputs, Limit: it.limit(c.action.Name), Mode: it.in.Mode,
 		Actor: it.in.Trigger.Actor, Fields: st.Action.Reads, Timeout: st.Timeout,
 	}
+	req.Would = f.would
 	if f.sealed != nil {
 		req.Approval = f.sealed.request
 	}
@@ -264,6 +267,7 @@ func (it *interp) attempt(f frame, st *plan.Step, c call, key run.Key) (task.Act
 	var res task.ActResult
 	f.ctl.acts(1)
 	err := act(f.ctx, task.ActActivity, req, &res)
+	failpoint.Here("effect.completed", key.String())
 	f.ctl.acts(-1)
 	if err != nil {
 		return task.ActResult{}, err
@@ -276,6 +280,13 @@ func (it *interp) attempt(f frame, st *plan.Step, c call, key run.Key) (task.Act
 	}
 	return res, nil
 }
+
+// What a person may say of a step that went wrong. Trying again could double what
+// may have happened: there a person must find out first.
+var (
+	usualOptions = []string{"retry", "skip", "by_hand", "stop"}
+	doubtOptions = []string{"done", "not_done", "by_hand", "skip", "stop"}
+)
 
 // wrong decides what a refused, failed or unknown effect means: on_error, and
 // by default a person.
@@ -296,17 +307,16 @@ func (it *interp) wrong(f frame, st *plan.Step, key run.Key, res task.ActResult)
 		}
 		return result{}, false, &stepError{Failure: fail}
 	}
-	options := []string{"retry", "skip", "by_hand", "stop"}
+	options := usualOptions
 	if res.Outcome == task.Unknown {
-		// Trying again could double it; first a person must find out.
-		options = []string{"done", "not_done", "by_hand", "skip", "stop"}
+		options = doubtOptions
 	}
 	choice, err := it.trouble(f, st, fail, options)
 	if err != nil {
 		return result{}, false, err
 	}
 	if res.Outcome == task.Unknown && choice.choice != "stop" {
-		if err := it.settle(f, st, key, choice); err != nil {
+		if err := it.settle(f, st, key.String(), choice); err != nil {
 			return result{}, false, err
 		}
 	}
@@ -321,12 +331,12 @@ func (it *interp) wrong(f frame, st *plan.Step, key run.Key, res task.ActResult)
 	return result{}, false, &ending{closing: closedFailed, reason: fmt.Sprintf("step %s: %s", st.Path, choice.said())}
 }
 
-func (it *interp) settle(f frame, st *plan.Step, key run.Key, c troubleChoice) error {
+func (it *interp) settle(f frame, st *plan.Step, key string, c troubleChoice) error {
 	as := c.choice
 	if as == "skip" {
 		as = "skipped"
 	}
 	return execute(f.ctx, task.ResolveActivity, task.ResolveRequest{
-		Place: it.place(f, st), Key: key.String(), As: as, Actor: c.actor, Reason: c.reason,
+		Place: it.place(f, st), Key: key, As: as, Actor: c.actor, Reason: c.reason,
 	}, nil)
 }

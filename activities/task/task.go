@@ -121,6 +121,9 @@ type ReadRequest struct {
 type ReadResult struct {
 	Output  json.RawMessage `json:"output,omitempty"`
 	Failure *Failure        `json:"failure,omitempty"`
+	// Facts tells people the short ones of all fields, those that the playbook
+	// reads first, as "criticality: high"; no expression sees them.
+	Facts []string `json:"facts,omitempty"`
 	// Busy says that a quick read found no slot; the caller tries it as a full
 	// activity.
 	Busy bool `json:"busy,omitempty"`
@@ -147,7 +150,9 @@ type ActRequest struct {
 	Mode string `json:"mode"`
 	// Approval is the request that approved it, where there was one.
 	Approval string `json:"approval,omitempty"`
-	Actor    string `json:"actor"`
+	// Would says in observe mode whom the playbook would have asked for approval.
+	Would string `json:"would,omitempty"`
+	Actor string `json:"actor"`
 	// Unattended says of an inverse that no person asked for it just now.
 	Unattended bool `json:"unattended,omitempty"`
 	// Began and Due say since when it was waited for, and until when, where only

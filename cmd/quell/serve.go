@@ -6,6 +6,8 @@ import (
 	"github.com/quell-soar/quell/internal/app"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/serve"
+	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/server/api"
 	"github.com/quell-soar/quell/workflows/playtest"
 )
 
@@ -15,5 +17,7 @@ func program() app.Program {
 		return serve.Run(ctx, c, serve.Options{Version: o.Version, Stdout: o.Stdout, Stderr: o.Stderr})
 	}, Test: func(ctx context.Context, o app.TestOptions) (bool, error) {
 		return playtest.Command(ctx, o.Paths, playtest.Options{Cover: o.Cover, Mutate: o.Mutate, Sweep: o.Sweep}, playtest.Output{JUnit: o.JUnit, JSON: o.JSON, Text: o.Stdout})
+	}, Plan: func(ctx context.Context, o app.OfflinePlan) (*api.Plan, diag.List, error) {
+		return playtest.Offline(o).Preview(ctx)
 	}}
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -69,7 +70,9 @@ func (i *instance) configure(ctx context.Context, p *launch.Process) (*secret.Re
 	}
 	wire := make(map[string][]byte, len(secrets))
 	values := make([]secret.Value, 0, len(secrets))
+	i.given = make(map[string][sha256.Size]byte, len(secrets))
 	for name, v := range secrets {
+		i.given[name] = sha256.Sum256([]byte(v.Reveal()))
 		wire[name] = []byte(v.Reveal())
 		values = append(values, v)
 	}

@@ -79,6 +79,8 @@ type pending struct {
 	action   spec.Action
 	deadline time.Time
 	wire     *proto.CallRequest
+	// probing: this call tries whether the vendor answers again.
+	probing bool
 }
 
 // acting: the call may change the world.
@@ -110,13 +112,12 @@ func (c *pending) run(ctx context.Context) (spec.Reply, error) {
 	c.wire.DeadlineUnixNanos = c.deadline.UnixNano()
 	ctx, cancel := context.WithDeadline(ctx, c.deadline.Add(late))
 	defer cancel()
-	if err := c.unpaused(ctx); err != nil {
+	if err := c.pass(ctx); err != nil {
 		return spec.Reply{}, err
 	}
-	if err := c.slot(ctx); err != nil {
-		return spec.Reply{}, err
+	if !c.permit.Entered {
+		defer c.inst.gate.leave()
 	}
-	defer func() { <-c.inst.slots }()
 	return c.send(ctx)
 }
 
@@ -180,60 +181,6 @@ func (c *pending) until(ctx context.Context) time.Time {
 	return d
 }
 
-// unpaused waits for the end of a rate limit, or says that it outlasts the call.
-func (c *pending) unpaused(ctx context.Context) error {
-	for {
-		left := c.inst.pause.left(c.host.opts.Clock())
-		switch {
-		case left == 0:
-			return nil
-		case !c.wait:
-			return ErrBusy
-		case left >= time.Until(c.deadline):
-			e := spec.Errorf(spec.RateLimited, "the vendor behind instance %s asked to wait for another %s", c.inst.conf.Name, left.Round(time.Millisecond))
-			e.RetryAfter = left
-			return e
-		}
-		began := time.Now()
-		err := c.pauseFor(ctx, left)
-		c.waited("rate_limit", began)
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (c *pending) pauseFor(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-	case <-c.host.closing:
-	}
-	return spec.Errorf(spec.Unavailable, "%s was given up while it waited for the vendor's rate limit", c.req.Action)
-}
-
-func (c *pending) slot(ctx context.Context) error {
-	select {
-	case c.inst.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	if !c.wait {
-		return ErrBusy
-	}
-	defer c.waited("slot", time.Now())
-	select {
-	case c.inst.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-	case <-c.host.closing:
-	}
-	return spec.Errorf(spec.Unavailable, "%s was not called: all %d slots of instance %s stayed taken", c.req.Action, cap(c.inst.slots), c.inst.conf.Name)
-}
-
 func (c *pending) line(ctx context.Context) (line, error) {
 	wait := c.host.opts.ReadyWait
 	if !c.wait {
@@ -259,11 +206,13 @@ func (c *pending) send(ctx context.Context) (spec.Reply, error) {
 	for try := 1; ; try++ {
 		l, err := c.line(ctx)
 		if err != nil {
+			c.tell(silent, nil)
 			return spec.Reply{}, err
 		}
 		got, sent, err := c.write(ctx, l)
 		switch {
 		case errors.Is(err, ErrPermit):
+			c.tell(silent, nil)
 			return spec.Reply{}, err
 		case err == nil:
 			c.inst.served.Store(true)
@@ -271,7 +220,9 @@ func (c *pending) send(ctx context.Context) (spec.Reply, error) {
 		case !sent && ctx.Err() == nil && c.wait && try < maxTries:
 			c.inst.leave(ctx, l.proc)
 		default:
-			return spec.Reply{}, c.lost(ctx, sent, err)
+			e := c.lost(ctx, sent, err)
+			c.tell(c.blame(sent, err), e)
+			return spec.Reply{}, e
 		}
 	}
 }
@@ -302,6 +253,7 @@ func (c *pending) waited(reason string, began time.Time) {
 
 func (c *pending) accepted(ctx context.Context, l line, got *proto.CallReply) (spec.Reply, error) {
 	reply, e := accept(c.inst.conf.Name, c.action, c.req.Mode, l.redact, got)
+	c.tell(judge(e), e)
 	if e == nil {
 		e = c.keep(ctx, reply, got)
 	}

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,14 +21,18 @@ type instance struct {
 	opts Options
 	log  zerolog.Logger
 
-	// slots bounds the calls at once.
-	slots chan struct{}
-	pause pause
+	gate    *gate
+	pause   pause
+	circuit circuit
 	// served: the present process has answered a call.
 	served atomic.Bool
 	// tried is closed when the first start has come to an end.
 	tried     chan struct{}
 	triedOnce sync.Once
+
+	// given are digests of the secrets that the present process got; its owner
+	// alone reads and sets them.
+	given map[string][sha256.Size]byte
 
 	mu    sync.Mutex
 	state State
@@ -50,7 +55,8 @@ func newInstance(conf Instance, o Options) *instance {
 	return &instance{
 		conf: conf, opts: o,
 		log:     o.Log.With().Str("instance", conf.Name).Str("connector", conf.Connector).Logger(),
-		slots:   make(chan struct{}, o.Slots),
+		gate:    newGate(o.Slots, conf.Rate, conf.Burst),
+		circuit: circuit{limit: o.Failures, first: o.CircuitFirst, most: o.CircuitMost},
 		tried:   make(chan struct{}),
 		state:   Starting,
 		since:   time.Now(),
@@ -88,10 +94,12 @@ func (i *instance) action(name string) (spec.Action, bool) {
 func (i *instance) status() InstanceStatus {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	now := i.opts.Clock()
+	circuit, until, why := i.circuit.shown(now)
 	st := InstanceStatus{
 		Name: i.conf.Name, Connector: i.conf.Connector, State: i.state, Since: i.since,
 		SHA256: i.sum, Restarts: max(0, i.starts-1), Confined: i.confined, LastError: i.lastErr,
-		PausedUntil: i.pause.shown(i.opts.Clock()), Slots: cap(i.slots), SlotsInUse: len(i.slots),
+		PausedUntil: i.pause.shown(now), Circuit: circuit, OpenUntil: until, CircuitError: why, Slots: i.gate.slots, SlotsInUse: i.gate.taken(),
 	}
 	if i.manifest != nil {
 		st.Version = i.manifest.Version

@@ -316,3 +316,45 @@ func TestCloseDrains(t *testing.T) {
 		t.Errorf("the running call: %v", err)
 	}
 }
+
+// A secret that is changed where it is kept reaches the connector without a start
+// of the server: its process is replaced, and calls go on. One that cannot be
+// fetched for a while stops nothing.
+func TestChangedSecret(t *testing.T) {
+	var mu sync.Mutex
+	token, broken, asked := canary, false, 0
+	h := run(t, func(o *host.Options) {
+		o.Instances[0].Secrets = func(context.Context) (map[string]secret.Value, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if asked++; broken {
+				return nil, errors.New("the file is being written")
+			}
+			return map[string]secret.Value{"token": secret.New(token)}, nil
+		}
+	})
+	change := func(fail bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		token, broken, asked = canary+"2", fail, 0
+	}
+	looks := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return asked
+	}
+	first := state(h).PID
+	for change(true); looks() < 3; {
+		say(t, h, "test.echo", "text", map[string]any{"text": "x"})
+	}
+	if state(h).PID != first {
+		t.Fatal("a secret that could not be fetched ended the process")
+	}
+	change(false)
+	for begun := time.Now(); state(h).PID == first; say(t, h, "test.echo", "text", map[string]any{"text": "x"}) {
+		if time.Since(begun) > 10*time.Second {
+			t.Fatalf("the process lives on with the old secret: %+v", state(h))
+		}
+	}
+	say(t, h, "test.echo", "text", map[string]any{"text": "x"})
+}

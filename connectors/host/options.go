@@ -28,7 +28,8 @@ type Instance struct {
 	// Settings are texts, read by the manifest's types; no secrets.
 	Settings map[string]string
 	// Secrets fetches the secrets by setting name, anew at each start of the
-	// process; nil where there are none.
+	// process, and at each ping to see whether one was changed: then the process is
+	// replaced. It must be quick; nil where there are none.
 	Secrets func(ctx context.Context) (map[string]secret.Value, error)
 	// Reads are files and directories that the process may read besides the
 	// system's own, such as a private certificate authority.
@@ -36,6 +37,10 @@ type Instance struct {
 	// Observe says that no effect leaves for this instance, whoever permits it; a
 	// Permit of an inverse is the exception.
 	Observe bool
+	// Rate is how many calls a second it takes for long, Burst how many at once
+	// after quiet (at least 1); a Rate of 0 sets no bound.
+	Rate  float64
+	Burst int
 }
 
 // Permit lets one effect out. The admission transaction makes it.
@@ -47,6 +52,8 @@ type Permit struct {
 	Key string
 	// Inverse says that the call takes an earlier effect back.
 	Inverse bool
+	// Entered says that the caller has a slot already, from Enter.
+	Entered bool
 }
 
 // Options configure a host. A zero field takes its default.
@@ -65,6 +72,12 @@ type Options struct {
 
 	// Slots is how many calls run at once on one instance; default 16.
 	Slots int
+	// Failures at a stretch open an instance's circuit, for CircuitFirst and twice
+	// as long each time until the vendor answers, at most CircuitMost; defaults 5,
+	// 1 s, 30 s. Timeouts, lost connections and answers that say that the vendor is
+	// in trouble count.
+	Failures                  int
+	CircuitFirst, CircuitMost time.Duration
 	// ReadyWait is how long a call waits for an instance that restarts; default
 	// 10 s, and never beyond the call's own deadline.
 	ReadyWait time.Duration
@@ -88,7 +101,7 @@ type Options struct {
 	// StopGrace is how long a process may take to end by itself; default 2 s.
 	StopGrace time.Duration
 	// Waited is told how long a call waited before it could leave, and for what:
-	// slot, rate_limit or restart. Took is told what the process itself says that a
+	// slot, rate_limit, circuit or restart. Took is told what the process itself says that a
 	// call took, for calls whose context carries a traceparent in its metadata. Both
 	// return at once; nil is told nothing.
 	Waited func(instance, reason string, took time.Duration)
@@ -112,9 +125,14 @@ func (o Options) filled() Options {
 	if o.Slots <= 0 {
 		o.Slots = 16
 	}
+	if o.Failures <= 0 {
+		o.Failures = 5
+	}
 	if o.Crashes <= 0 {
 		o.Crashes = 10
 	}
+	orDuration(&o.CircuitFirst, time.Second)
+	orDuration(&o.CircuitMost, 30*time.Second)
 	orDuration(&o.ReadyWait, 10*time.Second)
 	orDuration(&o.OpenTimeout, 15*time.Second)
 	orDuration(&o.StartTimeout, 15*time.Second)
@@ -142,6 +160,8 @@ func (o Options) validate() error {
 			errs = append(errs, fmt.Errorf("connector instance %s stands twice; give one another name", i.Name))
 		case i.Connector == "":
 			errs = append(errs, fmt.Errorf("connector instance %s: say which connector it is", i.Name))
+		case i.Rate < 0 || i.Burst < 0:
+			errs = append(errs, fmt.Errorf("connector instance %s: rate and burst are not negative", i.Name))
 		case i.Binary == "":
 			errs = append(errs, fmt.Errorf("connector instance %s: say which binary serves %s", i.Name, i.Connector))
 		}

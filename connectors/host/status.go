@@ -49,6 +49,11 @@ type InstanceStatus struct {
 	LastError string `json:"last_error,omitempty"`
 	// PausedUntil is set while the vendor's rate limit holds calls back.
 	PausedUntil time.Time `json:"paused_until,omitzero"`
+	// Circuit is open while the vendor fails and calls are held back, until
+	// OpenUntil; CircuitError is the failure that opened it.
+	Circuit      Circuit   `json:"circuit"`
+	OpenUntil    time.Time `json:"open_until,omitzero"`
+	CircuitError string    `json:"circuit_error,omitempty"`
 }
 
 // Served is one instance that serves an action.

@@ -2,15 +2,19 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/quell-soar/quell/connectors/host/launch"
 )
 
-// errStale ends a healthy process whose confinement no longer fits the system.
-var errStale = errors.New("a file that it reads was replaced")
+// errStale ends a healthy process whose confinement no longer fits the system, or
+// whose secrets were changed.
+var errStale = errors.New("what it was started with was replaced")
 
 // own is the one goroutine that starts and stops the instance's processes. It
 // returns when ctx ends and its process is gone.
@@ -97,6 +101,10 @@ func (i *instance) watch(ctx context.Context, l *launch.Launcher, p *launch.Proc
 			i.drain(ctx, p)
 			return fmt.Errorf("%w: %s", errStale, path)
 		}
+		if name := i.rotated(ctx); name != "" {
+			i.drain(ctx, p)
+			return fmt.Errorf("%w: the secret %s", errStale, name)
+		}
 		pingCtx, cancel := context.WithTimeout(ctx, i.opts.PingTimeout)
 		err := p.Ping(pingCtx)
 		late := pingCtx.Err() != nil
@@ -114,6 +122,24 @@ func (i *instance) watch(ctx context.Context, l *launch.Launcher, p *launch.Proc
 			return fmt.Errorf("its process %d failed a ping and was killed: %s", p.PID(), launch.CleanText(err.Error(), 256))
 		}
 	}
+}
+
+// rotated names a secret that is another than the process was given, or "". One
+// that cannot be fetched just now is no reason to stop what works.
+func (i *instance) rotated(ctx context.Context) string {
+	if i.conf.Secrets == nil {
+		return ""
+	}
+	now, err := i.conf.Secrets(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if given, ok := i.given[name]; !ok || given != sha256.Sum256([]byte(now[name].Reveal())) {
+			return name
+		}
+	}
+	return ""
 }
 
 // drain sends no more calls to p and waits a while for those that run.

@@ -1,17 +1,17 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/quell-soar/quell/connectors/spec"
-	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/internal/sarif"
 	"github.com/quell-soar/quell/playbooks/compile"
 	"github.com/quell-soar/quell/playbooks/diag"
@@ -22,60 +22,74 @@ import (
 // maxPlaybook is the longest playbook that is read, in bytes.
 const maxPlaybook = 1 << 20
 
-// generic is the vocabulary as the compiler asks for it.
-type generic struct{}
-
-// Action returns the generic action of a name.
-func (generic) Action(name string) (spec.Action, bool) { return vocabulary.Lookup(name) }
-
-// Names lists the generic actions.
-func (generic) Names() []string {
-	all := vocabulary.All()
-	names := make([]string, len(all))
-	for i, a := range all {
-		names[i] = a.Name
-	}
-	return names
-}
-
 // checkNote marks the commands that write SARIF too.
 const checkNote = "writes-sarif"
 
+// checkFlags are what quell check was asked for beside its files.
+type checkFlags struct {
+	explain        string
+	offline, quiet bool
+}
+
 func (c *cli) checkCommand() *cobra.Command {
-	explain := ""
+	var f checkFlags
 	cmd := &cobra.Command{
-		Use: "check FILE…", Short: "Check playbooks, offline",
-		Long: "Check playbooks against the generic vocabulary, without a server. Prints nothing\n" +
-			"when all is well; exits with 1 where a playbook has an error, not for warnings.\n" +
-			"- reads standard input. -o is text, json or sarif.",
+		Use: "check PATH…", Short: "Check playbooks against what is installed",
+		Long: "Check playbooks against the connectors, roles and duties of the server, where one is\n" +
+			"named or runs; else against those of the configuration, whose connectors are asked for\n" +
+			"their manifests only; else, and with --offline, against the generic vocabulary. One line\n" +
+			"on standard error says which it was. A folder stands for the playbooks in it. Exits with\n" +
+			"1 where a playbook has an error, not for warnings. - reads standard input. -o is text,\n" +
+			"json or sarif.",
 		Annotations: map[string]string{checkNote: "yes"},
 		Args:        cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("explain") {
-				return c.explain(explain, args)
+				return c.explain(f.explain, args)
 			}
-			return c.check(args)
+			return c.check(cmd.Context(), args, f)
 		},
 	}
-	cmd.Flags().StringVar(&explain, "explain", "", "print what a diagnostic's code means, and its cure")
+	cmd.Flags().StringVar(&f.explain, "explain", "", "print what a diagnostic's code means, and its cure")
+	cmd.Flags().BoolVar(&f.offline, "offline", false, "check against the generic vocabulary, whatever is installed")
+	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "print findings only")
 	return cmd
 }
 
+// CheckGC is the garbage collector's percentage of quell check: it lives for
+// moments, and what one playbook leaves behind is small. The bench of checks runs
+// with it too. GOGC in the environment has the last word.
+const CheckGC = 400
+
 // check compiles each file and prints what was found. A file that cannot be
 // read is told after the findings of the others.
-func (c *cli) check(args []string) error {
+func (c *cli) check(ctx context.Context, args []string, f checkFlags) error {
 	if len(args) == 0 {
 		return usage("check needs a playbook's FILE; see quell check --help")
 	}
+	if c.getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(CheckGC))
+	}
+	at, err := c.against(ctx, f.offline)
+	if err != nil {
+		return err
+	}
+	files, tests, unread := checked(args)
 	var all diag.List
-	var unread error
-	for _, name := range args {
-		_, list, err := c.compile(name)
+	read := 0
+	for _, name := range files {
+		_, list, err := c.compileFor(name, at)
+		if err == nil {
+			read++
+		}
 		unread = errors.Join(unread, err)
 		all = append(all, list...)
 	}
 	if err := c.diagnostics(all); err != nil {
 		return err
+	}
+	if c.output == outputText && !f.quiet {
+		c.summary(read, tests, all, at)
 	}
 	switch {
 	case unread != nil:
@@ -84,6 +98,52 @@ func (c *cli) check(args []string) error {
 		return quiet(ExitFailed)
 	}
 	return nil
+}
+
+// checked lists the playbooks that arguments name, and counts the files of tests
+// among them: these are no playbooks, and a shell's *.yaml names them too.
+func checked(args []string) (files []string, tests int, unread error) {
+	for _, a := range args {
+		if strings.HasSuffix(a, ".test.yaml") || strings.HasSuffix(a, ".test.yml") {
+			tests++
+			continue
+		}
+		if st, err := os.Stat(a); err != nil || !st.IsDir() {
+			files = append(files, a)
+			continue
+		}
+		inside, err := playbookFiles([]string{a})
+		unread = errors.Join(unread, err)
+		if err == nil && len(inside) == 0 {
+			unread = errors.Join(unread, fmt.Errorf("there is no playbook in %s", a))
+		}
+		files = append(files, inside...)
+	}
+	return files, tests, unread
+}
+
+// summary says in one line what was looked at, with what result, and against what.
+func (c *cli) summary(files, tests int, found diag.List, at against) {
+	bad := 0
+	for _, d := range found {
+		if d.Severity == diag.Error {
+			bad++
+		}
+	}
+	verdict := "no mistakes"
+	switch warnings := len(found) - bad; {
+	case bad > 0 && warnings > 0:
+		verdict = count(bad, "error") + " and " + count(warnings, "warning")
+	case bad > 0:
+		verdict = count(bad, "error")
+	case warnings > 0:
+		verdict = count(warnings, "warning")
+	}
+	left := ""
+	if tests > 0 {
+		left = " (" + count(tests, "file") + " of tests left to quell test)"
+	}
+	_, _ = fmt.Fprintf(c.err, "%s, %s%s; checked against %s\n", count(files, "playbook"), verdict, left, clean(at.what))
 }
 
 func (c *cli) diagnostics(list diag.List) error {
@@ -138,8 +198,12 @@ func margin(text string) string {
 	return b.String()
 }
 
-// compile reads and compiles one file.
+// compile reads one file and compiles it against the vocabulary.
 func (c *cli) compile(name string) (*plan.Plan, diag.List, error) {
+	return c.compileFor(name, vocabularyOnly(""))
+}
+
+func (c *cli) compileFor(name string, at against) (*plan.Plan, diag.List, error) {
 	raw, err := c.readFile(name, maxPlaybook)
 	if err != nil {
 		return nil, nil, err
@@ -147,7 +211,8 @@ func (c *cli) compile(name string) (*plan.Plan, diag.List, error) {
 	if name == "-" {
 		name = "standard input"
 	}
-	p, list := compile.Compile(source.NewFile(clean(name), raw), compile.Options{Actions: generic{}, Playbooks: &siblings{of: name}})
+	o := compile.Options{Actions: at.actions, Installed: at.installed, Playbooks: &siblings{of: name}}
+	p, list := compile.Compile(source.NewFile(clean(name), raw), o)
 	return p, list, nil
 }
 
@@ -201,33 +266,4 @@ func (c *cli) readFile(name string, most int) ([]byte, error) {
 		return nil, usage("%s is longer than %d bytes", name, most)
 	}
 	return raw, nil
-}
-
-func (c *cli) playbookCommand() *cobra.Command {
-	list := &cobra.Command{
-		Use: "list", Short: "List the playbooks that the server runs", Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cl, err := c.client(cmd.Context())
-			if err != nil {
-				return err
-			}
-			got, err := cl.Playbooks(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return c.show(got, func() error {
-				t := newTable(c.out, "NAME", "MODE", "STARTED BY", "TITLE", "DIGEST")
-				for _, p := range got.Playbooks {
-					by := fmt.Sprint(p.From)
-					if p.Manual {
-						by += " people"
-					}
-					t.row(p.Name, p.Mode, by, p.Title, cut(p.Digest, 12))
-				}
-				return t.flush()
-			})
-		},
-	}
-	check := c.checkCommand()
-	return group("playbook", "Look at playbooks", list, check, c.exampleCommand())
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -23,11 +24,17 @@ const defaultSocket = "/var/lib/quell/run/quell.sock"
 // client makes a client of the server that flags, environment or configuration
 // name, in this order.
 func (c *cli) client(ctx context.Context) (*api.Client, error) {
-	o := api.Options{}
 	where, err := c.where()
 	if err != nil {
 		return nil, err
 	}
+	return c.clientOf(ctx, where)
+}
+
+// clientOf makes a client of the server at a socket's path or a URL.
+func (c *cli) clientOf(ctx context.Context, where string) (*api.Client, error) {
+	o := api.Options{}
+	var err error
 	if path, ok := strings.CutPrefix(where, "unix:"); ok {
 		o.Socket = path
 	} else if filepath.IsAbs(where) {
@@ -68,12 +75,20 @@ func (c *cli) where() (string, error) {
 // configPath is the configuration to read, and whether somebody named it.
 func (c *cli) configPath() (path string, named bool) {
 	if c.config != "" {
-		return c.config, true
+		return inFolder(c.config), true
 	}
 	if p := c.getenv("QUELL_CONFIG"); p != "" {
-		return p, true
+		return inFolder(p), true
 	}
 	return config.DefaultFile, false
+}
+
+// inFolder is the configuration in a folder, where one is named.
+func inFolder(path string) string {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return filepath.Join(path, filepath.Base(config.DefaultFile))
+	}
+	return path
 }
 
 // loadConfig reads the configuration, which must be there.

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -200,7 +202,36 @@ func (q *questions) ask(m spec.Manifest, f addFlags) (config.NewConnector, error
 	if _, err := sdk.ParseSettings(m, add.Settings); err != nil {
 		return add, usage("%v", err)
 	}
-	return add, nil
+	return add, inClear(m, add.Settings)
+}
+
+// allowHTTP is the setting by which connectors permit URLs without TLS.
+const allowHTTP = "allow_http"
+
+// inClear refuses a URL without TLS as the connector will, which would otherwise
+// be told at the next start of the server.
+func inClear(m spec.Manifest, settings map[string]string) error {
+	for _, s := range m.Settings {
+		if s.Type.Kind != kind.URL || settings[s.Name] == "" || settings[allowHTTP] == "true" {
+			continue
+		}
+		u, err := url.Parse(settings[s.Name])
+		switch {
+		case err != nil || u.Host == "":
+			return usage("setting %s of connector %s names no host; write it like https://api.example.com", s.Name, m.Name)
+		case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
+		case u.Scheme == "http" && slices.ContainsFunc(m.Settings, func(s spec.Setting) bool { return s.Name == allowHTTP }):
+			return usage("setting %s of connector %s is not https: the credential would travel in clear text; only for a lab, --set %s=true permits it", s.Name, m.Name, allowHTTP)
+		default:
+			return usage("setting %s of connector %s is not https", s.Name, m.Name)
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (q *questions) setting(add *config.NewConnector, s spec.Setting, given map[string]string, person bool, missing *[]string) error {
@@ -213,6 +244,8 @@ func (q *questions) setting(add *config.NewConnector, s spec.Setting, given map[
 		if text, err = q.line(s); err != nil {
 			return err
 		}
+	case s.Type.Kind == kind.URL && s.Default != "":
+		text = s.Default // where Quell connects to shall be read in the configuration
 	case s.Default == "" && !s.Optional:
 		*missing = append(*missing, "--set "+s.Name+"=… ("+s.Doc+")")
 	}
@@ -233,7 +266,7 @@ func askedFor(s spec.Setting) bool {
 }
 
 // line asks for one setting at the terminal until the answer has its form. Nothing
-// means the default, which is then left out of the configuration.
+// means the default.
 func (q *questions) line(s spec.Setting) (string, error) {
 	if q.in == nil {
 		q.in = bufio.NewReader(q.cli.in)
@@ -246,7 +279,7 @@ func (q *questions) line(s spec.Setting) (string, error) {
 			return "", usage("the answer to %s did not come", s.Name)
 		}
 		if text = strings.TrimSpace(text); text == "" && s.Default != "" {
-			return "", nil
+			return s.Default, nil
 		}
 		if _, err = sdk.ParseSettings(one, map[string]string{s.Name: text}); err == nil && text != "" {
 			return text, nil

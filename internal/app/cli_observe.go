@@ -3,6 +3,7 @@ package app
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,10 @@ func (c *cli) observeCommand() *cobra.Command {
 	report := &cobra.Command{
 		Use: "report", Short: "Show what would have happened, beside what people did", Args: exactly(),
 		Long: "Show what observe mode kept from happening, beside what people did: whether somebody\n" +
-			"brought it about later, as far as reading the target tells, or a run in another mode.",
+			"brought it about later, as far as reading the target tells (Quell looks every ten\n" +
+			"minutes for seven days), or a run in another mode. The approvals that the playbooks would\n" +
+			"have asked for are counted, with the time that runs would have waited for people, by how\n" +
+			"long people here took for their answers in the last 30 days.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cl, err := c.client(cmd.Context())
 			if err != nil {
@@ -35,18 +39,21 @@ func (c *cli) observeCommand() *cobra.Command {
 // observations prints the sums, and then each effect.
 func (c *cli) observations(o api.Observations) error {
 	if len(o.Observations) == 0 {
-		c.say("since %s observe mode kept nothing from happening", stamp(o.Since))
+		c.say("since %s observe mode kept nothing from happening; quell run list shows what ran", stamp(o.Since))
 		return nil
 	}
-	t := newTable(c.out, "PLAYBOOK", "ACTION", "WOULD HAVE DONE", "ASKED", "REFUSED", "SO ALREADY", "PEOPLE DID")
+	t := newTable(c.out, "PLAYBOOK", "ACTION", "WOULD HAVE DONE", "ASKED", "REFUSED", "SO ALREADY", "PEOPLE DID SINCE")
 	for _, s := range o.Totals {
 		t.row(s.Playbook, s.Action, strconv.Itoa(s.Would), strconv.Itoa(s.Ask), strconv.Itoa(s.Refused), strconv.Itoa(s.Already), strconv.Itoa(s.People))
 	}
 	if err := t.flush(); err != nil {
 		return err
 	}
+	if err := c.spared(o.Asked); err != nil {
+		return err
+	}
 	c.say("")
-	t = newTable(c.out, "AT", "ACTION", "TARGETS", "WOULD HAVE", "PEOPLE", "RUN")
+	t = newTable(c.out, "AT", "ACTION", "TARGETS", "WOULD HAVE", "PEOPLE SINCE", "RUN")
 	for _, e := range o.Observations {
 		t.row(stamp(e.At), e.Action, strings.Join(e.Targets, ", "), would(e), c.people(e), e.Run)
 	}
@@ -59,10 +66,32 @@ func (c *cli) observations(o api.Observations) error {
 	return nil
 }
 
+// spared prints what the playbooks' approvals would have cost people.
+func (c *cli) spared(list []api.ObservedAsk) error {
+	if len(list) == 0 {
+		return nil
+	}
+	c.say("\nApprovals that people would have been asked for, and how long runs would have waited for them:")
+	t := newTable(c.out, "PLAYBOOK", "RUNS", "APPROVALS", "AN ANSWER TAKES", "WAITING IN ALL")
+	for _, a := range list {
+		takes, all := "not known: nobody answered anything here in 30 days", "–"
+		if a.Median != nil && a.Waiting != nil {
+			takes, all = span(seconds(*a.Median))+", the median of "+count(a.Answers, "answer"), span(seconds(*a.Waiting))
+		}
+		if a.Elsewhere {
+			takes += " to other playbooks"
+		}
+		t.row(a.Playbook, strconv.Itoa(a.Runs), strconv.Itoa(a.Times), takes, all)
+	}
+	return t.flush()
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
 func would(e api.Observation) string {
 	switch e.Would {
 	case "ask":
-		return "asked a person (" + e.Why + ")"
+		return "asked a person (" + strings.TrimPrefix(e.Why, "approval: ") + ")"
 	case "refused":
 		return "been refused (" + e.Why + ")"
 	case "already":

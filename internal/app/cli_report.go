@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +52,7 @@ func (c *cli) review(ctx context.Context, run string, f reportFlags) error {
 		return err
 	}
 	if f.file == "" || f.file == "-" {
-		return cl.Review(ctx, run, form, f.kept, c.out)
+		return cl.Review(ctx, run, form, f.kept, "", c.out)
 	}
 	if err := writeReview(ctx, cl, run, form, f); err != nil {
 		return err
@@ -80,10 +81,21 @@ func (c *cli) reviewForm(f reportFlags) (api.ReviewForm, error) {
 	return form, nil
 }
 
+// placeOf is a file with its machine, as a reader finds it.
+func placeOf(file string) string {
+	if abs, err := filepath.Abs(file); err == nil {
+		file = abs
+	}
+	if host, err := os.Hostname(); err == nil {
+		file = host + ":" + file
+	}
+	return strings.ToValidUTF8(file, "?")
+}
+
 // writeReview writes a whole review into a new file, or leaves none.
 func writeReview(ctx context.Context, cl *api.Client, run string, form api.ReviewForm, f reportFlags) error {
 	var b bytes.Buffer
-	if err := cl.Review(ctx, run, form, f.kept, &b); err != nil {
+	if err := cl.Review(ctx, run, form, f.kept, placeOf(f.file), &b); err != nil {
 		return err
 	}
 	out, err := os.OpenFile(f.file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the caller names it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type Program struct {
 	Serve ServeFunc
 	// Test plays the tests of playbooks; nil in a build without the interpreter.
 	Test TestFunc
+	// Plan makes previews offline; nil in a build without the interpreter.
+	Plan PlanFunc
 }
 
 // Env is what a command gets from around it.
@@ -91,7 +94,10 @@ func screenOf(w io.Writer) (width, height int, ok bool) {
 		return 0, 0, false
 	}
 	width, height, err := term.GetSize(int(f.Fd()))
-	return width, height, err == nil && width > 0 && height > 0
+	if err == nil && (width <= 0 || height <= 0) {
+		width, height = 80, 24 // serial lines and some wrappers do not tell theirs
+	}
+	return width, height, err == nil
 }
 
 func (c *cli) root() *cobra.Command {
@@ -99,7 +105,7 @@ func (c *cli) root() *cobra.Command {
 		Use:   "quell",
 		Short: "Run incident-response playbooks, once and on record",
 		Long: "Quell compiles playbooks and runs them against the products that they name.\n" +
-			"check, audit verify and config check work offline; the other commands ask the server.",
+			"Writing playbooks, audit verify and config check work offline; the rest asks the server.",
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
@@ -109,7 +115,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.tokenFile, "token-file", "", "file with the token, - for standard input (QUELL_TOKEN_FILE)")
 	f.StringVar(&c.config, "config", "", "configuration (QUELL_CONFIG; default /etc/quell/quell.yaml)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%v; see %s --help", err, cmd.CommandPath())
+		return usage("%s; see %s --help", flagProblem(err), cmd.CommandPath())
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		c.began = true
@@ -123,16 +129,43 @@ func (c *cli) root() *cobra.Command {
 		}
 		return nil
 	}
-	root.AddCommand(
-		c.initCommand(), c.serveCommand(), c.backupCommand(), c.restoreCommand(), c.playbookCommand(), c.runCommand(), c.approvalCommand(), c.effectCommand(), c.alertCommand(),
-		c.connectorCommand(), c.guardCommand(), c.observeCommand(), c.auditCommand(), c.tokenCommand(), c.configCommand(), c.doctorCommand(), c.demoCommand(), c.versionCommand(),
-		c.checkCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand(), c.approveCommand(), c.undoCommand(),
-	)
+	section(root, "Begin:", c.demoCommand(), c.initCommand(), c.doctorCommand())
+	section(root, "Write playbooks:", c.playbookCommand(), c.checkCommand(), c.planCommand(), c.backtestCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand())
+	section(root, "Respond:", c.alertCommand(), c.runCommand(), c.approvalCommand(), c.approveCommand(), c.undoCommand(), c.effectCommand(), c.observeCommand())
+	section(root, "Operate:", c.serveCommand(), c.connectorCommand(), c.guardCommand(), c.auditCommand(), c.tokenCommand(), c.configCommand(), c.backupCommand(), c.restoreCommand())
+	root.AddCommand(c.versionCommand())
 	choose(root)
 	return root
 }
 
+// section adds commands to the root under a heading of its help.
+func section(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, cmd := range commands {
+		cmd.GroupID = title
+	}
+	root.AddCommand(commands...)
+}
+
 // group is a noun: it does nothing without a verb.
+// parsed is how pflag words a value that it cannot read, with the words of strconv
+// and time in it.
+var parsed = regexp.MustCompile(`^invalid argument ("(?:[^"\\]|\\.)*") for "([^"]+)" flag: (strconv|time)`)
+
+// flagProblem words an error of a flag for people.
+func flagProblem(err error) string {
+	m := parsed.FindStringSubmatch(err.Error())
+	switch {
+	case m == nil:
+		return err.Error()
+	case m[3] == "time":
+		return m[2] + " takes a duration such as 90s, not " + m[1]
+	case strings.Contains(err.Error(), "ParseBool"):
+		return m[2] + " is true or false, not " + m[1]
+	}
+	return m[2] + " takes a whole number, not " + m[1]
+}
+
 func group(noun, short string, verbs ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{Use: noun, Short: short}
 	g.AddCommand(verbs...)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -72,5 +73,16 @@ func TestAskKeysEnds(t *testing.T) {
 	keys, screen := terminal(t)
 	if got, err := askKeys(t.Context(), int(screen.Fd()), time.Minute, func(time.Duration) { _ = keys.Close() }); err != nil || got != choseNothing {
 		t.Errorf("hung up: %d %v", got, err)
+	}
+}
+
+// A terminal that does not tell its size is one all the same.
+func TestScreenWithoutSize(t *testing.T) {
+	_, screen := terminal(t) // nobody gave it a size
+	if w, h, ok := screenOf(screen); !ok || w != 80 || h != 24 {
+		t.Errorf("%d by %d, %v", w, h, ok)
+	}
+	if _, _, ok := screenOf(&bytes.Buffer{}); ok {
+		t.Error("a buffer is no terminal")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/server/api"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -63,6 +64,18 @@ func newDesk(t *testing.T, work string) *desk {
 	return d
 }
 
+// figures are metrics of a server that has seen better days.
+const figures = `# TYPE quell_state_up gauge
+quell_state_up 1.0
+quell_ledger_entries 1234.0
+quell_ledger_checkpoint_lag_seconds 95.5
+quell_data_bytes{part="store"} 1.048576e+06
+quell_data_bytes{part="engine"} 3.145728e+06
+quell_effects_unknown 2.0
+quell_engine_workflow_tasks_failed_total{failure_reason="NonDeterminismError",workflow_type="quell.playbook"} 3.0
+# EOF
+`
+
 // answers are the routes that always say the same.
 func (d *desk) answers(export string) {
 	fixed := map[string]any{
@@ -71,7 +84,8 @@ func (d *desk) answers(export string) {
 		"GET /v1/whoami":                       api.Whoami{Actor: "user:alice", Roles: []string{"analyst"}, Scopes: []string{"read", "launch"}, OnCall: []string{"oncall.soc"}},
 		"GET /v1/connectors":                   api.Connectors{Connectors: []api.Connector{{Instance: "edr", Type: "crowdstrike", Version: "0.1.0", State: "ready", Mode: "act"}, {Instance: "it", Type: "jira", State: "broken", Detail: "401 from the vendor"}}},
 		"POST /v1/connectors/{instance}/check": api.Connector{Instance: "it", Type: "jira", State: "broken", Mode: "observe", Detail: "401 from the vendor", Checks: []api.ConnectorCheck{{Name: "version", OK: true, Advice: "jira 1.0.0"}, {Name: "credentials", Advice: "401 from the vendor: make another token"}}},
-		"GET /v1/playbooks":                    api.Playbooks{Playbooks: []api.Playbook{{Name: "contain-infected-host", Mode: "observe", Title: "Contain", From: []string{"siem"}, Manual: true}}},
+		"GET /v1/installed":                    offered(),
+		"GET /v1/playbooks":                    api.Playbooks{Refused: []api.RefusedPlaybook{{File: "old.yaml", Why: "old.yaml:4:5: error: no connector instance serves iam.find_user [action-not-bound]"}}, Playbooks: []api.Playbook{{Name: "contain-infected-host", Mode: "observe", Title: "Contain", From: []string{"siem"}, Manual: true}}},
 		"GET /v1/runs":                         api.Runs{Runs: []api.Run{{ID: runID, Status: api.RunWaiting, Mode: "act", Trigger: run.Trigger{Actor: "source:" + hostile}, Created: time.Now().Add(-time.Hour)}}, Next: "c2"},
 		"POST /v1/runs/{p}/{h}/{g}/cancel":     nil,
 		"GET /v1/approvals":                    api.Approvals{Approvals: []api.Approval{request("r1")}},
@@ -91,6 +105,10 @@ func (d *desk) answers(export string) {
 	at := time.Date(2026, 3, 1, 2, 3, 4, 0, time.UTC)
 	fixed["GET /v1/observe"] = api.Observations{
 		Since: at, Totals: []api.ObservedSum{{Playbook: "contain-infected-host", Action: "edr.isolate_host", Would: 1, Refused: 1, People: 1}},
+		Asked: []api.ObservedAsk{
+			{Playbook: "contain-infected-host", Runs: 2, Times: 3, Median: new(40.0), Answers: 5, Waiting: new(120.0)},
+			{Playbook: "isolate-host", Runs: 1, Times: 1},
+		},
 		Observations: []api.Observation{
 			{At: at, Run: runID, Action: "edr.isolate_host", Targets: []string{hostile}, Would: "done", People: "did", Seen: at.Add(time.Hour)},
 			{At: at, Run: runID, Action: "edr.isolate_host", Targets: []string{"dc01"}, Would: "refused", Why: "protected: dc01 is protected", People: "unread"},
@@ -100,7 +118,20 @@ func (d *desk) answers(export string) {
 		d.mux.HandleFunc(route, func(w http.ResponseWriter, _ *http.Request) { d.say(w, body) })
 	}
 	d.mux.HandleFunc("GET /v1/guard/kill", func(w http.ResponseWriter, _ *http.Request) { d.say(w, d.kill) })
+	d.mux.HandleFunc("GET /v1/metrics", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, figures) })
 	d.mux.HandleFunc("GET /v1/ledger/export", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, export) })
+}
+
+// offered is a house with one connector, which serves what the vocabulary says of
+// hosts.
+func offered() api.Installed {
+	edr := api.InstalledConnector{Instance: "edr", Connector: "crowdstrike", Version: "0.1.0"}
+	for _, a := range vocabulary.All() {
+		if strings.HasPrefix(a.Name, "edr.") {
+			edr.Actions = append(edr.Actions, a)
+		}
+	}
+	return api.Installed{Instances: []api.InstalledConnector{edr}, Roles: []string{"analyst"}, OnCall: []string{"soc"}}
 }
 
 // ServeHTTP lets nobody in without the token, but alerts and health.

@@ -24,8 +24,8 @@ func TestPlanted(t *testing.T) {
 			"internal/intake -> internal/dispatch: imports go downwards only",
 		},
 		"a leaf that grows": {
-			[]pkg{{ImportPath: own("server/api"), Imports: []string{own("connectors/spec")}}},
-			"server/api -> connectors/spec: server/api is a leaf",
+			[]pkg{{ImportPath: own("server/api"), Imports: []string{own("playbooks/source")}}},
+			"server/api -> playbooks/source: server/api is a leaf",
 		},
 		"the server in the command line": {
 			[]pkg{

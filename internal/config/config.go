@@ -186,6 +186,11 @@ type Connector struct {
 	// Reads are files and directories that the process may read besides the
 	// system's own, such as a private certificate authority.
 	Reads []string `yaml:"reads"`
+	// Rate is how many calls a second it takes for long, Burst how many at once
+	// after quiet; a rate of 0 sets no bound. What the vendor itself asks for is
+	// obeyed beside it.
+	Rate  float64 `yaml:"rate"`
+	Burst int     `yaml:"burst"`
 }
 
 // Mode says how much may happen by itself.

@@ -201,6 +201,12 @@ func (k *checker) connectors(c *Config) {
 		if raw, err := hex.DecodeString(n.SHA256); n.SHA256 != "" && (err != nil || len(raw) != 32) {
 			k.bad(path+".sha256", "sha256sum prints it", "a checksum has 64 hexadecimal digits")
 		}
+		if n.Rate < 0 || n.Burst < 0 {
+			k.bad(path, "", "rate and burst are not negative")
+		}
+		if n.Burst > 0 && n.Rate == 0 {
+			k.bad(path+".burst", "say rate too", "a burst without a rate bounds nothing")
+		}
 		for _, s := range slices.Sorted(maps.Keys(n.Secrets)) {
 			if _, both := n.Settings[s]; both {
 				k.bad(path+".settings."+s, "remove it here", "it stands under secrets too")

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -248,6 +249,7 @@ func (d *Dispatcher) wakes(ctx context.Context) error {
 func (d *Dispatcher) wake(ctx context.Context, v Delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	failpoint.Here("vote.telling", v.Request)
 	_, err := d.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: run.WorkflowOf(v.Request), UpdateName: run.UpdateVoted, UpdateID: v.Vote,
 		Args: []any{run.Voted{Request: v.Request}}, WaitForStage: client.WorkflowUpdateStageAccepted,
@@ -256,5 +258,6 @@ func (d *Dispatcher) wake(ctx context.Context, v Delivery) error {
 	if err != nil && !errors.As(err, &gone) {
 		return fmt.Errorf("tell %s of vote %s: %w", run.WorkflowOf(v.Request), v.Vote, err)
 	}
+	failpoint.Here("vote.told", v.Request)
 	return d.votes.Delivered(ctx, v.Vote)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,9 +81,19 @@ func labServes(text string) bool {
 // modes sets all modes: of the playbooks, of the triggers, of the instances.
 func (h *house) modes(playbooks []string, playbook, trigger, instance string) {
 	h.t.Helper()
-	var list []string
+	list := map[string]string{}
 	for _, p := range playbooks {
-		list = append(list, p+": "+playbook)
+		list[p] = playbook
+	}
+	h.modesEach(list, trigger, instance)
+}
+
+// modesEach is modes with a mode for each playbook.
+func (h *house) modesEach(playbooks map[string]string, trigger, instance string) {
+	h.t.Helper()
+	var list []string
+	for _, p := range slices.Sorted(maps.Keys(playbooks)) {
+		list = append(list, p+": "+playbooks[p])
 	}
 	text := regexp.MustCompile(`(?m)^modes:\n(  .*\n)+`).ReplaceAllString(h.config,
 		fmt.Sprintf("modes:\n  playbooks: {%s}\n  triggers: {alert: %[2]s, manual: %[2]s}\n", strings.Join(list, ", "), trigger))
@@ -133,69 +144,6 @@ func (h *house) storm(tag string, from, n int) {
 	wg.Wait()
 }
 
-// TestObserve posts alerts through all playbooks that compile, with observe mode
-// at each of the places where it can stand: the fakes see no effect, and the
-// report tells what would have happened. Promoted, the playbooks keep their
-// digests, and act.
-func TestObserve(t *testing.T) {
-	n := many(24, 500)
-	l := startLab(t)
-	l.hostsOf(n + 40)
-	h, names := guardedHouse(t, l, "")
-	total, digests := 0, map[string]string{}
-	for i, where := range []struct {
-		name                        string
-		playbook, trigger, instance string
-		n                           int
-	}{
-		{"a new configuration", "observe", "observe", "observe", n},
-		{"instances only", "act", "act", "observe", 6},
-		{"playbooks only", "observe", "act", "act", many(0, 6)},
-		{"triggers only", "act", "observe", "act", many(0, 6)},
-	} {
-		if where.n == 0 {
-			continue
-		}
-		h.modes(names, where.playbook, where.trigger, where.instance)
-		h.start()
-		before := l.effects("")
-		h.storm(fmt.Sprintf("o%d", i), 1+(i%2)*3, where.n)
-		total += where.n
-		h.settledDown(time.Duration(many(2, 15)) * time.Minute)
-		if got := l.effects(""); len(got) != len(before) || len(got) != 0 {
-			t.Fatalf("%s: the fakes saw %+v", where.name, got)
-		}
-		list, err := h.client().Playbooks(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range list.Playbooks {
-			if old, ok := digests[p.Name]; ok && old != p.Digest {
-				t.Errorf("%s: the digest of %s changed with its mode", where.name, p.Name)
-			}
-			digests[p.Name] = p.Digest
-		}
-		h.observed(where.name, i == 0, n)
-		h.stop()
-	}
-	h.modes(names, "act", "act", "act")
-	h.start()
-	if err := h.send("moments", "promoted", hostname(n+20)); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, time.Minute, "a promoted playbook acts", func() (bool, error) { return len(l.effects("operation=contain")) == 1, nil })
-	list, err := h.client().Playbooks(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range list.Playbooks {
-		if digests[p.Name] != p.Digest || p.Mode != "act" {
-			t.Errorf("promoted, %s is %s in mode %s; it was %s", p.Name, p.Digest, p.Mode, digests[p.Name])
-		}
-	}
-	t.Logf("%d alerts through %s: 0 effects at the fakes", total, strings.Join(names, ", "))
-}
-
 // settledDown waits until no run works: each has ended or waits for people.
 func (h *house) settledDown(within time.Duration) {
 	h.t.Helper()
@@ -228,29 +176,6 @@ func (h *house) settledDown(within time.Duration) {
 		quiet++
 		return quiet > 3, nil
 	})
-}
-
-// observed looks at the report: an effect for each alert, none of them done.
-func (h *house) observed(where string, exact bool, n int) {
-	h.t.Helper()
-	rep, err := h.client().Observed(h.t.Context(), "1h", "")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	isolations := map[string]bool{}
-	for _, o := range rep.Observations {
-		if o.Action == "edr.isolate_host" {
-			for _, target := range o.Targets {
-				isolations[target] = true
-			}
-		}
-		if o.People != "unread" && o.People != "not_seen" && o.People != "unknowable" {
-			h.t.Errorf("%s: nobody did anything, and the report says %+v", where, o)
-		}
-	}
-	if exact && len(isolations) < n {
-		h.t.Errorf("%s: %d alerts about as many hosts, and the report knows %d hosts", where, n, len(isolations))
-	}
 }
 
 // TestGuardsHold posts alerts about many hosts, a protected one and this machine

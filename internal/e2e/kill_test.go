@@ -21,14 +21,19 @@ var (
 
 // killPlan says how hard the kill test goes.
 type killPlan struct {
-	runs, kills    int
-	pluginKills    int
-	pluginFreezes  int
-	apart          time.Duration // between kills, at least
-	blind          bool          // read-back off: the control
-	minOpen        int
-	wantBetween    int
-	moves          time.Duration
+	runs, kills   int
+	pluginKills   int
+	pluginFreezes int
+	apart         time.Duration // between kills, at least
+	blind         bool          // read-back off: the control
+	minOpen       int
+	wantBetween   int
+	moves         time.Duration
+	// six plays the playbook with six effects a run; limit bounds the whole.
+	six   bool
+	limit time.Duration
+	// byHost tells the run of a host.
+	byHost         map[string]string
 	seed           uint64
 	dice           *rand.Rand
 	last           time.Time // the last kill
@@ -81,6 +86,11 @@ func (p *killPlan) run(t *testing.T) (faults int) {
 	l := startLab(t)
 	l.hostsOf(p.runs)
 	h := newHouse(t, l, "")
+	if p.six {
+		h.sixEffects()
+	}
+	p.byHost = map[string]string{}
+	began := time.Now()
 	if p.blind {
 		h.env = []string{"QUELL_TEST_NO_READ_BACK=1"}
 	}
@@ -90,9 +100,14 @@ func (p *killPlan) run(t *testing.T) (faults int) {
 	for i := 1; i <= p.runs; i++ {
 		if got, err := h.alert(fmt.Sprintf("det-%d", i), hostname(i)); err != nil || len(got.Runs) != 1 {
 			t.Fatalf("alert %d: %+v, %v", i, got, err)
+		} else {
+			p.byHost[strings.ToLower(hostname(i))] = got.Runs[0].Run
 		}
 	}
 	for k := range p.kills {
+		if p.limit > 0 && time.Since(began) > p.limit {
+			t.Fatalf("%d of %d kills in %s: this machine is too slow for the figures", k, p.kills, p.limit)
+		}
 		p.cycle(t, l, h, k)
 	}
 	l.script("")
@@ -134,7 +149,8 @@ func (p *killPlan) cycle(t *testing.T, l *labProcess, h *house, k int) {
 	if open < p.minOpen {
 		t.Errorf("kill %d: only %d runs are open", k+1, open)
 	}
-	waiting := openEffects(t, h, unanswered(l))
+	inFlight := unanswered(l)
+	waiting := p.openEffects(t, h, inFlight)
 	between := len(unanswered(l)) > 0
 	h.kill()
 	p.last = time.Now()
@@ -174,28 +190,23 @@ func (p *killPlan) openRuns(t *testing.T, h *house) int {
 // flight is an effect that had no outcome when the server was killed.
 type flight struct{ run, key string }
 
-// openEffects finds the runs' effects that have no outcome yet.
-func openEffects(t *testing.T, h *house, seen []labEffect) []flight {
+// openEffects finds the runs' effects that have no outcome yet, among those that
+// are in flight at the vendor.
+func (p *killPlan) openEffects(t *testing.T, h *house, seen []labEffect) []flight {
 	t.Helper()
-	if len(seen) == 0 {
-		return nil
-	}
-	list, err := h.runs()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out []flight
-	for _, r := range list {
-		if r.Status == api.RunEnded || len(out) >= 5 {
+	for _, e := range seen {
+		id, known := p.byHost[strings.ToLower(e.Object)]
+		if !known || len(out) >= 5 {
 			continue
 		}
-		d, err := h.client().Run(t.Context(), r.ID)
+		d, err := h.client().Run(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range d.Effects {
 			if e.Outcome == "" {
-				out = append(out, flight{r.ID, e.Key})
+				out = append(out, flight{id, e.Key})
 			}
 		}
 	}
@@ -275,7 +286,7 @@ func (p *killPlan) disturb(t *testing.T, h *house, k int) {
 // again, an unknown one is looked up at the vendor.
 func (p *killPlan) drain(t *testing.T, l *labProcess, h *house) {
 	t.Helper()
-	eventually(t, 5*time.Minute, "all runs end", func() (bool, error) {
+	eventually(t, 5*time.Minute+time.Duration(p.runs)*time.Second, "all runs end", func() (bool, error) {
 		list, err := h.requests()
 		if err != nil {
 			return false, err
@@ -355,7 +366,7 @@ func there(l *labProcess, d api.RunDetail, step string) bool {
 func (p *killPlan) world(t *testing.T, l *labProcess) int {
 	t.Helper()
 	changed, keys := map[string]int{}, map[string]int{}
-	issues, comments, faults := 0, 0, 0
+	issues, comments, scans, faults := 0, 0, 0, 0
 	for _, e := range l.effects("") {
 		switch {
 		case e.Vendor == "jira" && e.Operation == "create":
@@ -363,6 +374,8 @@ func (p *killPlan) world(t *testing.T, l *labProcess) int {
 			keys[e.Key]++
 		case e.Vendor == "jira" && e.Operation == "comment":
 			comments++
+		case e.Operation == "create-scan":
+			scans++
 		case (e.Operation == "contain" || e.Operation == "lift") && e.Before != e.After:
 			changed[e.Operation+" "+strings.ToLower(e.Object)]++
 		}
@@ -381,8 +394,17 @@ func (p *killPlan) world(t *testing.T, l *labProcess) int {
 			fault("%s: isolated %d times, released %d times", name, c, r)
 		}
 	}
-	if issues != p.runs || comments != p.runs {
-		fault("%d issues and %d comments for %d runs", issues, comments, p.runs)
+	per := 1 // comments a run
+	if p.six {
+		per = 2
+	}
+	if issues != p.runs || comments != per*p.runs || scans != p.runs {
+		fault("%d issues, %d comments and %d scans for %d runs", issues, comments, scans, p.runs)
+	}
+	for k, n := range keys {
+		if n != 1 {
+			fault("%d issues with the key %s", n, k)
+		}
 	}
 	return faults
 }

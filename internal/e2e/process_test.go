@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/quell-soar/quell/connectors/sdk"
 )
 
 // binaries are built once per test process.
@@ -42,6 +44,9 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	}
+	if len(os.Args) > 1 && (os.Args[1] == "labdata" || os.Args[1] == sdk.ManifestsFlag) {
+		sdk.Serve(narrowLab{})
 	}
 	code := m.Run()
 	if dir, err := binaries(); err == nil && dir != "" {

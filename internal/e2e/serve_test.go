@@ -110,6 +110,14 @@ connectors:
 // start runs quell serve and returns when it is ready.
 func (h *house) start() {
 	h.t.Helper()
+	if err := h.begin(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// begin is start for a process that may end before it is ready.
+func (h *house) begin() error {
+	h.t.Helper()
 	program := h.program
 	if program == "" {
 		program = bin(h.t, "quell")
@@ -121,10 +129,10 @@ func (h *house) start() {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		h.t.Fatal(err)
+		return err
 	}
 	if err := cmd.Start(); err != nil {
-		h.t.Fatal(err)
+		return err
 	}
 	exited := make(chan struct{})
 	h.cmd, h.exited = cmd, exited
@@ -134,9 +142,10 @@ func (h *house) start() {
 		Listen string `json:"listen"`
 	}
 	if err != nil || json.Unmarshal([]byte(said), &ready) != nil {
-		h.t.Fatalf("serve did not become ready: %q, %v", said, err)
+		return fmt.Errorf("serve did not become ready: %q, %w", said, err)
 	}
 	h.listen = ready.Listen
+	return nil
 }
 
 // kill ends the process without warning.
@@ -231,8 +240,14 @@ func (h *house) ended(n int, within time.Duration) []api.Run {
 func (h *house) requests() ([]api.Approval, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	list, err := h.client().Approvals(ctx, api.ApprovalFilter{})
-	return list.Approvals, err
+	var list []api.Approval
+	for a, err := range h.client().AllApprovals(ctx, api.ApprovalFilter{Limit: 200}) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	return list, nil
 }
 
 // approve says yes to a request, to exactly what it shows.

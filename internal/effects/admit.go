@@ -201,6 +201,9 @@ func (e *Effects) guarded(tx *store.Tx, ef *Effect, in Intent, q guard.Question,
 		return Verdict{}, true, err
 	}
 	if in.Mode == guard.Observe {
+		if in.Would != "" && (no == nil || no.Ask) { // the playbook's approval lifts what a guard asks too
+			no = &guard.Refusal{Rule: guard.Approval, Ask: true, Reason: in.Would}
+		}
 		return e.uncalled(tx, ef, Simulated, no)
 	}
 	if no == nil && in.Mode == guard.Ask && !q.Approved {
@@ -246,6 +249,8 @@ func (e *Effects) uncalled(tx *store.Tx, ef *Effect, outcome string, no *guard.R
 	switch {
 	case outcome == Refused:
 		ef.Detail = no.String()
+	case no != nil && no.Rule == guard.Approval:
+		ef.Detail = "observe mode: it would have waited for people: " + no.Reason
 	case no != nil && no.Ask:
 		ef.Detail = "observe mode: it would have waited for a person: " + no.String()
 	case no != nil:

@@ -141,6 +141,20 @@ func TestBudgetCounts(t *testing.T) {
 	})
 }
 
+// TestWould: whom the playbook would have asked stands with what observe mode kept
+// from happening, unless a guard refuses it anyhow.
+func TestWould(t *testing.T) {
+	each(t, guard.Rules{Protected: []string{"dc01"}}, func(h *house) {
+		for target, want := range map[string]string{"g": guard.Approval, "dc01": "protected"} {
+			in := do("would-"+target, 1, isolate(), target)
+			in.Mode, in.Would = guard.Observe, "the playbook asks oncall.soc: Isolate?"
+			if no := h.settled(in, effects.Simulated).Refusal; no == nil || no.Rule != want || no.Ask != (want == guard.Approval) {
+				h.Errorf("%s: %+v", target, no)
+			}
+		}
+	})
+}
+
 // TestBudgetOfAClass: a budget of critical hosts counts those of which the
 // inventory knows nothing, and a person's approval lets one out beyond it where
 // it asks.

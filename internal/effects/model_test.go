@@ -24,7 +24,7 @@ import (
 // vendor world and a model of who must hold what. QUELL_MODEL_SCHEDULES plays
 // more of them, QUELL_MODEL_SEED repeats one series.
 func TestModel(t *testing.T) {
-	schedules, seed := 2000, uint64(time.Now().UnixNano())
+	schedules, seed := 1000, uint64(time.Now().UnixNano())
 	if n, err := strconv.Atoi(os.Getenv("QUELL_MODEL_SCHEDULES")); err == nil {
 		schedules = n
 	}
@@ -34,16 +34,46 @@ func TestModel(t *testing.T) {
 	if testing.Short() {
 		schedules = min(schedules, 200)
 	}
-	t.Run("sqlite", func(t *testing.T) { model(t, store.Options{Dir: inMemory(t)}, seed, schedules) })
-	t.Run("postgres", func(t *testing.T) { model(t, store.Options{DSN: storetest.DSN(t)}, seed, schedules/20) })
+	t.Run("sqlite", func(t *testing.T) { model(t, store.Options{Dir: inMemory(t)}, narrow, seed, schedules) })
+	t.Run("postgres", func(t *testing.T) { model(t, store.Options{DSN: storetest.DSN(t)}, narrow, seed, schedules/20) })
 }
 
-func model(t *testing.T, o store.Options, seed uint64, schedules int) {
-	t.Logf("seed %d, %d schedules", seed, schedules)
+// TestModelWide is TestModel with five playbooks that hold each some of twenty
+// hosts, and take them back, in any order: 500 schedules, 10,000 with QUELL_SOAK.
+func TestModelWide(t *testing.T) {
+	schedules, seed, sz := 500, uint64(time.Now().UnixNano()), wide
+	if os.Getenv("QUELL_SOAK") != "" {
+		schedules, sz = 10_000, wider
+	}
+	if n, err := strconv.Atoi(os.Getenv("QUELL_MODEL_SCHEDULES")); err == nil {
+		schedules = n
+	}
+	if n, err := strconv.ParseUint(os.Getenv("QUELL_MODEL_SEED"), 10, 64); err == nil {
+		seed = n
+	}
+	if testing.Short() {
+		schedules = min(schedules, 50)
+	}
+	t.Logf("repeat: QUELL_MODEL_SEED=%d QUELL_MODEL_SCHEDULES=%d go test ./internal/effects -run TestModelWide -v", seed, schedules)
+	model(t, store.Options{Dir: inMemory(t)}, sz, seed, schedules)
+}
+
+// size is how large a schedule is: playbooks that each act on some of the hosts,
+// in so many random steps and up to as many more.
+type size struct{ hosts, playbooks, each, steps int }
+
+var (
+	narrow = size{hosts: 2, playbooks: 3, each: 1, steps: 12}
+	wide   = size{hosts: 20, playbooks: 5, each: 2, steps: 30}
+	wider  = size{hosts: 20, playbooks: 5, each: 6, steps: 60}
+)
+
+func model(t *testing.T, o store.Options, sz size, seed uint64, schedules int) {
+	t.Logf("seed %d, %d schedules of %+v", seed, schedules, sz)
 	h := newHouse(t, storetest.Open(t, o, schemas()...), guard.Rules{})
 	var seen tally
 	for i := range schedules {
-		w := newWorld(h, i, rand.New(rand.NewPCG(seed, uint64(i)))) //nolint:gosec // a schedule must be repeatable
+		w := newWorld(h, i, sz, rand.New(rand.NewPCG(seed, uint64(i)))) //nolint:gosec // a schedule must be repeatable
 		w.play()
 		w.judge()
 		seen.add(w.tally)
@@ -52,7 +82,7 @@ func model(t *testing.T, o store.Options, seed uint64, schedules int) {
 		}
 	}
 	t.Logf("%+v", seen)
-	if schedules >= 2000 && (seen.Lost == 0 || seen.Late == 0 || seen.Back == 0 || seen.Unknown == 0 || seen.Releases == 0 || seen.Joined == 0 || seen.Foreign == 0 || seen.Fenced == 0) {
+	if schedules >= 1000 && (seen.Lost == 0 || seen.Late == 0 || seen.Back == 0 || seen.Unknown == 0 || seen.Releases == 0 || seen.Joined == 0 || seen.Foreign == 0 || seen.Fenced == 0) {
 		t.Fatalf("the schedules miss something: %+v", seen)
 	}
 	rep, err := h.ledger.VerifyStore(t.Context(), "")
@@ -126,6 +156,7 @@ type world struct {
 	*house
 	tally
 	n        int
+	size     size
 	r        *rand.Rand
 	hosts    []*host
 	actors   []*actor
@@ -133,15 +164,17 @@ type world struct {
 	lines    []string
 }
 
-func newWorld(h *house, n int, r *rand.Rand) *world {
-	w := &world{house: h, n: n, r: r}
-	for i := range 2 {
+func newWorld(h *house, n int, sz size, r *rand.Rand) *world {
+	w := &world{house: h, n: n, size: sz, r: r}
+	for i := range sz.hosts {
 		w.hosts = append(w.hosts, &host{id: fmt.Sprintf("%d-%d", n, i), holders: map[string]bool{}})
 	}
-	for i := range 3 {
-		a := &actor{h: w.hosts[r.IntN(2)]}
-		a.in = do(fmt.Sprintf("run%d-%d", n, i), 1, w.action(), a.h.id)
-		w.actors = append(w.actors, a)
+	for i := range sz.playbooks {
+		for j, k := range r.Perm(sz.hosts)[:sz.each] {
+			a := &actor{h: w.hosts[k]}
+			a.in = do(fmt.Sprintf("run%d-%d", n, i), 1+j, w.action(), a.h.id)
+			w.actors = append(w.actors, a)
+		}
 	}
 	return w
 }
@@ -169,7 +202,7 @@ func (w *world) story() string {
 
 // play takes random steps, then drives every effect to its end.
 func (w *world) play() {
-	for range 12 + w.r.IntN(20) {
+	for range w.size.steps + w.r.IntN(w.size.steps+8) {
 		w.step()
 	}
 	for round := 0; ; round++ {

@@ -51,6 +51,8 @@ type Intent struct {
 	Actor string
 	// Approval is the request that approved it, or empty.
 	Approval string
+	// Would says in observe mode whom the playbook would have asked; empty for nobody.
+	Would string
 	// Trigger (alert, manual) and Source say what started the run; Severity is the
 	// alert's.
 	Trigger, Source, Severity string
@@ -148,7 +150,7 @@ type Effect struct {
 	// allowed: whatever that one brings, it is not the proof that nothing happened.
 	Doubt bool
 	// Refusal is the guard's word with the outcome refused, and with simulated
-	// what it would have been; else nil.
+	// what it, or the playbook's approval (guard.Approval), would have been; else nil.
 	Refusal *guard.Refusal
 	// Undone is the key of the undo that took it back.
 	Undone   string

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/membership/static"
+	"go.temporal.io/server/common/metrics"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
 	"go.temporal.io/server/common/primitives"
 	sqliteschema "go.temporal.io/server/schema/sqlite"
@@ -110,14 +111,14 @@ func dynamicSettings() dynamicconfig.StaticClient {
 	}
 }
 
-func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger) []temporal.ServerOption {
+func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger, m metrics.Handler) []temporal.ServerOption {
 	hosts := make(map[primitives.ServiceName]static.Hosts, len(services))
 	names := make([]string, 0, len(services))
 	for _, name := range services {
 		hosts[name] = static.SingleLocalHost(loopback(cfg.Services[string(name)].RPC.GRPCPort))
 		names = append(names, string(name))
 	}
-	return []temporal.ServerOption{
+	opts := []temporal.ServerOption{
 		temporal.WithConfig(cfg),
 		temporal.ForServices(names),
 		temporal.WithStaticHosts(hosts),
@@ -125,6 +126,10 @@ func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger) []te
 		temporal.WithTLSConfigFactory(certs),
 		temporal.WithDynamicConfigClient(dynamicSettings()),
 	}
+	if m != nil {
+		opts = append(opts, temporal.WithCustomMetricsHandler(m))
+	}
+	return opts
 }
 
 // prepareDatabase makes the schema of a new database and registers the

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/server/common/metrics"
 	"go.temporal.io/server/temporal"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
@@ -41,6 +42,8 @@ type Options struct {
 	Payloads []PayloadKey
 	// Metrics takes what the SDK measures; nil takes nothing.
 	Metrics *Metrics
+	// Counters, where set, hears the embedded server's own.
+	Counters metrics.Handler
 }
 
 // External names a Temporal cluster. TLS is required outside loopback.
@@ -110,7 +113,7 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 	if err := prepareDatabase(file, cfg); err != nil {
 		return nil, err
 	}
-	srv, err := temporal.NewServer(serverOptions(cfg, certs, serverLogger{o.Log})...)
+	srv, err := temporal.NewServer(serverOptions(cfg, certs, serverLogger{o.Log}, o.Counters)...)
 	if err != nil {
 		return nil, fmt.Errorf("engine: set up: %w", err)
 	}

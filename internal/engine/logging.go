@@ -7,6 +7,8 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 	serverlog "go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/log/tag"
+
+	"github.com/quell-soar/quell/workflows/run"
 )
 
 // serverLogger writes the Temporal server's log into ours. A Fatal of the server
@@ -21,6 +23,9 @@ func (l serverLogger) write(e *zerolog.Event, msg string, tags []tag.Tag) {
 		return
 	}
 	for _, t := range tags {
+		if t.Key() == "wf-id" {
+			e = ofRun(e, t.Value())
+		}
 		e = e.Interface(t.Key(), t.Value())
 	}
 	e.Msg(msg)
@@ -37,6 +42,16 @@ func (l serverLogger) Panic(msg string, tags ...tag.Tag) {
 }
 func (l serverLogger) Fatal(msg string, tags ...tag.Tag) { l.write(l.log.Error(), msg, tags) }
 
+// ofRun says which run a line is about, as all our lines do.
+func ofRun(e *zerolog.Event, workflow any) *zerolog.Event {
+	if id, ok := workflow.(string); ok {
+		if r := run.RunOf(id); r != "" {
+			return e.Str("run", r)
+		}
+	}
+	return e
+}
+
 // sdkLogger writes the SDK's log into ours.
 type sdkLogger struct{ log zerolog.Logger }
 
@@ -47,6 +62,9 @@ func (l sdkLogger) write(e *zerolog.Event, msg string, pairs []any) {
 		return
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i] == "WorkflowID" {
+			e = ofRun(e, pairs[i+1])
+		}
 		e = e.Interface(fmt.Sprint(pairs[i]), pairs[i+1])
 	}
 	e.Msg(msg)

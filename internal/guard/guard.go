@@ -43,10 +43,14 @@ func Lowest(modes ...Mode) Mode {
 	return low
 }
 
+// Approval is the rule of a refusal that only observe mode knows: the playbook
+// would have asked people for approval.
+const Approval = "approval"
+
 // Refusal is a guard's word against an effect.
 type Refusal struct {
 	// Rule is kill_switch, source, protected, condition, freeze, budget, limit, ask
-	// or clock.
+	// or clock; on what observe mode kept from happening also Approval.
 	Rule   string `json:"rule"`
 	Reason string `json:"reason"`
 	// Ask says that a person's approval lifts it. Without it, no approval does:

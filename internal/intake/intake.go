@@ -52,12 +52,15 @@ type Deps struct {
 	Seen func(Seen)
 }
 
+// errSpace marks what Space said.
+var errSpace = errors.New("nothing was stored")
+
 // Seen is one delivery and what became of it.
 type Seen struct {
 	// Source is what the sender called itself; it may be nobody's name.
 	Source string
 	// Result is accepted, duplicate, unauthenticated, invalid, rate_limited,
-	// backlogged or failed.
+	// backlogged, no_space or failed.
 	Result     string
 	Verdicts   []runs.Verdict
 	Start, End time.Time
@@ -79,6 +82,8 @@ func (in *Intake) seen(source string, start time.Time, got Received, err error) 
 		s.Result = "backlogged"
 	case errors.As(err, &busy):
 		s.Result = "rate_limited"
+	case errors.Is(err, errSpace):
+		s.Result = "no_space"
 	case err != nil:
 		s.Result = "failed"
 	case got.Duplicate:
@@ -186,7 +191,7 @@ func (in *Intake) receive(ctx context.Context, source string, d Delivery) (Recei
 	}
 	if in.deps.Space != nil {
 		if err := in.deps.Space(); err != nil {
-			return Received{}, fmt.Errorf("source %s: nothing was stored: %w", source, err)
+			return Received{}, fmt.Errorf("source %s: %w: %w", source, errSpace, err)
 		}
 	}
 	waiting, err := in.deps.Runs.Backlog(ctx)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/quell-soar/quell/internal/failpoint"
 	"github.com/quell-soar/quell/internal/store"
 )
 
@@ -79,11 +80,13 @@ func (l *Ledger) Sign(ctx context.Context) (Checkpoint, error) {
 		more := false
 		err := l.db.Update(ctx, func(tx *store.Tx) (err error) {
 			more, c, err = l.extend(tx)
+			failpoint.Here("ledger.signing", strconv.FormatInt(c.Size, 10))
 			return err
 		})
 		if err != nil {
 			return Checkpoint{}, fmt.Errorf("ledger: sign: %w", err)
 		}
+		failpoint.Here("ledger.signed", strconv.FormatInt(c.Size, 10))
 		if !more {
 			return c, l.publish(c)
 		}

@@ -7,29 +7,17 @@ import (
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
-	"github.com/quell-soar/quell/connectors/vocabulary"
+	"github.com/quell-soar/quell/internal/installed"
 	"github.com/quell-soar/quell/workflows/run"
 )
 
-// Instance is the name under which the actions are served. No configured
-// instance may have it.
-const Instance = "quell"
+// Instance is the name under which the actions are served.
+const Instance = installed.OwnInstance
 
 // Alerts is the part of runs.Runs that the actions need.
 type Alerts interface {
 	CloseAlerts(ctx context.Context, runID, as string) (all, already int, err error)
 	OpenAlerts(ctx context.Context, runID, as string) (int, error)
-}
-
-// Manifest describes the actions.
-func Manifest(version string) spec.Manifest {
-	m := spec.Manifest{
-		Name: Instance, Version: version, Title: "Quell", Doc: "What Quell itself keeps: the alerts of a run.",
-	}
-	if a, known := vocabulary.Lookup("alert.close"); known {
-		m.Actions = append(m.Actions, a)
-	}
-	return m
 }
 
 // Host is a connector host that serves Quell's own actions beside those of its
@@ -43,7 +31,7 @@ type Host struct {
 
 // New puts the own actions beside a host's.
 func New(h *host.Host, version string, alerts Alerts, now func() time.Time) *Host {
-	return &Host{Host: h, manifest: Manifest(version), alerts: alerts, now: now}
+	return &Host{Host: h, manifest: installed.Own(version), alerts: alerts, now: now}
 }
 
 // Catalogue is the host's with the own actions.
@@ -71,6 +59,14 @@ func (h *Host) Call(ctx context.Context, instance string, r spec.Request, p host
 		return h.Host.Call(ctx, instance, r, p)
 	}
 	return h.call(ctx, r, p)
+}
+
+// Enter takes a slot of an instance; Quell's own actions need none.
+func (h *Host) Enter(ctx context.Context, instance string) (leave func(made bool), err error) {
+	if instance != Instance {
+		return h.Host.Enter(ctx, instance)
+	}
+	return func(bool) {}, nil
 }
 
 // TryCall is Call that never waits before the call leaves.

@@ -8,6 +8,7 @@ import (
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/alert"
+	"github.com/quell-soar/quell/internal/installed"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
 	"github.com/quell-soar/quell/internal/store/storetest"
@@ -121,7 +122,7 @@ func TestOwnActionsAreHeldToTheContract(t *testing.T) {
 // Expressions hand run.closing to it, so both must have the same classes.
 func TestClosingsAreThoseOfARun(t *testing.T) {
 	f, ok := expr.RunType().Field("closing")
-	a, known := Manifest("1.0.0").Action("alert.close")
+	a, known := installed.Own("1.0.0").Action("alert.close")
 	if !ok || !known {
 		t.Fatal("no closing")
 	}

@@ -105,7 +105,7 @@ func (b *Builder) gather(ctx context.Context, d *draft) (err error) {
 			}
 		}
 	}
-	if d.asked, err = b.Approvals.List(ctx, d.rec.Tenant, d.rec.ID, true); err != nil {
+	if d.asked, _, err = b.Approvals.List(ctx, approval.Filter{Tenant: d.rec.Tenant, Run: d.rec.ID, All: true}); err != nil {
 		return err
 	}
 	if d.entries, err = b.entries(ctx, d.rec.ID); err != nil {
@@ -147,6 +147,9 @@ func (d *draft) write() {
 	r.Decisions = d.decisions()
 	r.Effects = d.effectList()
 	r.Metrics = d.metrics()
+	r.Verdict = d.verdict()
+	r.InForce = d.inForce()
+	r.Looked = d.looked()
 	r.Open = d.open()
 	r.Timeline = d.timeline()
 	r.Proof = d.proof()
@@ -265,10 +268,7 @@ func phaseOf(path string) string {
 
 // proof tells where the run stands in the ledger.
 func (d *draft) proof() Proof {
-	p := Proof{Rows: len(d.entries), Checkpoint: d.sealed.Note, Size: d.sealed.Size, Verify: []string{
-		"quell audit export ledger.jsonl",
-		"quell audit verify ledger.jsonl --public ledger.key.pub --checkpoint checkpoints-kept-elsewhere",
-	}}
+	p := Proof{Rows: len(d.entries), Checkpoint: d.sealed.Note, Size: d.sealed.Size}
 	for _, e := range d.entries {
 		if len(e.Body) == 0 {
 			p.Erased++
@@ -279,6 +279,11 @@ func (d *draft) proof() Proof {
 	}
 	if len(d.entries) > 0 {
 		p.First, p.Last = d.entries[0].Seq, d.entries[len(d.entries)-1].Seq
+	}
+	p.Verify = []string{
+		"quell audit export ledger.jsonl",
+		"quell audit verify ledger.jsonl --public ledger.key.pub --checkpoint checkpoint.txt",
+		"quell audit list --run '" + d.rec.ID + "'",
 	}
 	return p
 }

@@ -39,6 +39,9 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"short":   short,
 	"round":   round,
 	"val":     measured,
+	"who":     func(s string) string { return Visible(Who(s)) },
+	"whos":    func(list []string) string { return Visible(several(whos(list))) },
+	"verdict": verdictWord,
 	"span":    waited,
 	"after":   func(a, b time.Time) string { return Span(a.Sub(b)) },
 	"took": func(s Step) string {
@@ -87,7 +90,8 @@ func (r *Report) HTML(w io.Writer) error {
 	}
 	err := page.Execute(w, map[string]any{
 		"R": r, "Title": title(r), "Policy": policy(), "Style": template.CSS(styleText), //nolint:gosec // our own file
-		"Short": r.InShort(func(s string) string { return "“" + Visible(s) + "”" }, Visible), "Groups": groups, "Figures": r.figures(), "Bars": r.bars(),
+		"Stands": r.Stands(func(s string) string { return "“" + Visible(s) + "”" }, Visible),
+		"Short":  r.InShort(func(s string) string { return "“" + Visible(s) + "”" }, Visible), "Groups": groups, "Figures": r.figures(), "Bars": r.bars(),
 	})
 	if err != nil {
 		return fmt.Errorf("write the review: %w", err)

@@ -16,6 +16,7 @@ func (r *Report) Markdown(w io.Writer) error {
 	m.effects()
 	m.decisions()
 	m.metrics()
+	m.steps()
 	m.timeline()
 	m.proof()
 	_, err := io.WriteString(w, m.String())
@@ -66,11 +67,19 @@ func codes(list []string) string {
 func (m *markdown) head() {
 	r := m.r
 	m.line("# Post-incident review: %s\n", code(title(r)))
+	m.line("## How things stand, %s\n", stamp(r.Made))
+	for _, s := range r.Stands(code, code) {
+		m.line("- %s", s)
+	}
+	m.line("\nFor the state of now: %s\n\n## In short\n", code("quell run report '"+r.Run.ID+"'"))
 	for _, s := range r.InShort(code, code) {
 		m.line("- %s", s)
 	}
 	m.line("\nRun %s · incident %s · severity %s · mode %s · playbook %s, plan %s · made %s",
-		code(r.Run.ID), code(r.Run.Incident), code(r.Run.Severity), code(r.Run.Mode), code(r.Run.Playbook), code(short(r.Run.Digest)), stamp(r.Made))
+		code(r.Run.ID), code(r.Run.Incident), code(r.Run.Severity), code(r.Run.Mode), code(r.Run.Playbook), code(r.Run.Digest), stamp(r.Made))
+	if w := r.Written; w != nil {
+		m.line("\nWritten at %s for %s%s", stamp(w.At), code(Who(w.By)), placed(w.Place))
+	}
 	if len(r.Alerts) > 0 {
 		m.line("\n## Alerts\n")
 	}
@@ -83,6 +92,13 @@ func (m *markdown) head() {
 	if len(r.Run.Inputs) > 0 {
 		m.line("\nInputs: %s", code(string(r.Run.Inputs)))
 	}
+}
+
+func placed(place string) string {
+	if place == "" {
+		return ""
+	}
+	return " to " + code(place)
 }
 
 func title(r *Report) string {
@@ -102,7 +118,7 @@ func short(digest string) string {
 func (m *markdown) openings() {
 	m.line("\n## Still open\n")
 	if len(m.r.Open) == 0 {
-		m.line("Nothing.")
+		m.line("Nothing was found open at %s, in what is listed here.", stamp(m.r.Made))
 	}
 	for _, o := range m.r.Open {
 		m.line("- **%s** %s", strings.ReplaceAll(o.Kind, "_", " "), code(o.What))
@@ -112,6 +128,12 @@ func (m *markdown) openings() {
 		if o.Do != "" {
 			m.line("  do: %s", code(o.Do))
 		}
+	}
+	if len(m.r.Looked) > 0 {
+		m.line("\nLooked at, %s:\n", stamp(m.r.Made))
+	}
+	for _, l := range m.r.Looked {
+		m.line("- %s: %d, of them %d %s", l.What, l.Of, l.Found, l.For)
 	}
 }
 
@@ -146,10 +168,13 @@ func (m *markdown) effects() {
 			m.line("  - %s", code(e.Detail))
 		}
 		if len(e.Approved) > 0 {
-			m.line("  - approved by %s", codes(e.Approved))
+			m.line("  - approved by %s", codes(whos(e.Approved)))
+		}
+		if e.Unasked != "" {
+			m.line("  - nobody had to approve: %s was false", code(e.Unasked))
 		}
 		for _, u := range e.Undos {
-			m.line("  - taking it back: **%s**, %s, by %s%s", u.Outcome, stamp(u.At), code(u.By), codeOr(u.Detail))
+			m.line("  - taking it back: **%s**, %s, by %s%s", u.Outcome, stamp(u.At), code(Who(u.By)), codeOr(u.Detail))
 		}
 		if e.Held {
 			m.line("  - still in force")
@@ -196,11 +221,21 @@ func (m *markdown) decisions() {
 		if d.Because != "" {
 			m.line("  - because %s", code(d.Because))
 		}
+		if len(d.Facts) > 0 {
+			m.line("  - where %s", codes(d.Facts))
+		}
 		if len(d.Chain) > 0 {
 			m.line("  - asked: %s", codes(d.Chain))
 		}
+		if d.Silence != "" {
+			until := ""
+			if !d.Deadline.IsZero() {
+				until = " until " + stamp(d.Deadline)
+			}
+			m.line("  - silence%s means %s", until, d.Silence)
+		}
 		for _, v := range d.Votes {
-			m.line("  - %s %s%s", code(v.Actor), v.Word, voteRest(v, d.At))
+			m.line("  - %s %s%s", code(Who(v.Actor)), v.Word, voteRest(v, d.At))
 		}
 		if d.Then != "" {
 			m.line("  - %s", d.Then)
@@ -211,7 +246,7 @@ func (m *markdown) decisions() {
 func voteRest(v Vote, asked time.Time) string {
 	text := ""
 	if after := v.At.Sub(asked); after > 0 {
-		text += " after " + Span(after)
+		text += " after " + Span(after) + ", at " + stamp(v.At)
 	}
 	if len(v.As) > 0 {
 		text += " as " + codes(v.As)
@@ -249,7 +284,29 @@ func (r *Report) figures() []figure {
 	m := r.Metrics
 	return []figure{
 		{"time to triage", m.Triage}, {"time to contain", m.Contain}, {"time to recover", m.Recover},
-		{"waiting for people", m.People}, {"total", m.Total},
+		{"waiting for people", m.People}, {"the run in all", m.Total}, {"taking back", m.Undo},
+	}
+}
+
+// steps tells what the steps came to: by which condition, and what look-ups told.
+func (m *markdown) steps() {
+	if len(m.r.Phases) > 0 {
+		m.line("\n## Steps\n")
+	}
+	for _, p := range m.r.Phases {
+		for _, s := range p.Steps {
+			text := fmt.Sprintf("- %s %s: %s", code(s.Path+round(s.Iteration)), code(s.Title), code(s.Outcome))
+			if s.If != "" {
+				text += "; if " + code(s.If)
+			}
+			if len(s.Facts) > 0 {
+				text += "; it told " + codes(s.Facts)
+			}
+			if s.Detail != "" {
+				text += "; " + code(s.Detail)
+			}
+			m.line("%s", text)
+		}
 	}
 }
 
@@ -261,7 +318,7 @@ func (m *markdown) timeline() {
 			text += " " + code(e.About)
 		}
 		if e.Who != "" {
-			text += " by " + code(e.Who)
+			text += " by " + code(Who(e.Who))
 		}
 		if e.Row > 0 {
 			text += fmt.Sprintf(" (row %d)", e.Row)
@@ -275,6 +332,7 @@ func (m *markdown) proof() {
 	p := m.r.Proof
 	m.line("\n## Proof\n")
 	m.line("%s\n", proofText(p))
+	m.line("To verify it, without trusting this text: keep the block below as `checkpoint.txt`, or better take it from where checkpoints are kept; get `ledger.key.pub` from who keeps the ledger's key; then\n")
 	for _, c := range p.Verify {
 		m.line("    %s", c)
 	}

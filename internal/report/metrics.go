@@ -18,8 +18,12 @@ func (d *draft) metrics() Metrics {
 	m.Contain = d.containTime(m.Begin)
 	m.Recover = d.recoverTime(m.Begin)
 	m.People = d.people()
+	m.Undo = d.takingBack()
 	if end := d.rec.Ended; !end.IsZero() {
 		m.Total = between(m.Begin, end)
+		if m.Undo.To.After(end) {
+			m.Total.Why = "to the run's end; it was taken back later"
+		}
 	} else {
 		m.Total = Measure{Why: "the run has not ended", From: m.Begin}
 	}

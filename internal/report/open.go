@@ -1,8 +1,10 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
@@ -77,6 +79,16 @@ func (d *draft) until(e *Effect) string {
 	if st == nil || st.Hold == nil {
 		return ""
 	}
+	end := e.Began.Add(st.Hold.For)
+	for _, x := range d.entries {
+		var body struct {
+			Key   string    `json:"key"`
+			Until time.Time `json:"until"`
+		}
+		if x.Kind == "hold.renewed" && json.Unmarshal(x.Body, &body) == nil && body.Key == e.Key && body.Until.After(end) {
+			end = body.Until
+		}
+	}
 	then := map[plan.HoldThen]string{plan.HoldAsk: "then people are asked", plan.HoldKeep: "then it stays", plan.HoldRelease: "then it is released"}[st.Hold.Then]
-	return fmt.Sprintf("; held for %s from %s, %s", kind.FormatDuration(st.Hold.For), e.Began.UTC().Format("2006-01-02 15:04 UTC"), then)
+	return fmt.Sprintf("; held until %s (%s since %s), %s", stamp(end), kind.FormatDuration(end.Sub(e.Began)), stamp(e.Began), then)
 }

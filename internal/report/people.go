@@ -35,21 +35,11 @@ func (d *draft) decision(q *approval.Request) Decision {
 		Kind: q.Kind, At: q.Opened, Step: q.Step, Asked: q.Text, Request: q.ID, Seals: seals(q.Show, q.Kind),
 		Quorum: q.Quorum, Decision: q.Decision, Closed: q.Closed,
 	}
-	if st := d.steps[q.Step]; st != nil && st.Approve != nil && st.Approve.When != nil && q.Kind == approval.Approval {
-		if at := int(*st.Approve.When); at >= 0 && at < len(d.plan.Exprs) {
-			x.Because = d.plan.Exprs[at].Text
-		}
+	if st := d.steps[q.Step]; st != nil && st.Approve != nil && q.Kind == approval.Approval {
+		x.Because = d.condition(st.Approve.When)
+		x.Facts = d.read(x.Because)
 	}
-	for i, l := range q.Levels {
-		rung := strings.Join(l.Who, ", ")
-		if i > 0 {
-			rung = "then " + rung
-		}
-		if l.Within > 0 {
-			rung += " within " + kind.FormatDuration(l.Within)
-		}
-		x.Chain = append(x.Chain, rung)
-	}
+	x.chain(q)
 	for _, v := range q.Votes {
 		x.Votes = append(x.Votes, Vote{At: v.At, Actor: v.Actor, Word: word(q.Kind, v.Approve), Reason: v.Reason, Answer: v.Answer})
 	}
@@ -66,6 +56,42 @@ func (d *draft) decision(q *approval.Request) Decision {
 		x.Then = "nobody decided in time: " + silence(q.Silent)
 	}
 	return x
+}
+
+// chain tells who could decide and until when, and what silence means.
+func (x *Decision) chain(q *approval.Request) {
+	until := q.Opened
+	for i, l := range q.Levels {
+		rung := strings.Join(l.Who, ", ")
+		if i > 0 {
+			rung = "then " + rung
+		}
+		if l.Within > 0 {
+			until = until.Add(l.Within)
+			rung += " within " + kind.FormatDuration(l.Within) + ", until " + stamp(until)
+		} else {
+			rung += " for as long as it takes"
+		}
+		x.Chain = append(x.Chain, rung)
+	}
+	if x.Deadline = q.Deadline(); x.Deadline.IsZero() || len(q.Levels) == 0 {
+		x.Silence = "nothing: it is asked until somebody answers"
+		if q.Kind == approval.Hold {
+			x.Silence = "that it stays held"
+		}
+		return
+	}
+	x.Silence = meant[q.Silent]
+	if x.Silence == "" {
+		x.Silence = "that the run ends there"
+	}
+}
+
+// meant says what silence means by a request's rule, before anybody knows whether
+// it came to that.
+var meant = map[string]string{
+	"act": "that the playbook acts without an approval", "skip": "that the step is skipped", "continue": "that the run goes on without an answer",
+	"fail": "that the step fails", "keep": "that it stays held",
 }
 
 func word(requestKind string, approve bool) string {

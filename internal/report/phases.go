@@ -48,8 +48,11 @@ func (d *draft) step(p *Phase, s run.StepProgress, depth int, left *int) {
 	}
 	p.Steps = append(p.Steps, Step{
 		Path: s.Path, Iteration: s.Iteration, Title: d.stepTitle(s.Path, s.Title), Kind: s.Kind, Outcome: s.Status,
-		Detail: s.Detail, Began: s.Began, Ended: s.Ended, Depth: depth,
+		Detail: s.Detail, Facts: s.Facts, Began: s.Began, Ended: s.Ended, Depth: depth,
 	})
+	if st := d.steps[s.Path]; st != nil {
+		p.Steps[len(p.Steps)-1].If = d.condition(st.If)
+	}
 	for _, c := range s.Steps {
 		d.step(p, c, depth+1, left)
 	}
@@ -89,6 +92,7 @@ func (d *draft) effectList() []Effect {
 		for _, t := range e.Targets {
 			x.Targets = append(x.Targets, t.Label)
 		}
+		x.Unasked = d.notAsked(&x)
 		x.With, x.Gave, x.Result = plain(e.Inputs), handles(e.Output), plain(e.Output)
 		out = append(out, x)
 	}

@@ -17,10 +17,16 @@ type Report struct {
 	// Template is what a playbook's report step names: pir.
 	Template string    `json:"template"`
 	Made     time.Time `json:"made"`
-	Run      Run       `json:"run"`
-	Alerts   []Alert   `json:"alerts,omitempty"`
-	Metrics  Metrics   `json:"metrics"`
-	Phases   []Phase   `json:"phases,omitempty"`
+	// Written says where this copy went; nil where nobody said.
+	Written *Written `json:"written,omitempty"`
+	// Verdict, InForce and Looked tell how things stood at Made.
+	Verdict Verdict   `json:"verdict"`
+	InForce []InForce `json:"in_force,omitempty"`
+	Looked  []Look    `json:"looked,omitempty"`
+	Run     Run       `json:"run"`
+	Alerts  []Alert   `json:"alerts,omitempty"`
+	Metrics Metrics   `json:"metrics"`
+	Phases  []Phase   `json:"phases,omitempty"`
 	// Effects are in the order in which they were begun.
 	Effects []Effect `json:"effects,omitempty"`
 	// Decisions are what people, or their silence, decided, in order.
@@ -31,6 +37,14 @@ type Report struct {
 	// Left counts what did not fit: effects, events.
 	Left  map[string]int `json:"left,omitempty"`
 	Proof Proof          `json:"proof"`
+}
+
+// Written says who had a copy of the review written, when and to where. Place is
+// in the words of who asked.
+type Written struct {
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
+	Place string    `json:"place,omitempty"`
 }
 
 // Run is what the run was.
@@ -70,7 +84,7 @@ type Alert struct {
 }
 
 // Measure is one time, in seconds, with its ends. Without a value, Why says what
-// is missing.
+// is missing; with one it is a remark.
 type Measure struct {
 	Seconds *float64  `json:"seconds,omitempty"`
 	From    time.Time `json:"from,omitzero"`
@@ -86,6 +100,9 @@ type Metrics struct {
 	Contain Measure   `json:"time_to_contain"`
 	Recover Measure   `json:"time_to_recover"`
 	Total   Measure   `json:"total"`
+	// Undo is how long taking back took, from the request or the first call to the
+	// last outcome. It may lie behind the run's end, where Total ends.
+	Undo Measure `json:"taking_back"`
 	// People is how long the run waited for people: the union of the times in
 	// which a request of it was open. Holds are not counted: no run waits for them.
 	People Measure `json:"waiting_for_people"`
@@ -103,15 +120,19 @@ type Phase struct {
 
 // Step is one step as it went.
 type Step struct {
-	Path      string    `json:"path"`
-	Iteration string    `json:"iteration,omitempty"`
-	Title     string    `json:"title"`
-	Kind      string    `json:"kind"`
-	Outcome   string    `json:"outcome"`
-	Detail    string    `json:"detail,omitempty"`
-	Began     time.Time `json:"began,omitzero"`
-	Ended     time.Time `json:"ended,omitzero"`
-	Depth     int       `json:"depth,omitempty"`
+	Path      string `json:"path"`
+	Iteration string `json:"iteration,omitempty"`
+	Title     string `json:"title"`
+	Kind      string `json:"kind"`
+	Outcome   string `json:"outcome"`
+	Detail    string `json:"detail,omitempty"`
+	// If is the condition that let it happen or, where it was skipped, kept it from
+	// happening; Facts are what a look-up told, as "criticality: high".
+	If    string    `json:"if,omitempty"`
+	Facts []string  `json:"facts,omitempty"`
+	Began time.Time `json:"began,omitzero"`
+	Ended time.Time `json:"ended,omitzero"`
+	Depth int       `json:"depth,omitempty"`
 }
 
 // Effect is one change of the world that the run made, or tried to make.
@@ -138,12 +159,15 @@ type Effect struct {
 	Verified bool   `json:"verified,omitempty"`
 	Detail   string `json:"detail,omitempty"`
 	// Reversal is exact, lossy, none or unneeded.
-	Reversal string    `json:"reversal"`
-	Actor    string    `json:"actor"`
-	Approval string    `json:"approval,omitempty"`
-	Approved []string  `json:"approved_by,omitempty"`
-	Began    time.Time `json:"began"`
-	Settled  time.Time `json:"settled,omitzero"`
+	Reversal string   `json:"reversal"`
+	Actor    string   `json:"actor"`
+	Approval string   `json:"approval,omitempty"`
+	Approved []string `json:"approved_by,omitempty"`
+	// Unasked is the condition of the step's approval, where it was false and so
+	// nobody had to approve.
+	Unasked string    `json:"unasked,omitempty"`
+	Began   time.Time `json:"began"`
+	Settled time.Time `json:"settled,omitzero"`
 	// Held says that it is in force now and that Quell would release it.
 	Held bool `json:"held,omitempty"`
 	// Undos are the attempts to take it back, in order.
@@ -175,9 +199,15 @@ type Decision struct {
 	Seals []string `json:"seals,omitempty"`
 	// Because is the playbook's condition for asking.
 	Because string `json:"because,omitempty"`
-	// Chain are those who could decide, rung by rung.
+	// Facts are what the look-ups told that Because reads, as "asset: criticality: high".
+	Facts []string `json:"facts,omitempty"`
+	// Chain are those who could decide, rung by rung, each with its time.
 	Chain  []string `json:"chain,omitempty"`
 	Quorum int      `json:"quorum,omitempty"`
+	// Deadline is when the chain ends, zero for never, and Silence what nobody's
+	// answer until then means.
+	Deadline time.Time `json:"deadline,omitzero"`
+	Silence  string    `json:"silence,omitempty"`
 	// Decision is approved, denied, expired, withdrawn, answered, open, or the
 	// word of a decision that nobody was asked for.
 	Decision string `json:"decision"`

@@ -16,8 +16,10 @@ import (
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/effects"
 	"github.com/quell-soar/quell/internal/guard"
+	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/report"
 	"github.com/quell-soar/quell/internal/runs"
+	"github.com/quell-soar/quell/internal/store"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -202,6 +204,84 @@ func TestFromEntry(t *testing.T) {
 	for _, bad := range []string{"", "[]", `{"report":2}`, `{}`} {
 		if _, err := report.FromEntry([]byte(bad)); err == nil {
 			t.Errorf("%q was read", bad)
+		}
+	}
+}
+
+// How things stand is told first: the verdict, what is in force and until when, and
+// what was looked at.
+func TestStanding(t *testing.T) {
+	h := newHouse(t)
+	h.begin("Malware", "act")
+	began := h.clock.now()
+	key := h.acts(h.intent("contain.isolate", isolate(), guard.Act, "host-00007"), effects.Result{Outcome: spec.Done})
+	look := step("triage.asset", "uses", "done", began, h.clock.now())
+	look.Facts = []string{"criticality: high", "owner: sales"}
+	h.asks(1, approval.Approval, "Isolate?")
+	h.ends("completed", "", look)
+	r := h.build()
+	if f := r.InForce; len(f) != 1 || f[0].Targets[0] != "host-00007" || f[0].Note != "held until 2026-03-02 03:12:00 UTC (1d since 2026-03-01 03:12:00 UTC), then people are asked" {
+		t.Errorf("in force: %+v", f)
+	}
+	if r.Verdict.Word != "" || r.Metrics.Undo.Seconds != nil || r.Metrics.Undo.Why == "" {
+		t.Errorf("nobody said anything: %+v %+v", r.Verdict, r.Metrics.Undo)
+	}
+	if s := r.Phases[0].Steps[0]; len(s.Facts) != 2 {
+		t.Errorf("what the look-up told is missing: %+v", s)
+	}
+	d := r.Decisions[0]
+	if len(d.Facts) != 1 || d.Facts[0] != "asset: criticality: high" || d.Silence != "that the playbook acts without an approval" || !d.Deadline.Equal(d.At.Add(30*time.Minute)) || !strings.Contains(d.Chain[1], "until 2026-03-01 03:42:0") {
+		t.Errorf("what the decision came from: %+v", d)
+	}
+	h.clock.pass(time.Hour)
+	h.must(h.db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := h.Ledger.Append(tx, ledger.Row{Kind: "undo.requested", Tenant: tenant, Run: h.run, Actor: "user:ana"}, map[string]any{"reason": "false alarm"})
+		return err
+	}))
+	h.undoes(key, effects.Result{Outcome: spec.Done})
+	r = h.build()
+	if v := r.Verdict; v.Word != "taken_back" || v.By != "user:ana" || v.Why != "false alarm" || v.At.IsZero() {
+		t.Errorf("verdict: %+v", v)
+	}
+	m := r.Metrics
+	if len(r.InForce) != 0 || m.Undo.Seconds == nil || *m.Undo.Seconds < 0.8 || *m.Undo.Seconds > 2 || !strings.Contains(m.Undo.Why, "after the run's end") || m.Total.Why == "" {
+		t.Errorf("taken back: %+v %+v %+v", r.InForce, m.Undo, m.Total)
+	}
+	for _, l := range r.Looked {
+		if l.Found != 0 && l.What != "requests to people" {
+			t.Errorf("it is all over, and %+v", l)
+		}
+	}
+	text := strings.Join(r.Stands(func(s string) string { return s }, func(s string) string { return s }), " ")
+	for _, want := range []string{"taken back by user ana at 2026-03-01 04:12:0", "because false alarm", "In force: nothing", "snapshot"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q: %s", want, text)
+		}
+	}
+}
+
+// A hold that was renewed is held until its new end.
+func TestRenewedHold(t *testing.T) {
+	h := newHouse(t)
+	h.begin("Malware", "act")
+	key := h.acts(h.intent("contain.isolate", isolate(), guard.Act, "host-00007"), effects.Result{Outcome: spec.Done})
+	h.must(h.db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := h.Ledger.Append(tx, ledger.Row{Kind: "hold.renewed", Tenant: tenant, Run: h.run}, map[string]any{"key": key, "until": epoch.Add(48 * time.Hour)})
+		return err
+	}))
+	if f := h.build().InForce; len(f) != 1 || !strings.Contains(f[0].Note, "held until 2026-03-03 03:12:00 UTC") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// An actor of the ledger is told in words.
+func TestWho(t *testing.T) {
+	for actor, want := range map[string]string{
+		"source:crowdstrike": "alert source crowdstrike (automatic)", "user:ana, user:lena": "user ana, user lena", "local:0": "local account 0",
+		"hold": "the hold's own time (automatic)", "schedule:sweep": "the schedule of sweep (automatic)", "the playbook": "the playbook", "": "",
+	} {
+		if got := report.Who(actor); got != want {
+			t.Errorf("%q: %q", actor, got)
 		}
 	}
 }

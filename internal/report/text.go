@@ -79,9 +79,9 @@ func measured(m Measure) string {
 func (r *Report) InShort(quote, name func(string) string) []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	begin := "Launched by " + name(r.Run.Trigger.Actor)
+	begin := "Launched by " + name(Who(r.Run.Trigger.Actor))
 	if len(r.Alerts) > 0 {
-		begin = "Started by the alert " + quote(r.Alerts[0].Title) + " from " + name(r.Alerts[0].Source)
+		begin = "Started by the alert " + quote(r.Alerts[0].Title) + " from " + name(Who("source:"+r.Alerts[0].Source))
 	}
 	say("%s at %s.", begin, stamp(r.Metrics.Begin))
 	switch {
@@ -151,7 +151,7 @@ func (r *Report) decidedShort(quote, name func(string) string) string {
 		who := ""
 		for _, v := range d.Votes {
 			if v.Refused == "" {
-				who = name(v.Actor) + " " + v.Word
+				who = name(Who(v.Actor)) + " " + v.Word
 			}
 		}
 		switch {
@@ -183,7 +183,13 @@ func (r *Report) openShort() string {
 		}
 	}
 	if len(out) == 0 {
-		return "Nothing is still open: what was done has been taken back or needs no taking back."
+		text := "Nothing was found open at " + stamp(r.Made)
+		for _, l := range r.Looked {
+			if l.Of > 0 {
+				return text + "; what was looked at is listed below."
+			}
+		}
+		return text + "; there was nothing to look at."
 	}
 	return "Still open: " + strings.Join(out, ", ") + "."
 }

@@ -28,7 +28,7 @@ func (d *draft) timeline() []Event {
 	for _, p := range d.report.Phases {
 		for _, s := range p.Steps {
 			if s.Kind == string(plan.Uses) && !effect[s.Path] && !s.Ended.IsZero() {
-				out = append(out, Event{At: s.Ended, What: s.Title + ": " + s.Outcome, About: s.Detail, Step: s.Path, Kind: "read"})
+				out = append(out, Event{At: s.Ended, What: s.Title + ": " + s.Outcome, About: join(s.Detail, strings.Join(s.Facts, ", ")), Step: s.Path, Kind: "read"})
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/effects"
 	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/readings"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
 )
@@ -29,6 +30,9 @@ type Sweeper struct {
 	Effects   *effects.Effects
 	Approvals *approval.Approvals
 	Exporter  *Exporter
+	// Readings are answers to reads, kept for backtests; nil where none are. They are
+	// no part of the record, and of no export.
+	Readings *readings.Readings
 	// Keep is how long detail is kept after the end.
 	Keep time.Duration
 	// Evidence is the directory of evidence, or empty.
@@ -82,6 +86,9 @@ func (s *Sweeper) Sweep(ctx context.Context) (Swept, error) {
 		return got, err
 	}
 	err = s.DB.Update(ctx, func(tx *store.Tx) error { return s.Ledger.ShedCheckpoints(tx, before, upto) })
+	if err == nil && s.Readings != nil {
+		err = s.Readings.Prune(ctx, before)
+	}
 	if err != nil || s.Evidence == "" {
 		return got, err
 	}

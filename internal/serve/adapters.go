@@ -11,6 +11,7 @@ import (
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/dispatch"
+	"github.com/quell-soar/quell/internal/installed"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/server/api"
 	"github.com/quell-soar/quell/workflows/run"
@@ -68,8 +69,18 @@ func doubts(r *rooms) func(context.Context) ([]run.DoubtInput, error) {
 
 // connectorList shows the instances as the API tells them.
 type connectorList struct {
-	host *host.Host
-	cfg  *config.Config
+	host  *host.Host
+	cfg   *config.Config
+	house *installed.House
+}
+
+// Installed tells what the playbooks were loaded against.
+func (c connectorList) Installed() api.Installed {
+	out := api.Installed{Bindings: c.house.Bindings, Roles: c.house.People.Roles, OnCall: c.house.People.OnCall}
+	for _, i := range c.house.Instances {
+		out.Instances = append(out.Instances, api.InstalledConnector{Instance: i.Name, Connector: i.Connector, Version: i.Version, Actions: i.Actions})
+	}
+	return out
 }
 
 func (c connectorList) List(context.Context) ([]api.Connector, error) {
@@ -77,6 +88,13 @@ func (c connectorList) List(context.Context) ([]api.Connector, error) {
 	var out []api.Connector
 	for _, st := range c.host.Status() {
 		a := api.Connector{Instance: st.Name, Type: st.Connector, Version: st.Version, State: string(st.State), Detail: st.LastError, Mode: string(c.cfg.Connectors[st.Name].Mode)}
+		switch {
+		case st.State != host.Ready:
+		case st.Circuit != host.CircuitClosed:
+			a.State, a.Detail = stateOpen, circuitDetail(st)
+		case !st.PausedUntil.IsZero():
+			a.Detail = "the vendor asked to wait until " + st.PausedUntil.UTC().Format(time.RFC3339)
+		}
 		for _, name := range cat.Actions() {
 			if slices.ContainsFunc(cat.Serving(name), func(s host.Served) bool { return s.Instance == st.Name }) {
 				a.Actions = append(a.Actions, name)
@@ -85,6 +103,16 @@ func (c connectorList) List(context.Context) ([]api.Connector, error) {
 		out = append(out, a)
 	}
 	return out, nil
+}
+
+// stateOpen is told of an instance whose process is well and whose vendor is not.
+const stateOpen = "circuit_open"
+
+func circuitDetail(st host.InstanceStatus) string {
+	if st.Circuit == host.CircuitHalfOpen {
+		return "calls are held back, and the next one tries whether the vendor answers again: " + st.CircuitError
+	}
+	return "calls are held back until " + st.OpenUntil.UTC().Format(time.RFC3339) + ", because the vendor kept failing: " + st.CircuitError
 }
 
 func (c connectorList) Check(ctx context.Context, instance string) (api.Connector, error) {
@@ -103,6 +131,9 @@ func (c connectorList) Check(ctx context.Context, instance string) (api.Connecto
 			if !f.OK && a.State == string(host.Ready) {
 				a.State, a.Detail = "broken", f.Name+": "+f.Advice
 			}
+		}
+		if a.State == stateOpen {
+			a.Checks = append(a.Checks, api.ConnectorCheck{Name: "circuit", Advice: a.Detail})
 		}
 		if a.Version != "" {
 			a.Checks = append(a.Checks, api.ConnectorCheck{Name: "version", OK: true, Advice: a.Type + " " + a.Version})

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,11 +10,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"github.com/quell-soar/quell/connectors/host"
-	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/guard"
+	"github.com/quell-soar/quell/internal/installed"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/own"
 	"github.com/quell-soar/quell/playbooks/compile"
@@ -23,45 +25,62 @@ import (
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/playbooks/source"
+	"github.com/quell-soar/quell/server/api"
 	"github.com/quell-soar/quell/workflows/run"
 )
 
 // book holds the active playbooks, compiled against the configured connectors.
 type book struct {
-	cfg   *config.Config
-	list  []intake.Loaded
-	shelf shelf
+	cfg       *config.Config
+	catalogue host.Catalogue
+	house     *installed.House
+	log       zerolog.Logger
+	list      []intake.Loaded
+	refused   []api.RefusedPlaybook
 }
 
-// catalogue offers the actions that some instance serves.
-type catalogue struct{ host.Catalogue }
-
-func (c catalogue) Names() []string { return c.Actions() }
-
-func (c catalogue) Action(name string) (spec.Action, bool) {
-	served := c.Serving(name)
-	if len(served) == 0 {
-		return spec.Action{}, false
+// houseOf is the installation as playbooks meet it: what is configured, and what
+// the connectors say of themselves.
+func houseOf(cfg *config.Config, c host.Catalogue) *installed.House {
+	h := &installed.House{Bindings: cfg.Bindings, People: installed.PeopleOf(cfg)}
+	at := map[string]int{}
+	for _, action := range c.Actions() {
+		for _, s := range c.Serving(action) {
+			i, ok := at[s.Instance]
+			if !ok {
+				i, at[s.Instance] = len(h.Instances), len(h.Instances)
+				h.Instances = append(h.Instances, installed.Instance{Name: s.Instance, Connector: s.Connector, Version: s.Version})
+			}
+			h.Instances[i].Actions = append(h.Instances[i].Actions, s.Action)
+		}
 	}
-	return served[0].Action, true
+	slices.SortFunc(h.Instances, func(a, b installed.Instance) int { return strings.Compare(a.Name, b.Name) })
+	return h
 }
 
-// loadBook compiles every playbook of the configuration. One that does not
-// compile keeps Quell from starting: a response that is not there is worse found
-// at three in the morning.
-func loadBook(_ context.Context, cfg *config.Config, h *own.Host) (*book, error) {
+// loadBook compiles every playbook of the configuration. A file with a mistake
+// keeps Quell from starting: a response that is not there is worse found at three
+// in the morning. One that only the connectors of today cannot serve is refused,
+// and the others are loaded: a connector's new version must not stop them all.
+func loadBook(cfg *config.Config, h *own.Host, log zerolog.Logger) (*book, error) {
 	files, err := playbookFiles(cfg.Playbooks)
 	if err != nil {
 		return nil, err
 	}
-	b := &book{cfg: cfg}
-	known := map[string]string{}
 	texts, err := playbookTexts(files)
 	if err != nil {
 		return nil, err
 	}
+	b := &book{cfg: cfg, catalogue: h.Catalogue(), log: log}
+	b.house = houseOf(cfg, b.catalogue)
+	known := map[string]string{}
 	for i, file := range files {
-		l, err := b.load(texts[i], compile.NewFiles(texts...), catalogue{h.Catalogue()})
+		l, err := b.load(texts[i], compile.NewFiles(texts...))
+		var no *unserved
+		if errors.As(err, &no) {
+			b.refuse(file, no.list)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -74,6 +93,27 @@ func loadBook(_ context.Context, cfg *config.Config, h *own.Host) (*book, error)
 	slices.SortFunc(b.list, func(x, y intake.Loaded) int { return strings.Compare(x.Plan.Playbook, y.Plan.Playbook) })
 	return b, nil
 }
+
+// unserved are the mistakes of a playbook that is good, and not here.
+type unserved struct{ list diag.List }
+
+func (u *unserved) Error() string { return u.list.Error() }
+
+// refuse keeps a playbook out, and says so loudly.
+func (b *book) refuse(file string, list diag.List) {
+	why := ""
+	for _, d := range list {
+		b.log.Error().Str("playbook", file).Msg(d.Error())
+		if why == "" && d.Severity == diag.Error {
+			why = d.Error()
+		}
+	}
+	b.log.Error().Str("playbook", file).Msg("the playbook is refused: nothing configured can serve it; quell check tells more")
+	b.refused = append(b.refused, api.RefusedPlaybook{File: file, Why: why})
+}
+
+// Refused lists the playbooks that were refused.
+func (b *book) Refused() []api.RefusedPlaybook { return slices.Clone(b.refused) }
 
 func playbookFiles(paths []string) ([]string, error) {
 	var out []string
@@ -112,15 +152,13 @@ func playbookTexts(files []string) ([]*source.File, error) {
 }
 
 // load compiles one playbook; it may call the others.
-func (b *book) load(file *source.File, others compile.Files, c catalogue) (intake.Loaded, error) {
-	p, list := compile.Compile(file, compile.Options{Actions: c, Playbooks: others})
+func (b *book) load(file *source.File, others compile.Files) (intake.Loaded, error) {
+	o := compile.Options{Actions: b.house.Actions(), Playbooks: others, Installed: b.house.Connected()}
+	p, list := compile.Compile(file, o)
 	if p == nil {
-		var text bytes.Buffer
-		if err := diag.Render(&text, list); err != nil {
-			return intake.Loaded{}, err
-		}
-		return intake.Loaded{}, errors.New(strings.TrimSpace(text.String()))
+		return intake.Loaded{}, b.broken(file, others, list)
 	}
+	b.asked(file, o)
 	var err error
 	l := intake.Loaded{Plan: p}
 	if l.Raw, err = p.Encode(); err != nil {
@@ -136,11 +174,38 @@ func (b *book) load(file *source.File, others compile.Files, c catalogue) (intak
 	if l.Calendars, err = b.calendars(p, l.Settings); err != nil {
 		return l, err
 	}
-	if l.Calls, err = b.callees(p, c); err != nil {
+	if l.Calls, err = b.callees(p); err != nil {
 		return l, err
 	}
-	l.Bindings, err = b.bindings(p, c)
-	return l, err
+	l.Bindings = b.bindings(p)
+	return l, nil
+}
+
+// broken tells a mistake of a playbook from one that only this installation makes
+// of it: an action that nobody serves, or in another form than the vocabulary's.
+func (b *book) broken(file *source.File, others compile.Files, list diag.List) error {
+	elsewhere, _ := compile.Compile(file, compile.Options{Actions: compile.NewFixed(vocabulary.All()...), Playbooks: others})
+	if elsewhere != nil || slices.ContainsFunc(list, func(d diag.Diagnostic) bool { return d.Code == "unknown-action" }) {
+		return &unserved{list}
+	}
+	var text bytes.Buffer
+	if err := diag.Render(&text, list); err != nil {
+		return err
+	}
+	return errors.New(strings.TrimSpace(text.String()))
+}
+
+// asked warns of approvals and questions that nobody configured could answer. It
+// refuses nothing for them: in observe mode nobody is asked, and people come.
+func (b *book) asked(file *source.File, o compile.Options) {
+	o.Installed = b.house.Installation()
+	o.Installed.AnyRole = true // tokens carry roles
+	_, list := compile.Compile(file, o)
+	for _, d := range list {
+		if d.Severity == diag.Error {
+			b.log.Warn().Str("playbook", file.Name).Msg(d.Error())
+		}
+	}
 }
 
 // settings reads the installation's values by the playbook's types.
@@ -187,32 +252,19 @@ func readSetting(t kind.Type, v any) (any, error) {
 
 // bindings chooses the instance of each action: the bound one, or the only one
 // that serves it. Actions on handles go to the handle's instance and need none,
-// but get one where it is clear.
-func (b *book) bindings(p *plan.Plan, c catalogue) ([]run.Binding, error) {
+// but get one where it is clear. The compiler has refused what is not.
+func (b *book) bindings(p *plan.Plan) []run.Binding {
 	var out []run.Binding
 	for _, a := range p.Actions {
-		served := c.Serving(a.Name)
 		instance, bound := b.cfg.Bound(a.Name)
-		if bound {
-			if !slices.ContainsFunc(served, func(s host.Served) bool { return s.Instance == instance }) {
-				return nil, fmt.Errorf("bindings: %s does not serve %s", instance, a.Name)
-			}
-		} else if len(served) == 1 {
+		if served := b.catalogue.Serving(a.Name); !bound && len(served) == 1 {
 			instance = served[0].Instance
-		} else if !takesHandle(a.Spec) {
-			return nil, fmt.Errorf("playbook %s: %d instances serve %s; bind one: bindings: {%s: INSTANCE}", p.Playbook, len(served), a.Name, a.Name)
 		}
 		if instance != "" {
 			out = append(out, run.Binding{Action: a.Name, Instance: instance, Mode: string(instanceMode(b.cfg, instance))})
 		}
 	}
-	return out, nil
-}
-
-func takesHandle(a spec.Action) bool {
-	return slices.ContainsFunc(a.Inputs, func(f kind.Field) bool {
-		return f.Type.Kind == kind.Handled || (f.Type.Kind == kind.List && f.Type.Elem.Kind == kind.Handled)
-	})
+	return out
 }
 
 // with returns a playbook in the mode of a trigger.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -13,41 +12,13 @@ import (
 	"github.com/quell-soar/quell/internal/calendar"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/runs"
-	"github.com/quell-soar/quell/playbooks/parse"
 	"github.com/quell-soar/quell/playbooks/plan"
-	"github.com/quell-soar/quell/playbooks/source"
 	"github.com/quell-soar/quell/workflows/run"
 )
 
-// shelf are the configured playbooks, by the names that calls use.
-type shelf map[string]*source.File
-
-// shelve reads the files of playbooks. One that cannot be read as a playbook is
-// left to its compilation, which tells why.
-func shelve(files []string) shelf {
-	out := shelf{}
-	for _, file := range files {
-		raw, err := os.ReadFile(file) //nolint:gosec // the operator names the files
-		if err != nil {
-			continue
-		}
-		f := source.NewFile(file, raw)
-		if p, _ := parse.Parse(f); p != nil && p.Name.String() != "" {
-			out[p.Name.String()] = f
-		}
-	}
-	return out
-}
-
-// Playbook implements compile.Playbooks.
-func (s shelf) Playbook(name string) (*source.File, bool) { f, ok := s[name]; return f, ok }
-
-// Names implements compile.Playbooks.
-func (s shelf) Names() []string { return slices.Sorted(maps.Keys(s)) }
-
 // callees completes the playbooks that a plan calls, at whatever depth, with what
 // the installation adds to each.
-func (b *book) callees(p *plan.Plan, c catalogue) ([]runs.Callee, error) {
+func (b *book) callees(p *plan.Plan) ([]runs.Callee, error) {
 	var out []runs.Callee
 	for _, ch := range p.Children {
 		if slices.ContainsFunc(out, func(o runs.Callee) bool { return o.Digest == ch.Digest }) {
@@ -65,13 +36,11 @@ func (b *book) callees(p *plan.Plan, c catalogue) ([]runs.Callee, error) {
 		if callee.Settings, err = kind.Canonical(settings); err != nil {
 			return nil, fmt.Errorf("settings of %s: %w", ch.Playbook, err)
 		}
-		if callee.Bindings, err = b.bindings(child, c); err != nil {
-			return nil, err
-		}
+		callee.Bindings = b.bindings(child)
 		if callee.Calendars, err = b.calendars(child, settings); err != nil {
 			return nil, err
 		}
-		below, err := b.callees(child, c)
+		below, err := b.callees(child)
 		if err != nil {
 			return nil, err
 		}
@@ -135,11 +104,14 @@ func dutiesOf(cfg *config.Config) (duties, error) {
 
 // Of lists the duties of an actor now, as oncall.NAME. So a request to a duty
 // follows its shift by itself.
-func (d duties) Of(actor string) []string {
+func (d duties) Of(actor string) []string { return d.now().Of(actor) }
+
+// now are the duties with those whose turn it is.
+func (d duties) now() auth.Duties {
 	now := auth.Duties{}
 	maps.Copy(now, d.fixed)
 	for name, r := range d.turns {
 		now[name] = slices.Concat(now[name], r.On(time.Now()))
 	}
-	return now.Of(actor)
+	return now
 }

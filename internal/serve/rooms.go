@@ -23,6 +23,7 @@ import (
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/readings"
 	"github.com/quell-soar/quell/internal/retention"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
@@ -36,13 +37,14 @@ type rooms struct {
 	effects   *effects.Effects
 	approvals *approval.Approvals
 	runs      *runs.Runs
+	readings  *readings.Readings
 	disk      *disk.Gauge
 	clock     *clock.Watch
 }
 
 // Schemas lists the tables of all domains.
 func Schemas() []store.Schema {
-	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), clock.Schema(), retention.Schema()}
+	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), clock.Schema(), readings.Schema(), retention.Schema()}
 }
 
 func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*rooms, error) {
@@ -91,7 +93,7 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watc
 	asked.Seen = watch.request
 	return &rooms{
 		db: db, ledger: led, guard: g, effects: fx,
-		approvals: asked, runs: runs.New(db, time.Now),
+		approvals: asked, runs: runs.New(db, time.Now), readings: readings.New(db, time.Now),
 		disk:  disk.New(cfg.DataDir, uint64(cfg.Limits.FreeDisk)<<20, log), //nolint:gosec // validated
 		clock: steady,
 	}, nil
@@ -120,7 +122,7 @@ func upgrade(ctx context.Context, cfg *config.Config, db *store.DB, log zerolog.
 // instanceOf turns configuration into an instance. Its secrets are fetched anew
 // at each start of its process, so a changed file counts from then on.
 func instanceOf(name string, c config.Connector) host.Instance {
-	i := host.Instance{Name: name, Connector: c.Connector, Binary: c.Binary, SHA256: c.SHA256, Settings: c.Settings, Reads: c.Reads, Observe: c.Mode == config.Observe}
+	i := host.Instance{Name: name, Connector: c.Connector, Binary: c.Binary, SHA256: c.SHA256, Settings: c.Settings, Reads: c.Reads, Observe: c.Mode == config.Observe, Rate: c.Rate, Burst: c.Burst}
 	if i.Binary == "" {
 		i.Binary = besideUs("quell-connector")
 	}

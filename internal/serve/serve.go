@@ -60,7 +60,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return err
 	}
 	all := own.New(h, o.Version, rooms.runs, time.Now)
-	book, err := loadBook(ctx, cfg, all)
+	book, err := loadBook(cfg, all, log)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,11 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err := keepSchedules(ctx, disp, book, cfg.Tenant); err != nil {
 		return err
 	}
-	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp, watch)
+	rehearsals, err := newRehearsals(book, rooms, all)
+	if err != nil {
+		return err
+	}
+	srv, err := newServer(ctx, cfg, o.Version, log, rooms, h, book, disp, watch, rehearsals)
 	if err != nil {
 		return err
 	}
@@ -111,6 +115,9 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 		r.ledger.Run(ctx, func(err error) { log.Warn().Err(err).Msg("no checkpoint could be signed") })
 	})
 	wg.Go(func() { watcher.Run(ctx) })
+	wg.Go(func() {
+		r.readings.Run(ctx, func(err error) { log.Warn().Err(err).Msg("answers to reads were not kept for backtests") })
+	})
 	wg.Go(func() { r.clock.Run(ctx) })
 	if sweeper != nil {
 		wg.Go(func() { sweeper.Run(ctx) })
@@ -127,7 +134,7 @@ func sweeperOf(cfg *config.Config, r *rooms, log zerolog.Logger) *retention.Swee
 		return nil
 	}
 	return &retention.Sweeper{
-		DB: r.db, Ledger: r.ledger, Runs: r.runs, Effects: r.effects, Approvals: r.approvals,
+		DB: r.db, Ledger: r.ledger, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Readings: r.readings,
 		Exporter: &retention.Exporter{DB: r.db, Ledger: r.ledger, Dir: cfg.Retention.Export},
 		Keep:     time.Duration(cfg.Retention.Keep), Evidence: cfg.Evidence, Now: time.Now, Log: log.With().Str("part", "retention").Logger(),
 	}
@@ -232,7 +239,7 @@ func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispat
 	charters := &charters{runs: r.runs, book: b}
 	watched := watchedHost{h, watch}
 	activities.Set{
-		Reader: &activities.Reader{Host: watched},
+		Reader: &activities.Reader{Host: watched, Keep: r.readings.Keep},
 		Actor: &activities.Actor{
 			Host: watched, Effects: watchedEffects{r.effects, r.runs, watch}, Charter: charters.charter, Facts: factsFor(b.cfg, h.Host, r.guard), Blind: os.Getenv(blindVar) == "1",
 		},
@@ -250,7 +257,7 @@ func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispat
 // blindVar switches read-back off, for the control of the kill test only.
 const blindVar = "QUELL_TEST_NO_READ_BACK"
 
-func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher, watch *watch) (*server.Server, error) {
+func newServer(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger, r *rooms, h *host.Host, b *book, d *dispatch.Dispatcher, watch *watch, re *rehearsals) (*server.Server, error) {
 	sources, err := sourcesOf(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -260,6 +267,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 	if err != nil {
 		return nil, err
 	}
+	re.intake = in
 	access, err := accessOf(ctx, cfg, r)
 	if err != nil {
 		return nil, err
@@ -272,6 +280,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
-		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
-			Reviews: &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
+		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg, b.house}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
+			Rehearsals: re,
+			Reviews:    &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }

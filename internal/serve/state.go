@@ -36,13 +36,14 @@ type states struct {
 func (s *states) read(ctx context.Context) (telemetry.State, error) {
 	st := telemetry.State{WorkingRuns: s.pulse.Active(), Connectors: s.connectors()}
 	s.disk(&st)
+	st.DiskLow, st.ClockOdd = s.rooms.disk.Low() != nil, s.rooms.clock.Odd() != ""
 	return st, s.stored(ctx, &st)
 }
 
 // stored reads what stands in the store.
 func (s *states) stored(ctx context.Context, st *telemetry.State) error {
 	now := s.now()
-	queue, err := s.rooms.runs.Census(ctx)
+	queue, err := s.rooms.runs.Census(ctx, s.cfg.Tenant)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (w words) bound(v string) string {
 // internal/serve holds the two together.
 var (
 	// AlertResults: what became of a delivery.
-	AlertResults = words{"accepted", "duplicate", "unauthenticated", "invalid", "rate_limited", "backlogged", "failed"}
+	AlertResults = words{"accepted", "duplicate", "unauthenticated", "invalid", "rate_limited", "backlogged", "no_space", "failed"}
 	// VerdictWords: what an alert meant to a playbook.
 	VerdictWords = words{"started", "joined", "silenced", "refused", "failed"}
 	// Triggers: what started a run.
@@ -44,20 +44,20 @@ var (
 	Outcomes = words{"done", "already", "partial", "simulated", "skipped", "refused", "failed", "unknown"}
 	// Classes: what repeating an effect does.
 	Classes = words{"read", "idempotent", "keyed", "once"}
-	// Modes: what a call does; back is a read-back.
-	Modes = words{"read", "act", "back"}
+	// Modes: what a call does.
+	Modes = words{"read", "act", "read_back"}
 	// Results: how a call ended, ok or the kind of its error.
 	Results = words{"ok", "busy", "auth", "permission", "not_found", "ambiguous", "invalid", "conflict", "rate_limited", "transient", "uncertain", "unavailable", "internal"}
 	// Admissions: what was said to an effect that wanted to leave.
 	Admissions = words{"admitted", "refused", "simulated", "skipped", "put_off", "wait", "read_back", "settled"}
 	// Rules: the guard that refused; none where none did.
-	Rules = words{"none", "kill_switch", "source", "protected", "condition", "freeze", "budget", "limit", "ask"}
+	Rules = words{"none", "kill_switch", "source", "protected", "condition", "freeze", "budget", "limit", "ask", "clock"}
 	// Kinds: what people are asked for.
 	Kinds = words{"approval", "question", "failure", "hold"}
 	// Decisions: how a request ended.
 	Decisions = words{"approved", "denied", "expired", "withdrawn"}
 	// Waits: what a call waited for before it left.
-	Waits = words{"slot", "rate_limit", "restart"}
+	Waits = words{"slot", "rate_limit", "circuit", "restart"}
 	// Transactions: what a transaction of the store does.
 	Transactions = words{"update", "view"}
 	// ConnectorStates: what an instance is doing.

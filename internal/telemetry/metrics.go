@@ -103,6 +103,9 @@ func (m *Metrics) Handler() http.Handler {
 // metrics of other parts.
 func (m *Metrics) Gather() prometheus.Gatherer { return m.registry }
 
+// Describe lists what is registered, counted or not.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) { m.registry.Describe(ch) }
+
 // Register adds a collector. Its metrics must have names and labels of their own.
 func (m *Metrics) Register(c prometheus.Collector) error { return m.registry.Register(c) }
 

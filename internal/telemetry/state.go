@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -21,8 +22,9 @@ type State struct {
 	// Requests are the open ones, by kind; OldestRequest is the age of the oldest.
 	Requests      map[string]int
 	OldestRequest time.Duration
-	// KillSwitch is on.
-	KillSwitch bool
+	// KillSwitch is on; DiskLow: nothing new is taken for want of space; ClockOdd: the
+	// machine's clock jumped, and holds wait.
+	KillSwitch, DiskLow, ClockOdd bool
 	// Entries are in the ledger, Unsigned of them under no checkpoint yet; the
 	// oldest of these is Lag old.
 	Entries, Unsigned int64
@@ -79,6 +81,8 @@ var (
 	requestsNow    = gauge("quell_requests_open", "Open requests to people; of kind hold: holds whose time is over.", "kind")
 	oldestRequest  = gauge("quell_requests_oldest_seconds", "Age of the oldest open request.")
 	killNow        = gauge("quell_kill_switch", "1 while the kill switch is on.")
+	diskLow        = gauge("quell_disk_low", "1 while no alert is taken and no run started for want of space.")
+	clockOdd       = gauge("quell_clock_odd", "1 while holds wait because the machine's clock jumped.")
 	entriesNow     = gauge("quell_ledger_entries", "Entries of the ledger.")
 	unsignedNow    = gauge("quell_ledger_unsigned_entries", "Entries that no checkpoint covers yet.")
 	lagNow         = gauge("quell_ledger_checkpoint_lag_seconds", "Age of the oldest entry that no checkpoint covers.")
@@ -95,7 +99,7 @@ var (
 // Describe implements prometheus.Collector.
 func (s *states) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		stateUp, runsNow, oldestWait, heldNow, unknownNow, openNow, requestsNow, oldestRequest, killNow, entriesNow, unsignedNow, lagNow,
+		stateUp, runsNow, oldestWait, heldNow, unknownNow, openNow, requestsNow, oldestRequest, killNow, diskLow, clockOdd, entriesNow, unsignedNow, lagNow,
 		bytesNow, freeNow, connectorInfo, connectorState, connectorStart, slotsNow, slotsUsed, pausedNow,
 	} {
 		ch <- d
@@ -125,6 +129,8 @@ func (s *states) Collect(ch chan<- prometheus.Metric) {
 	}
 	set(oldestRequest, st.OldestRequest.Seconds())
 	set(killNow, number(st.KillSwitch))
+	set(diskLow, number(st.DiskLow))
+	set(clockOdd, number(st.ClockOdd))
 	set(entriesNow, float64(st.Entries))
 	set(unsignedNow, float64(st.Unsigned))
 	set(lagNow, st.Lag.Seconds())
@@ -154,6 +160,9 @@ func (c Connector) collect(ch chan<- prometheus.Metric, set func(*prometheus.Des
 
 // now reads the state, or gives the one that was read a moment ago.
 func (s *states) now() (State, error) {
+	if s.read == nil {
+		return State{}, errNoState
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.at) < fresh {
@@ -165,6 +174,9 @@ func (s *states) now() (State, error) {
 	s.at = time.Now()
 	return s.last, s.err
 }
+
+// errNoState says that nobody reads how things stand.
+var errNoState = errors.New("telemetry: there is no state")
 
 func number(b bool) float64 {
 	if b {

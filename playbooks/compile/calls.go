@@ -112,6 +112,7 @@ func (u *unit) compileCalled(name string) (called, bool) {
 		return called{}, false
 	}
 	inner := newUnit(f, u.actions, s)
+	inner.installed = u.installed
 	p, list := inner.compile()
 	c := called{list: list, knot: inner.knot}
 	if c.knot != nil {

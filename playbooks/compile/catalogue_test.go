@@ -16,7 +16,12 @@ func options(codes ...string) compile.Options {
 	if slices.Contains(codes, "nobody-can") || slices.Contains(codes, "action-not-bound") {
 		o.Installed = &compile.Installation{
 			Roles: []string{"analyst", "ir-lead"}, OnCall: []string{"soc"},
-			Bound: func(action string) bool { return action != "asset.find_user" },
+			Unbound: func(action string) (why, cure string) {
+				if action != "asset.find_user" {
+					return "", ""
+				}
+				return "cmdb and entra serve asset.find_user, and none of them is bound", "bind one in the configuration: bindings: { asset.find_user: cmdb }"
+			},
 		}
 	}
 	return o

@@ -4,20 +4,24 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/playbooks/ast"
 	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/playbooks/source"
 )
 
 // Installation is where a playbook shall run. Its checks come on top of those
 // that hold everywhere, when a playbook is published.
 type Installation struct {
 	// Roles are the roles that somebody has, and OnCall the names of the on-call
-	// lists.
-	Roles  []string
-	OnCall []string
-	// Bound reports whether exactly one connector instance would serve an action,
-	// or a handle among its inputs says which.
-	Bound func(action string) bool
+	// lists. AnyRole and AnyDuty say that they are not known, or not asked.
+	Roles            []string
+	OnCall           []string
+	AnyRole, AnyDuty bool
+	// Unbound says why it is not clear which connector instance would serve an
+	// action, and what to do; why is empty where one would, or where a handle among
+	// the inputs says which.
+	Unbound func(action string) (why, cure string)
 }
 
 // installable asks what only an installation can answer.
@@ -27,11 +31,19 @@ func (u *unit) installable() {
 		return
 	}
 	told := map[string]bool{}
+	served := func(a *spec.Action, at source.Span) {
+		if a == nil || in.Unbound == nil || told[a.Name] {
+			return
+		}
+		told[a.Name] = true
+		if why, cure := in.Unbound(a.Name); why != "" {
+			u.report("action-not-bound", at, cure, "%s", why)
+		}
+	}
 	u.eachStep(func(st *ast.Step, i *info) {
-		if a := i.action; a != nil && in.Bound != nil && !told[a.Name] && !in.Bound(a.Name) {
-			told[a.Name] = true
-			u.report("action-not-bound", st.Body.Span(), "bind one in the configuration: bindings: { "+a.Name+": INSTANCE }",
-				"no connector instance, or more than one, serves %s", a.Name)
+		served(i.action, st.Body.Span())
+		if st.UndoWith != nil {
+			served(i.undoWith, st.UndoWith.Uses.Span())
 		}
 		if st.Approve != nil {
 			u.reachable(st.Approve.From, "approve")
@@ -40,17 +52,20 @@ func (u *unit) installable() {
 	})
 }
 
+// has reports whether a role or duty is somebody's.
+func (in *Installation) has(who string) bool {
+	if name, duty := strings.CutPrefix(who, "oncall."); duty {
+		return in.AnyDuty || slices.Contains(in.OnCall, name)
+	}
+	return in.AnyRole || slices.Contains(in.Roles, who)
+}
+
 // reachable wants every rung of a chain to have somebody on it.
 func (u *unit) reachable(levels []*ast.Level, what string) {
 	for _, l := range levels {
 		somebody := len(l.Who) == 0
 		for _, w := range l.Who {
-			name, oncall := strings.CutPrefix(w.String(), "oncall.")
-			known := u.installed.Roles
-			if oncall {
-				known = u.installed.OnCall
-			}
-			somebody = somebody || slices.Contains(known, name)
+			somebody = somebody || u.installed.has(w.String())
 		}
 		if somebody {
 			continue

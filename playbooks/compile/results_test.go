@@ -40,16 +40,32 @@ func output(name string, to kind.Type, optional bool) func(*spec.Action) {
 	}
 }
 
-// seeds are mistakes about results: each an example with one line changed, or
-// with an action as a new version of a connector has it. The code and the text
-// of its span say what must be found, and nothing else may be.
-var seeds = []struct {
+type seed struct {
 	name, file  string
 	from, to    string
 	action      string
 	edit        func(*spec.Action)
 	code, shown string
-}{
+}
+
+// text is the seed's playbook with its mistake.
+func (s seed) text(t *testing.T) (text, name string) {
+	t.Helper()
+	name = filepath.Join("../../examples", s.file+".yaml")
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.from != "" && !strings.Contains(string(raw), s.from) {
+		t.Fatalf("%s has no %q", s.file, s.from)
+	}
+	return strings.Replace(string(raw), s.from, s.to, 1), name
+}
+
+// seeds are mistakes about results: each an example with one line changed, or
+// with an action as a new version of a connector has it. The code and the text
+// of its span say what must be found, and nothing else may be.
+var seeds = []seed{
 	{name: "wrong field of a result", file: "contain-infected-host", from: "steps.host.device }}\n    approve", to: "steps.host.devise }}\n    approve", code: "unknown-field", shown: "devise"},
 	{name: "wrong field of a row", file: "compromised-account", from: "r.risky", to: "r.is_risky", code: "unknown-field", shown: "is_risky"},
 	{name: "wrong field of a round", file: "reported-phishing", from: `v.ok && v.out.verdict == "malicious").map(v, v.item) }}
@@ -106,18 +122,7 @@ var seeds = []struct {
 func TestSeeds(t *testing.T) {
 	for _, s := range seeds {
 		t.Run(s.name, func(t *testing.T) {
-			name := filepath.Join("../../examples", s.file+".yaml")
-			raw, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text := string(raw)
-			if s.from != "" {
-				if strings.Count(text, s.from) < 1 {
-					t.Fatalf("%s has no %q", s.file, s.from)
-				}
-				text = strings.Replace(text, s.from, s.to, 1)
-			}
+			text, name := s.text(t)
 			o := options()
 			if s.action != "" {
 				o.Actions = changed(t, s.action, s.edit)

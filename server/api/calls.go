@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -69,14 +70,22 @@ const (
 )
 
 // Review writes the post-incident review of a run to w: as it is now, or with
-// kept as the run's last report step kept it.
-func (c *Client) Review(ctx context.Context, id string, form ReviewForm, kept bool, w io.Writer) error {
+// kept as the run's last report step kept it. place is where it will be put, for the
+// review to say; it may be empty, and is cut at 1000 bytes.
+func (c *Client) Review(ctx context.Context, id string, form ReviewForm, kept bool, place string, w io.Writer) error {
 	path, err := runPath(id, "/report"+string(form))
 	if err != nil {
 		return err
 	}
+	q := url.Values{}
 	if kept {
-		path += "?kept=true"
+		q.Set("kept", "true")
+	}
+	if place != "" {
+		q.Set("place", place[:min(len(place), 1000)])
+	}
+	if len(q) > 0 {
+		path += "?" + q.Encode()
 	}
 	res, err := c.send(ctx, c.flow, http.MethodGet, path, nil, nil)
 	if err != nil {
@@ -127,7 +136,29 @@ func (c *Client) Approvals(ctx context.Context, f ApprovalFilter) (Approvals, er
 	if f.All {
 		all = "true"
 	}
-	return get[Approvals](ctx, c, "/v1/approvals", query("run", f.Run, "all", all))
+	return get[Approvals](ctx, c, "/v1/approvals", query("run", f.Run, "all", all, "limit", strconv.Itoa(f.Limit), "cursor", f.Cursor))
+}
+
+// AllApprovals goes through the pages of a list of requests. It ends with the first
+// error.
+func (c *Client) AllApprovals(ctx context.Context, f ApprovalFilter) iter.Seq2[Approval, error] {
+	return func(yield func(Approval, error) bool) {
+		for {
+			page, err := c.Approvals(ctx, f)
+			if err != nil {
+				yield(Approval{}, err)
+				return
+			}
+			for _, a := range page.Approvals {
+				if !yield(a, nil) {
+					return
+				}
+			}
+			if f.Cursor = page.Next; f.Cursor == "" {
+				return
+			}
+		}
+	}
 }
 
 // Approval shows one request.
@@ -188,6 +219,11 @@ func (c *Client) Connectors(ctx context.Context) (Connectors, error) {
 // CheckConnector asks an instance whether its credential and network are good.
 func (c *Client) CheckConnector(ctx context.Context, instance string) (Connector, error) {
 	return post[Connector](ctx, c, "/v1/connectors/"+url.PathEscape(instance)+"/check", nil)
+}
+
+// Installed tells what playbooks meet here.
+func (c *Client) Installed(ctx context.Context) (Installed, error) {
+	return get[Installed](ctx, c, "/v1/installed", nil)
 }
 
 // Playbooks lists the active playbooks.

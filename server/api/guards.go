@@ -60,8 +60,10 @@ func (c *Client) Guards(ctx context.Context) (Guards, error) {
 
 // Observations are what observe mode kept from happening, beside what people did.
 type Observations struct {
-	Since        time.Time     `json:"since"`
-	Totals       []ObservedSum `json:"totals"`
+	Since  time.Time     `json:"since"`
+	Totals []ObservedSum `json:"totals"`
+	// Asked counts the approvals that observe mode spared people, by playbook.
+	Asked        []ObservedAsk `json:"asked"`
 	Observations []Observation `json:"observations"`
 	// Cut says that there are more than are listed; the totals count the listed.
 	Cut bool `json:"cut,omitempty"`
@@ -80,6 +82,22 @@ type ObservedSum struct {
 	Already int `json:"already"`
 	// People is how many of those somebody brought about later.
 	People int `json:"people"`
+}
+
+// ObservedAsk counts the approvals of one playbook that people would have been
+// asked for, and how long the runs would have waited for their answers.
+type ObservedAsk struct {
+	Playbook string `json:"playbook"`
+	Runs     int    `json:"runs"`
+	Times    int    `json:"times"`
+	// Median is how long people took for an answer, in seconds: the median of the
+	// Answers of the last 30 days, on this playbook, or with Elsewhere on any, where
+	// this one has none. It is left out where nobody answered anything.
+	Median    *float64 `json:"median_seconds,omitempty"`
+	Answers   int      `json:"answers"`
+	Elsewhere bool     `json:"elsewhere,omitempty"`
+	// Waiting is Times times Median.
+	Waiting *float64 `json:"waiting_seconds,omitempty"`
 }
 
 // Observation is one effect that observe mode kept from happening.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 )
 
@@ -73,7 +74,8 @@ type Connector struct {
 	// Type is the connector's name: crowdstrike.
 	Type    string `json:"type"`
 	Version string `json:"version,omitempty"`
-	// State is starting, ready, draining, broken or off.
+	// State is starting, ready, circuit_open (the vendor kept failing, and calls are
+	// held back for a while), draining, broken or off.
 	State   string   `json:"state"`
 	Detail  string   `json:"detail,omitempty"`
 	Mode    string   `json:"mode,omitempty"`
@@ -94,6 +96,32 @@ type ConnectorCheck struct {
 // Connectors lists the instances.
 type Connectors struct {
 	Connectors []Connector `json:"connectors"`
+}
+
+// Installed is what playbooks meet here: quell check compiles against it.
+type Installed struct {
+	Instances []InstalledConnector `json:"instances"`
+	// Bindings name the instance of an action or of a domain of them.
+	Bindings map[string]string `json:"bindings,omitempty"`
+	// Roles are those that somebody has, OnCall the duties on which there is
+	// somebody.
+	Roles  []string `json:"roles,omitempty"`
+	OnCall []string `json:"on_call,omitempty"`
+}
+
+// InstalledConnector is an instance with the actions of its connector's manifest.
+type InstalledConnector struct {
+	Instance  string        `json:"instance"`
+	Connector string        `json:"connector"`
+	Version   string        `json:"version"`
+	Actions   []spec.Action `json:"actions"`
+}
+
+// RefusedPlaybook is a configured playbook that nothing here can serve.
+type RefusedPlaybook struct {
+	File string `json:"file"`
+	// Why is the first of its mistakes, with its place.
+	Why string `json:"why"`
 }
 
 // Playbook is one active playbook.
@@ -121,6 +149,8 @@ type PlaybookInput struct {
 // Playbooks lists the active playbooks.
 type Playbooks struct {
 	Playbooks []Playbook `json:"playbooks"`
+	// Refused were not loaded: nothing configured can serve them.
+	Refused []RefusedPlaybook `json:"refused,omitempty"`
 }
 
 // Entry is one entry of the ledger. Its payload lies apart and may have been

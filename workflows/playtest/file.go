@@ -13,6 +13,7 @@ import (
 	"github.com/quell-soar/quell/playbooks/parse"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/playbooks/source"
+	"github.com/quell-soar/quell/server/api"
 )
 
 // Case is one test of a playbook.
@@ -34,6 +35,8 @@ type Case struct {
 	Answers map[string][]Answer
 	People  []Say
 	Expect  Expect
+	// recorded are recorded answers, in place of Answers.
+	recorded []api.RecordedAnswer
 }
 
 // Answer is one scripted answer of an action.

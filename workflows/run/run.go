@@ -164,14 +164,16 @@ type Progress struct {
 
 // StepProgress is one step, with its children in the order they began.
 type StepProgress struct {
-	Path      string         `json:"path"`
-	Title     string         `json:"title,omitempty"`
-	Kind      string         `json:"kind"`
-	Phase     string         `json:"phase"`
-	Iteration string         `json:"iteration,omitempty"`
-	Status    string         `json:"status"`
-	Detail    string         `json:"detail,omitempty"`
-	Began     time.Time      `json:"began,omitzero"`
-	Ended     time.Time      `json:"ended,omitzero"`
-	Steps     []StepProgress `json:"steps,omitempty"`
+	Path      string `json:"path"`
+	Title     string `json:"title,omitempty"`
+	Kind      string `json:"kind"`
+	Phase     string `json:"phase"`
+	Iteration string `json:"iteration,omitempty"`
+	Status    string `json:"status"`
+	Detail    string `json:"detail,omitempty"`
+	// Facts are the short ones of what a read told, as "criticality: high".
+	Facts []string       `json:"facts,omitempty"`
+	Began time.Time      `json:"began,omitzero"`
+	Ended time.Time      `json:"ended,omitzero"`
+	Steps []StepProgress `json:"steps,omitempty"`
 }

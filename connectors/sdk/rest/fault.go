@@ -2,11 +2,16 @@ package rest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -48,7 +53,48 @@ func (c *Client) reason(ctx context.Context, err error) string {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
+	if text := c.unreachable(err); text != "" {
+		return text
+	}
 	return c.clean(err.Error())
+}
+
+// unreachable says what to look at where no connection came about, or "".
+func (c *Client) unreachable(err error) string {
+	base := c.base.Load()
+	at := base.Host
+	if base.Port() == "" {
+		at = net.JoinHostPort(base.Hostname(), base.Scheme) // by the service's name: 443 or 80
+		if port, err := net.LookupPort("tcp", base.Scheme); err == nil {
+			at = net.JoinHostPort(base.Hostname(), strconv.Itoa(port))
+		}
+	}
+	at = c.clean(at)
+	var name *net.DNSError
+	var op *net.OpError
+	var authority x509.UnknownAuthorityError
+	var wrong x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &name) && name.IsNotFound:
+		return "the name " + c.clean(base.Hostname()) + " is not known to this machine's name service; check the base URL"
+	case errors.As(err, &name):
+		return "the name service of this machine does not answer for " + c.clean(base.Hostname())
+	case errors.As(err, &authority):
+		return "the certificate of " + at + " is signed by nobody whom this machine trusts; if it is the appliance's own, give its authority in the connector's settings"
+	case errors.As(err, &wrong), errors.As(err, &invalid):
+		return "the certificate of " + at + " is not valid for it: " + c.clean(err.Error())
+	case errors.As(err, &record):
+		return at + " does not speak TLS; check scheme and port of the base URL"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens at " + at + ", or a firewall refuses it; check the base URL, then the way from this machine"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return "there is no way from this machine to " + at + "; check the base URL, routes and firewall"
+	case errors.As(err, &op) && op.Op == "dial" && op.Timeout():
+		return at + " does not answer; check the base URL, and whether a firewall between drops it"
+	}
+	return ""
 }
 
 // judge turns a status that is no success into an error.
@@ -76,6 +122,11 @@ func (c *Client) judge(r Request, rep *Reply) error {
 		e.RetryAfter = Wait(c.opt.Limits, rep.Header, c.opt.Now())
 	}
 	e.Message = r.what() + " was refused: " + advice(e.Kind, rep.Status)
+	if r.token && rep.Status >= 400 && rep.Status < 500 && e.Kind != spec.RateLimited {
+		// Whatever the status says, nobody was let in: it is no permission that lacks.
+		e.Kind = spec.Auth
+		e.Message = fmt.Sprintf("no token was given (HTTP %d): the client id or the secret is wrong, or they belong to another cloud region or tenant than %s; check them and the base URL", rep.Status, c.clean(c.base.Load().Host))
+	}
 	if said != "" {
 		e.Message += "; the vendor says: " + said
 	}

@@ -2,6 +2,10 @@ package rest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -12,9 +16,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -155,8 +161,30 @@ func TestNothingWasSentWhereNothingListens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Do(t.Context(), Request{Method: write, Path: []string{"a"}}); spec.KindOf(err) != spec.Transient {
-		t.Errorf("got %v, want transient", err)
+	if _, err := c.Do(t.Context(), Request{Method: write, Path: []string{"a"}}); spec.KindOf(err) != spec.Transient || !strings.Contains(err.Error(), "nothing listens at "+addr) || !strings.Contains(err.Error(), "check the base URL") {
+		t.Errorf("got %v, want transient and what to look at", err)
+	}
+}
+
+// What keeps a connection from coming about is told with what to look at.
+func TestUnreachable(t *testing.T) {
+	c, err := New(Options{BaseURL: "https://api.example.com/x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, err := range map[string]error{
+		"the name api.example.com is not known":               &net.DNSError{IsNotFound: true},
+		"nothing listens at api.example.com:443":              &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
+		"no way from this machine to api.example.com:443":     &net.OpError{Op: "dial", Err: syscall.ENETUNREACH},
+		"api.example.com:443 does not answer":                 &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded},
+		"is signed by nobody whom this machine trusts":        &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+		"api.example.com:443 does not speak TLS":              tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"},
+		"the name service of this machine does not answer":    &net.DNSError{IsTimeout: true},
+		"the certificate of api.example.com:443 is not valid": x509.HostnameError{Certificate: &x509.Certificate{}, Host: "api.example.com"},
+	} {
+		if got := c.reason(t.Context(), &url.Error{Op: "Get", URL: "https://api.example.com/secret?q=1", Err: err}); !strings.Contains(got, want) || strings.Contains(got, "secret?q") {
+			t.Errorf("%v: %q does not say %q", err, got, want)
+		}
 	}
 }
 
@@ -201,6 +229,9 @@ func TestCheckBase(t *testing.T) {
 		if _, err := CheckBase(base, false); (err == nil) != ok {
 			t.Errorf("%q: %v", base, err)
 		}
+	}
+	if _, err := CheckBase("api.example.com", false); err == nil || !strings.Contains(err.Error(), "no scheme") {
+		t.Errorf("without a scheme: %v", err)
 	}
 	if _, err := CheckBase("http://api.example.com", true); err != nil {
 		t.Errorf("allow_http: %v", err)
@@ -303,6 +334,10 @@ func TestWrongSecretIsAnAuthErrorThatDoesNotTellIt(t *testing.T) {
 	if spec.KindOf(err) != spec.Auth || strings.Contains(err.Error(), "wrong-secret") || !strings.Contains(err.Error(), secret.Mark) {
 		t.Errorf("got %v", err)
 	}
+	// The vendor refuses with a 403, and yet it is no permission that lacks.
+	if text := err.Error(); !strings.Contains(text, "HTTP 403") || !strings.Contains(text, "the client id or the secret is wrong") || strings.Contains(text, "permission") {
+		t.Errorf("it misleads: %v", err)
+	}
 }
 
 func TestRegionIsFollowedOnceAndPinned(t *testing.T) {
@@ -362,5 +397,44 @@ func TestKeyAndSignedCredentials(t *testing.T) {
 	c = dial(t, serve, func(o *Options) { o.Credential = key })
 	if _, err := c.Do(t.Context(), Request{Path: []string{"a"}}); err != nil || sent != "SSWS 00token" || strings.Contains(key.Scrub("x 00token"), "00token") {
 		t.Errorf("sent %q: %v", sent, err)
+	}
+}
+
+// A vendor repeats the token that it gave out, in its error, its request id and
+// its data, as it is and encoded: none of it goes on.
+func TestIssuedTokenIsNotRepeated(t *testing.T) {
+	const token = `issued-token-+/"<0123456789`
+	said := token + " " + base64.StdEncoding.EncodeToString([]byte("x"+token)) + " " + hex.EncodeToString([]byte(token))
+	refuse := false
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/token":
+			_ = json.NewEncoder(w).Encode(map[string]any{"access_token": token, "expires_in": 1799})
+			return
+		case r.Header.Get("Authorization") != "Bearer "+token:
+			t.Errorf("the token that was sent is %q", r.Header.Get("Authorization"))
+		}
+		w.Header().Set("X-Id", said)
+		if refuse {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		_ = json.NewEncoder(w).Encode(map[string]string{"text": said})
+	}, func(o *Options) {
+		o.Credential = NewClientCredentials([]string{"token"}, "id", secret.New("hush-hush"), nil)
+		o.RequestIDs = []string{"X-Id"}
+		o.Fault = func(body []byte) (string, string) { return string(body), string(body) }
+	})
+	var out map[string]string
+	rep, err := c.DoJSON(t.Context(), Request{Path: []string{"a"}}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse = true
+	_, err = c.Do(t.Context(), Request{Path: []string{"a"}})
+	clean := secret.NewRedactor(secret.New(token))
+	for what, text := range map[string]string{"data": out["text"], "request id": rep.RequestID, "error": fmt.Sprintf("%v %+v", err, err)} {
+		if clean.Found(text) || strings.Contains(text, "0123456789") || !strings.Contains(text, secret.Mark) {
+			t.Errorf("%s: %q", what, text)
+		}
 	}
 }

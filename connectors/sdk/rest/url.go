@@ -21,6 +21,8 @@ func CheckBase(base string, allowHTTP bool) (*url.URL, error) {
 	switch {
 	case err != nil || hasControl(base):
 		return bad("cannot be read")
+	case !strings.Contains(base, "://"):
+		return bad("has no scheme in front of its name")
 	case u.Host == "" || u.Opaque != "":
 		return bad("has no host")
 	case u.User != nil:

@@ -190,6 +190,15 @@ func (t Type) String() string {
 	return string(t.Kind)
 }
 
+// elem is the type of the elements. A type that came from elsewhere may lack it:
+// then no value is one of its elements.
+func (t Type) elem() Type {
+	if t.Elem == nil {
+		return Type{}
+	}
+	return *t.Elem
+}
+
 // Equal reports whether two types are the same, documentation aside.
 func (t Type) Equal(o Type) bool {
 	if t.Kind != o.Kind || t.Name != o.Name || !slices.Equal(t.Of, o.Of) {

@@ -124,6 +124,9 @@ func checkText(k Kind, s string) string {
 	if ok {
 		return ""
 	}
+	if k == URL && s != "" && !strings.Contains(s, "://") {
+		return quote(s) + " has no scheme in front; write it like https://api.example.com"
+	}
 	return quote(s) + " does not have the form of one"
 }
 

@@ -174,7 +174,7 @@ func fromJSON(t Type, v any, path string) (any, error) {
 		}
 		out := make([]any, len(l))
 		for i, e := range l {
-			c, err := fromJSON(*t.Elem, e, fmt.Sprintf("%s[%d]", path, i))
+			c, err := fromJSON(t.elem(), e, fmt.Sprintf("%s[%d]", path, i))
 			if err != nil {
 				return nil, err
 			}
@@ -188,7 +188,7 @@ func fromJSON(t Type, v any, path string) (any, error) {
 		}
 		out := make(map[string]any, len(m))
 		for _, k := range sortedKeys(m) {
-			c, err := fromJSON(*t.Elem, m[k], join(path, k))
+			c, err := fromJSON(t.elem(), m[k], join(path, k))
 			if err != nil {
 				return nil, err
 			}
@@ -311,7 +311,7 @@ func check(t Type, v any, path string) error {
 			return bad()
 		}
 		for i, e := range x {
-			if err := check(*t.Elem, e, fmt.Sprintf("%s[%d]", path, i)); err != nil {
+			if err := check(t.elem(), e, fmt.Sprintf("%s[%d]", path, i)); err != nil {
 				return err
 			}
 		}
@@ -326,7 +326,7 @@ func check(t Type, v any, path string) error {
 func checkMap(t Type, m map[string]any, path string) error {
 	if t.Kind == Map {
 		for _, k := range sortedKeys(m) {
-			if err := check(*t.Elem, m[k], join(path, k)); err != nil {
+			if err := check(t.elem(), m[k], join(path, k)); err != nil {
 				return err
 			}
 		}

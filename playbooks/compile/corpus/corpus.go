@@ -14,7 +14,7 @@ import (
 
 // Options are what a playbook of the corpus is compiled against.
 func Options() compile.Options {
-	return compile.Options{Actions: Actions{}, Playbooks: Playbooks{}}
+	return compile.Options{Actions: catalogue, Playbooks: Playbooks{}}
 }
 
 // Actions are the vocabulary with actions whose contracts it has not: an effect

@@ -88,6 +88,9 @@ type session struct {
 func (s session) Close() error { return nil }
 
 func (s session) Check(context.Context) []sdk.Finding {
+	if s.c.Settings["colour"] == "ill" {
+		return []sdk.Finding{{Name: "reachable", Advice: "the vendor does not answer"}}
+	}
 	return []sdk.Finding{{Name: "credentials", OK: true, Advice: "token " + s.token.Reveal() + " works"}}
 }
 
