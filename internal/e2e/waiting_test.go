@@ -70,7 +70,7 @@ func TestWaiting(t *testing.T) {
 	h.write("quell.yaml", h.config)
 	h.start()
 	began := time.Now()
-	ids := h.flood(n)
+	ids := h.tellOf(n)
 	taken := time.Since(began)
 	eventually(t, time.Hour, "every run waits for a person", func() (bool, error) {
 		d, err := h.client().Run(t.Context(), ids[n-1])
@@ -113,9 +113,9 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// flood sends an alert about each of the first n hosts, eight at once, and returns
+// tellOf sends an alert about each of the first n hosts, eight at once, and returns
 // the runs.
-func (h *house) flood(n int) []string {
+func (h *house) tellOf(n int) []string {
 	h.t.Helper()
 	ids, errs := make([]string, n), make([]error, n)
 	var wg sync.WaitGroup
