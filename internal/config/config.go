@@ -26,6 +26,7 @@ type Config struct {
 	// Playbooks are files, and directories whose *.yaml and *.yml files are
 	// playbooks.
 	Playbooks []string `yaml:"playbooks"`
+	Git       Git      `yaml:"git"`
 	Log       Log      `yaml:"log"`
 	Temporal  Temporal `yaml:"temporal"`
 	Store     Store    `yaml:"store"`

@@ -150,6 +150,7 @@ func (c *Config) complete(dir string) {
 	for i := range c.Playbooks {
 		abs(&c.Playbooks[i])
 	}
+	c.completeGit(dir, abs)
 	c.Store.DSN, c.Access.OIDC.ClientSecret = c.Store.DSN.In(dir), c.Access.OIDC.ClientSecret.In(dir)
 	for i := range c.Keys.Payloads {
 		c.Keys.Payloads[i] = c.Keys.Payloads[i].In(dir)

@@ -43,6 +43,7 @@ func (c *Config) Validate() error {
 	k.temporal(c.Temporal)
 	k.telemetry(c.Telemetry.Traces)
 	k.paths(c)
+	k.git(c.Git)
 	k.sources(c)
 	k.connectors(c)
 	k.bindings(c)

@@ -24,6 +24,7 @@ import (
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/readings"
+	"github.com/quell-soar/quell/internal/registry"
 	"github.com/quell-soar/quell/internal/retention"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
@@ -40,11 +41,13 @@ type rooms struct {
 	readings  *readings.Readings
 	disk      *disk.Gauge
 	clock     *clock.Watch
+	// sweeper deletes what is past its time; nil where nothing is exported.
+	sweeper *retention.Sweeper
 }
 
 // Schemas lists the tables of all domains.
 func Schemas() []store.Schema {
-	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), clock.Schema(), readings.Schema(), retention.Schema()}
+	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), clock.Schema(), registry.Schema(), readings.Schema(), retention.Schema()}
 }
 
 func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*rooms, error) {
