@@ -24,6 +24,7 @@ import (
 	"github.com/quell-soar/quell/internal/own"
 	"github.com/quell-soar/quell/internal/registry"
 	"github.com/quell-soar/quell/internal/report"
+	"github.com/quell-soar/quell/internal/retention"
 	"github.com/quell-soar/quell/server"
 	"github.com/quell-soar/quell/workflows"
 	"github.com/quell-soar/quell/workflows/run"
@@ -105,6 +106,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		Host: h, Effects: rooms.effects, Now: time.Now,
 		Warn: func(err error) { log.Warn().Err(err).Msg("what people did beside observe mode was not looked at") },
 	}
+	rooms.sweeper = sweeperOf(cfg, rooms, log)
 	return loop(ctx, log, o.Stdout, rooms, disp, watcher, book, srv)
 }
 
@@ -125,10 +127,25 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 		r.readings.Run(ctx, func(err error) { log.Warn().Err(err).Msg("answers to reads were not kept for backtests") })
 	})
 	wg.Go(func() { r.clock.Run(ctx) })
+	if r.sweeper != nil {
+		wg.Go(func() { r.sweeper.Run(ctx) })
+	}
 	return srv.Serve(ctx, func(tcp string) {
 		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
 		log.Info().Str("listen", tcp).Msg("ready")
 	})
+}
+
+// sweeperOf is who deletes what is past its time; nil where nothing is exported.
+func sweeperOf(cfg *config.Config, r *rooms, log zerolog.Logger) *retention.Sweeper {
+	if cfg.Retention.Export == "" {
+		return nil
+	}
+	return &retention.Sweeper{
+		DB: r.db, Ledger: r.ledger, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Readings: r.readings,
+		Exporter: &retention.Exporter{DB: r.db, Ledger: r.ledger, Dir: cfg.Retention.Export},
+		Keep:     time.Duration(cfg.Retention.Keep), Evidence: cfg.Evidence, Now: time.Now, Log: log.With().Str("part", "retention").Logger(),
+	}
 }
 
 func newLog(cfg *config.Config, w io.Writer) zerolog.Logger {
@@ -171,7 +188,7 @@ func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger
 		list = append(list, instanceOf(name, cfg.Connectors[name]))
 	}
 	h, err := host.New(watch.hostHooks(host.Options{Log: log.With().Str("part", "connectors").Logger(), Instances: list,
-		Evidence: host.EvidenceDir(filepath.Join(cfg.DataDir, "evidence"))}))
+		Evidence: host.EvidenceDir(cfg.Evidence)}))
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +200,7 @@ func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger
 }
 
 func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*engine.Engine, error) {
-	o := engine.Options{Dir: filepath.Join(cfg.DataDir, "engine"), Log: log.With().Str("part", "engine").Logger(), Metrics: watch.engine}
+	o := engine.Options{Dir: filepath.Join(cfg.DataDir, "engine"), Retention: time.Duration(cfg.Retention.Histories), Log: log.With().Str("part", "engine").Logger(), Metrics: watch.engine}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make %s: %w", o.Dir, err)
 	}
