@@ -45,6 +45,12 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
+	return newStageWith(t, labHost)
+}
+
+// newStageWith is newStage with other connectors.
+func newStageWith(t *testing.T, hostOf func(*testing.T, *lab.Lab) *host.Host) *stage {
+	t.Helper()
 	l, err := lab.Start(lab.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +59,7 @@ func newStage(t *testing.T) *stage {
 	if _, err := l.Falcon.SeedMany(100, "host-"); err != nil {
 		t.Fatal(err)
 	}
-	h, dir := labHost(t, l), t.TempDir()
+	h, dir := hostOf(t, l), t.TempDir()
 	e, err := engine.Start(t.Context(), engine.Options{Dir: dir, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
