@@ -12,11 +12,13 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/quell-soar/quell/activities"
 	"github.com/quell-soar/quell/connectors/entra/fakegraph"
 	"github.com/quell-soar/quell/connectors/fake"
 	"github.com/quell-soar/quell/connectors/fake/lab"
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/sdk/secret"
+	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -99,6 +101,17 @@ func TestUndoTable(t *testing.T) {
 		rows = []backRow{{2, wasCancelled}, {5, stillRunning}, {6, hadFailed}, {7, hadClosed}, {9, stillRunning}, {10, hadFailed}}
 	}
 	s := newStageWith(t, undoHost)
+	g, err := guard.New(guard.Rules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The guard asks about each account whether it is the last administrator.
+	s.set.Actor.Facts = &activities.Facts{Needs: g, Host: s.host, Serving: func(action string) string {
+		if list := s.host.Resolve(action); len(list) == 1 {
+			return list[0]
+		}
+		return ""
+	}}
 	var users []fakegraph.User
 	for _, r := range rows {
 		users = append(users, fakegraph.User{Name: r.name() + "@lab.example"})
