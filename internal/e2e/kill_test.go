@@ -139,11 +139,17 @@ func (p *killPlan) cycle(t *testing.T, l *labProcess, h *house, k int) {
 	eventually(t, p.apart+time.Second, "the kills are apart", func() (bool, error) { return time.Since(p.last) >= p.apart, nil })
 	if k > 0 {
 		op := []string{"crowdstrike contain", "crowdstrike lift", "jira comment", "crowdstrike create-scan"}[k%4]
-		l.script(op + ": 2x hold 4s\ncrowdstrike contain: hold 4s\n")
+		if l.script(op + ": 2x hold 4s\ncrowdstrike contain: hold 4s\n"); p.six {
+			l.script("jira create: 2x hold 4s\njira comment: 2x hold 4s\ncrowdstrike contain: 2x hold 4s\ncrowdstrike lift: 2x hold 4s\ncrowdstrike create-scan: 2x hold 4s\n")
+		}
 		p.approveSome(t, h, k)
 	}
 	p.disturb(t, h, k)
-	for deadline := time.Now().Add(10 * time.Second); len(p.unanswered(l)) == 0 && time.Now().Before(deadline); {
+	patience := 10 * time.Second
+	if p.six {
+		patience = 40 * time.Second
+	}
+	for deadline := time.Now().Add(patience); len(p.unanswered(l)) == 0 && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // the moment of a kill is chance
 	}
 	open := p.openRuns(t, h)
