@@ -106,7 +106,7 @@ func (it *interp) attended(f frame, st *plan.Step, again *run.Level) (result, er
 		if !ok || st.OnError != plan.OnAsk || slices.Contains(answered, task.Outcome(fail.Kind)) {
 			return res, err
 		}
-		choice, err := it.trouble(f, st, *fail, []string{"retry", "skip", "by_hand", "stop"})
+		choice, err := it.trouble(f, st, *fail, usualOptions)
 		if err != nil {
 			return result{}, err
 		}

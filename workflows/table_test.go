@@ -34,11 +34,13 @@ const (
 	notSure = "done not_done by_hand skip stop"
 )
 
-// The expressions of the table: one that fails, three elements, one that holds.
+// The expressions of the table: one that fails, three elements, one that holds, one
+// that does not.
 var tableExprs = []plan.Expr{
 	{Text: `[true][size(run.id)]`, Type: kind.Of(kind.Boolean), Line: 1, Column: 1},
 	{Text: `["a", "b", "c"]`, Type: kind.ListOf(kind.Of(kind.String)), Line: 1, Column: 1},
 	{Text: `true`, Type: kind.Of(kind.Boolean), Line: 1, Column: 1},
+	{Text: `false`, Type: kind.Of(kind.Boolean), Line: 1, Column: 1},
 }
 
 func exprValue(i int) *plan.Value { r := plan.ExprRef(i); return &plan.Value{Expr: &r} }
@@ -164,10 +166,15 @@ func subjects() []subject {
 		{"undo", "it is still there", func(path string) plan.Step {
 			return stepAt(plan.Undo, path, func(s *plan.Step) { s.Undoes = []string{"target"} })
 		}, spoilAct(".target", failed, run.Undo), "failed", true, usual, true},
+		{"undo", "it is not known whether", func(path string) plan.Step {
+			return stepAt(plan.Undo, path, func(s *plan.Step) { s.Undoes = []string{"target"} })
+		}, spoilAct(".target", unknown, run.Undo), "failed", true, notSure, true},
 		{"fail", "always", func(path string) plan.Step {
 			return stepAt(plan.Fail, path, func(s *plan.Step) { s.Text = text("enough") })
 		}, unspoiled, "failed", true, usual, false},
 	}
+	list = append(list, lateSubjects(block)...)
+	list = append(list, heldSubjects(failed, unknown)...)
 	// What fails by an expression fails again.
 	for k, mod := range map[plan.StepKind]func(*plan.Step){
 		plan.Set:    func(s *plan.Step) { s.Assign = []plan.NamedValue{{Name: "x", Value: *exprValue(0)}} },
@@ -269,7 +276,7 @@ func tableCase(t *testing.T, s subject, phase plan.PhaseName, onError plan.OnErr
 	path := string(phase) + ".subject"
 	st := s.make(path)
 	st.OnError = onError
-	if s.kind == "foreach of blocks" || s.kind == "do" || s.kind == "parallel" || s.kind == "repeat" || s.kind == "switch" {
+	if s.kind == "foreach of blocks" || s.kind == "do" || s.kind == "parallel" || s.kind == "repeat" || s.kind == "switch" || s.kind == "timeout" {
 		// The steps inside fail; the block decides.
 		for _, in := range st.Inside() {
 			for i := range in {

@@ -17,6 +17,9 @@ type unwound struct {
 	items []run.UndoItem
 	// left counts those that are still there and wait for a person.
 	left int
+	// unsure are the keys of the calls of which it is not known whether they took
+	// back what they should.
+	unsure []string
 }
 
 // unwind takes back what a run did, newest first, and never stops at one that
@@ -59,6 +62,9 @@ func unwind(ctx workflow.Context, base task.ActRequest, stack []task.StackItem, 
 			u.left++
 		case res.Outcome == task.Unknown || res.Outcome == task.Failed || res.Outcome == task.Partial || res.Outcome == task.Refused:
 			u.left++
+			if res.Outcome == task.Unknown {
+				u.unsure = append(u.unsure, key.String())
+			}
 		default:
 			look(ctx, s.Key)
 		}
@@ -101,21 +107,47 @@ func (it *interp) undo(f frame, st *plan.Step) (result, error) {
 		if st.OnError != plan.OnAsk {
 			return result{}, &stepError{Failure: fail}
 		}
-		choice, err := it.trouble(f, st, fail, []string{"retry", "skip", "by_hand", "stop"})
-		if err != nil {
-			return result{}, err
+		res, again, err := it.stillThere(f, st, fail, u)
+		if err != nil || !again {
+			return res, err
 		}
-		switch choice.choice {
-		case "retry":
-			it.tried[place(st, f)]++
-			continue
-		case "skip":
-			return result{outcome: task.Skipped, detail: choice.said()}, nil
-		case "by_hand":
-			return result{outcome: task.Done, detail: choice.said()}, nil
-		}
-		return result{}, &ending{closing: closedFailed, reason: choice.said()}
+		it.tried[place(st, f)]++
 	}
+}
+
+// stillThere asks what to do about effects that could not be taken back. While it
+// is not known whether one was, trying again could do it twice: first a person
+// must find out.
+func (it *interp) stillThere(f frame, st *plan.Step, fail task.Failure, u unwound) (res result, again bool, err error) {
+	options, doubt := usualOptions, len(u.unsure) > 0
+	if doubt && workflow.GetVersion(f.ctx, "undo-doubt", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		doubt = false
+	}
+	if doubt {
+		options = doubtOptions
+	}
+	choice, err := it.trouble(f, st, fail, options)
+	if err != nil {
+		return result{}, false, err
+	}
+	if doubt && choice.choice != "stop" {
+		for _, key := range u.unsure {
+			if err := it.settle(f, st, key, choice); err != nil {
+				return result{}, false, err
+			}
+		}
+	}
+	switch choice.choice {
+	case "retry", "not_done":
+		return result{}, true, nil
+	case "done":
+		return result{outcome: task.Done, detail: choice.said()}, u.left > len(u.unsure), nil
+	case "by_hand":
+		return result{outcome: task.Done, detail: choice.said()}, false, nil
+	case "skip":
+		return result{outcome: task.Skipped, detail: choice.said()}, false, nil
+	}
+	return result{}, false, &ending{closing: closedFailed, reason: choice.said()}
 }
 
 // effectKeys are the keys of effects that an expression gives: one or a list.

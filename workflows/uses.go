@@ -109,6 +109,7 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 		req.Attempts, req.Wait = st.Retry.Attempts, st.Retry.Wait
 	}
 	var res task.ReadResult
+	var err error
 	if c.action.Quick && st.Timeout == 0 {
 		if err := it.breathe(f.ctx); err != nil {
 			return result{}, err
@@ -130,8 +131,7 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 		res.Busy = true
 	}
 	if res.Busy {
-		res = task.ReadResult{}
-		if err := act(f.ctx, task.ReadActivity, req, &res); err != nil {
+		if res, err = it.readFully(f, req); err != nil {
 			return result{}, err
 		}
 	}
@@ -281,6 +281,13 @@ func (it *interp) attempt(f frame, st *plan.Step, c call, key run.Key) (task.Act
 	return res, nil
 }
 
+// What a person may say of a step that went wrong. Trying again could double what
+// may have happened: there a person must find out first.
+var (
+	usualOptions = []string{"retry", "skip", "by_hand", "stop"}
+	doubtOptions = []string{"done", "not_done", "by_hand", "skip", "stop"}
+)
+
 // wrong decides what a refused, failed or unknown effect means: on_error, and
 // by default a person.
 func (it *interp) wrong(f frame, st *plan.Step, key run.Key, res task.ActResult) (result, bool, error) {
@@ -300,17 +307,16 @@ func (it *interp) wrong(f frame, st *plan.Step, key run.Key, res task.ActResult)
 		}
 		return result{}, false, &stepError{Failure: fail}
 	}
-	options := []string{"retry", "skip", "by_hand", "stop"}
+	options := usualOptions
 	if res.Outcome == task.Unknown {
-		// Trying again could double it; first a person must find out.
-		options = []string{"done", "not_done", "by_hand", "skip", "stop"}
+		options = doubtOptions
 	}
 	choice, err := it.trouble(f, st, fail, options)
 	if err != nil {
 		return result{}, false, err
 	}
 	if res.Outcome == task.Unknown && choice.choice != "stop" {
-		if err := it.settle(f, st, key, choice); err != nil {
+		if err := it.settle(f, st, key.String(), choice); err != nil {
 			return result{}, false, err
 		}
 	}
@@ -325,12 +331,12 @@ func (it *interp) wrong(f frame, st *plan.Step, key run.Key, res task.ActResult)
 	return result{}, false, &ending{closing: closedFailed, reason: fmt.Sprintf("step %s: %s", st.Path, choice.said())}
 }
 
-func (it *interp) settle(f frame, st *plan.Step, key run.Key, c troubleChoice) error {
+func (it *interp) settle(f frame, st *plan.Step, key string, c troubleChoice) error {
 	as := c.choice
 	if as == "skip" {
 		as = "skipped"
 	}
 	return execute(f.ctx, task.ResolveActivity, task.ResolveRequest{
-		Place: it.place(f, st), Key: key.String(), As: as, Actor: c.actor, Reason: c.reason,
+		Place: it.place(f, st), Key: key, As: as, Actor: c.actor, Reason: c.reason,
 	}, nil)
 }

@@ -117,6 +117,9 @@ func (Connector) Open(_ context.Context, c sdk.Config) (sdk.Session, error) {
 	login, err := rest.New(rest.Options{
 		BaseURL: text("login_url"), AllowHTTP: insecure, Fault: loginFault,
 		Limits: []rest.LimitHeader{{Name: "Retry-After", Form: rest.Delay}}, RequestIDs: []string{"X-Ms-Request-Id"},
+		// Nothing here is authorised by a header: it is known so that a refusal
+		// that repeats it does not show it.
+		Credential: rest.NewKey("Authorization", "", c.Secrets["client_secret"]),
 	})
 	if err != nil {
 		return nil, err
@@ -154,7 +157,7 @@ type elsewhere struct {
 	login *rest.Client
 }
 
-var _ rest.Credential = (*elsewhere)(nil)
+var _ rest.Issuer = (*elsewhere)(nil)
 
 // Header returns the token, fetching one where there is none that lasts.
 func (e *elsewhere) Header(ctx context.Context, _ *rest.Client) (rest.Header, error) {

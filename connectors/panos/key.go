@@ -18,13 +18,14 @@ type key struct {
 	user     string
 	password secret.Value
 	redact   *secret.Redactor
+	issued   secret.Issued
 	turn     chan struct{}
 
 	mu  sync.Mutex
 	now string
 }
 
-var _ rest.Credential = (*key)(nil)
+var _ rest.Issuer = (*key)(nil)
 
 func newKey(user string, password, given secret.Value) *key {
 	return &key{user: user, password: password, now: given.Reveal(), redact: secret.NewRedactor(password, given), turn: make(chan struct{}, 1)}
@@ -81,6 +82,7 @@ func (k *key) generate(ctx context.Context, c *rest.Client) (string, error) {
 	if out.Key == "" || strings.ContainsAny(out.Key, "\r\n") {
 		return "", spec.Errorf(spec.Auth, "the answer to the request for an API key has none; check the base URL")
 	}
+	k.issued.Add(secret.New(out.Key))
 	return out.Key, nil
 }
 
@@ -98,10 +100,8 @@ func (k *key) Renew(value string) bool {
 	return true
 }
 
-// Scrub takes password and key out of a text.
-func (k *key) Scrub(text string) string {
-	if v := k.current(); v != "" {
-		text = strings.ReplaceAll(text, v, secret.Mark)
-	}
-	return k.redact.Text(text)
-}
+// Scrub takes password and keys out of a text.
+func (k *key) Scrub(text string) string { return k.redact.Text(k.issued.Text(text)) }
+
+// ScrubData takes the keys that the firewall gave out of an answer.
+func (k *key) ScrubData(body string) string { return k.issued.Data(body) }

@@ -139,7 +139,7 @@ func (d *doctor) server(ctx context.Context) {
 		}
 	}
 	d.connectors(ctx, cl)
-	d.refused(ctx, cl)
+	d.published(ctx, cl)
 	d.alerts(ctx, cl)
 	d.figures(ctx, cl)
 	d.alarms(ctx, cl)
@@ -165,18 +165,6 @@ func (d *doctor) connectors(ctx context.Context, cl *api.Client) {
 	}
 }
 
-// refused tells of playbooks that the server did not load.
-func (d *doctor) refused(ctx context.Context, cl *api.Client) {
-	got, err := cl.Playbooks(ctx)
-	if err != nil {
-		d.bad("playbooks", "%v", err)
-		return
-	}
-	for _, r := range got.Refused {
-		d.bad("playbooks", "refused: %s", r.Why)
-	}
-}
-
 // lateStart is how long a run may wait to be started before that is an alarm.
 const lateStart = time.Minute
 
@@ -187,13 +175,13 @@ func (d *doctor) alarms(ctx context.Context, cl *api.Client) {
 	} else if k.On {
 		d.warn("kill switch", "it is on, no new effect leaves: %s", k.Reason)
 	}
-	asked, err := cl.Approvals(ctx, api.ApprovalFilter{})
-	if err != nil {
-		d.bad("requests", "%v", err)
-		return
-	}
-	unclear := 0
-	for _, a := range asked.Approvals {
+	asked, unclear := 0, 0
+	for a, err := range cl.AllApprovals(ctx, api.ApprovalFilter{Limit: 200}) {
+		if err != nil {
+			d.bad("requests", "%v", err)
+			return
+		}
+		asked++
 		if a.Kind == api.RequestFailure {
 			unclear++
 		}
@@ -202,7 +190,7 @@ func (d *doctor) alarms(ctx context.Context, cl *api.Client) {
 	case unclear > 0:
 		d.warn("requests", "%s of steps that failed or are unknown wait for a person; quell approval list", count(unclear, "request"))
 	default:
-		d.ok("requests", "%s open", count(len(asked.Approvals), "request"))
+		d.ok("requests", "%s open", count(asked, "request"))
 	}
 	waiting, err := cl.Runs(ctx, api.RunFilter{Status: api.RunWaiting, Limit: 200})
 	if err != nil {

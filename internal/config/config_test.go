@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/quell-soar/quell/internal/config"
+	"github.com/quell-soar/quell/internal/secrets"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations in testdata")
@@ -214,5 +216,59 @@ func TestNoFile(t *testing.T) {
 	_, err := config.Load(filepath.Join(t.TempDir(), "none.yaml"))
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestReferencesBeginAtTheFile: every reference to a file, wherever in the
+// configuration it stands, is one from the configuration's directory. The whole
+// is walked, so that a new place for a secret is not forgotten.
+func TestReferencesBeginAtTheFile(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+keys: {payloads: ["file:p1"]}
+sources: {s: {kind: generic, secrets: ["file:s1"]}}
+connectors: {c: {connector: crowdstrike, settings: {client_id: x}, secrets: {client_secret: "file:c1"}}}
+store: {dsn: "file:d1"}
+access: {oidc: {issuer: "https://login.example", client_id: quell, client_secret: "file:o1", redirect: "https://quell.example/v1/session/callback", roles: {SOC: [analyst]}}}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	var walk func(path string, v reflect.Value)
+	walk = func(path string, v reflect.Value) {
+		if ref, ok := reflect.TypeAssert[secrets.Ref](v); ok {
+			if text := ref.String(); text != "" {
+				found++
+				if !filepath.IsAbs(strings.TrimPrefix(text, "file:")) {
+					t.Errorf("%s is %s: relative, and nobody will know to what", path, text)
+				}
+			}
+			return
+		}
+		switch v.Kind() {
+		case reflect.Pointer, reflect.Interface:
+			if !v.IsNil() {
+				walk(path, v.Elem())
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				if f := v.Type().Field(i); f.IsExported() {
+					walk(path+"."+f.Name, v.Field(i))
+				}
+			}
+		case reflect.Map:
+			for _, k := range v.MapKeys() {
+				walk(path+"."+k.String(), v.MapIndex(k))
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(path, v.Index(i))
+			}
+		}
+	}
+	walk("config", reflect.ValueOf(c))
+	if found != 5 {
+		t.Errorf("%d references were found, want 5", found)
 	}
 }

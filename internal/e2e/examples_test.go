@@ -288,17 +288,22 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// body is the alert that starts an example.
+func (e example) body() string {
+	switch e.name {
+	case "contain-infected-host":
+		return fmt.Sprintf(`{"id":"ci-1","kind":"detection","title":"Malware","severity":"critical","occurred":"%s","hosts":[{"name":"%s"}]}`, hourAgo(), hostname(2))
+	case "ransomware-on-file-server":
+		return fmt.Sprintf(`{"id":"rw-1","kind":"ransomware","title":"Files are encrypted","severity":"high","occurred":"%s","hosts":[{"name":"%s"},{"name":"%s"}],"users":[{"name":"%s"}]}`,
+			hourAgo(), hostname(4), hostname(5), annaMail)
+	}
+	return e.alert
+}
+
 // byAlert posts an example's alert and returns the run that it started.
 func (h *house) byAlert(e example) string {
 	h.t.Helper()
-	body := e.alert
-	switch e.name {
-	case "contain-infected-host":
-		body = fmt.Sprintf(`{"id":"ci-1","kind":"detection","title":"Malware","severity":"critical","occurred":"%s","hosts":[{"name":"%s"}]}`, hourAgo(), hostname(2))
-	case "ransomware-on-file-server":
-		body = fmt.Sprintf(`{"id":"rw-1","kind":"ransomware","title":"Files are encrypted","severity":"high","occurred":"%s","hosts":[{"name":"%s"},{"name":"%s"}],"users":[{"name":"%s"}]}`,
-			hourAgo(), hostname(4), hostname(5), annaMail)
-	}
+	body := e.body()
 	got, err := h.client().SendAlert(h.t.Context(), e.source, "", []byte(body), []byte(sourceKey))
 	if err != nil {
 		h.t.Fatal(err)

@@ -39,6 +39,8 @@ type house struct {
 	// what it is run by.
 	program string
 	under   []string
+	// reader is a token that may read, once one was needed.
+	reader string
 	// config is the text of quell.yaml.
 	config string
 	// exited is closed once the present process is gone.
@@ -238,8 +240,14 @@ func (h *house) ended(n int, within time.Duration) []api.Run {
 func (h *house) requests() ([]api.Approval, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	list, err := h.client().Approvals(ctx, api.ApprovalFilter{})
-	return list.Approvals, err
+	var list []api.Approval
+	for a, err := range h.client().AllApprovals(ctx, api.ApprovalFilter{Limit: 200}) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	return list, nil
 }
 
 // approve says yes to a request, to exactly what it shows.

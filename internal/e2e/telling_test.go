@@ -45,12 +45,6 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	return newStageWith(t, labHost)
-}
-
-// newStageWith is newStage with other connectors.
-func newStageWith(t *testing.T, hostOf func(*testing.T, *lab.Lab) *host.Host) *stage {
-	t.Helper()
 	l, err := lab.Start(lab.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +53,13 @@ func newStageWith(t *testing.T, hostOf func(*testing.T, *lab.Lab) *host.Host) *s
 	if _, err := l.Falcon.SeedMany(100, "host-"); err != nil {
 		t.Fatal(err)
 	}
-	h, dir := hostOf(t, l), t.TempDir()
+	return stageOn(t, l, labHost(t, l))
+}
+
+// stageOn is a stage with these connectors; l may be nil.
+func stageOn(t *testing.T, l *lab.Lab, h *host.Host) *stage {
+	t.Helper()
+	dir := t.TempDir()
 	e, err := engine.Start(t.Context(), engine.Options{Dir: dir, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func (s *stage) said(id string, words []string) run.Result {
 // word says one word, and reports whether there was something to say it to.
 func (s *stage) word(id, word string) (bool, error) {
 	ctx := s.t.Context()
-	list, err := s.set.Recorder.Approvals.List(ctx, "default", "", false)
+	list, _, err := s.set.Recorder.Approvals.List(ctx, approval.Filter{Tenant: "default"})
 	list = slices.DeleteFunc(list, func(r *approval.Request) bool { return r.Run != id && !strings.HasPrefix(r.Run, "child/") })
 	if err != nil || len(list) == 0 && word != "alert" {
 		return false, err
@@ -380,7 +380,7 @@ func TestTelling(t *testing.T) {
 			if a, b := count("contain")-contained, count("lift")-lifted; a != c.isolated || b != c.released {
 				t.Errorf("isolated %d, released %d; want %d, %d", a, b, c.isolated, c.released)
 			}
-			open, err := s.set.Recorder.Approvals.List(t.Context(), "default", "", false)
+			open, _, err := s.set.Recorder.Approvals.List(t.Context(), approval.Filter{Tenant: "default"})
 			if err != nil || slices.ContainsFunc(open, func(r *approval.Request) bool { return r.Kind != approval.Hold }) {
 				t.Errorf("requests left open: %v %v", open, err)
 			}

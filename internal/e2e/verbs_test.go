@@ -18,6 +18,7 @@ import (
 	"github.com/quell-soar/quell/connectors/fake/lab"
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/sdk/secret"
+	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/workflows/run"
@@ -100,7 +101,12 @@ func TestUndoTable(t *testing.T) {
 	if os.Getenv("QUELL_SOAK") == "" {
 		rows = []backRow{{2, wasCancelled}, {5, stillRunning}, {6, hadFailed}, {7, hadClosed}, {9, stillRunning}, {10, hadFailed}}
 	}
-	s := newStageWith(t, undoHost)
+	l, err := lab.Start(lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	s := stageOn(t, l, undoHost(t, l))
 	g, err := guard.New(guard.Rules{})
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +210,7 @@ func (s *stage) takeBack(r backRow) string {
 
 // open tells what a run waits for.
 func (s *stage) open(id string) string {
-	list, err := s.set.Recorder.Approvals.List(s.t.Context(), "default", id, false)
+	list, _, err := s.set.Recorder.Approvals.List(s.t.Context(), approval.Filter{Tenant: "default", Run: id})
 	out := fmt.Sprint("it asks: ", err)
 	for _, q := range list {
 		out += fmt.Sprintf("; %s %s %q %s", q.Kind, q.Step, q.Text, q.Show)
@@ -216,7 +222,7 @@ func (s *stage) open(id string) string {
 func (s *stage) reach(id string, r backRow) error {
 	if r.way == stillRunning || r.way == wasCancelled {
 		if err := s.wait(func() (bool, error) {
-			list, err := s.set.Recorder.Approvals.List(s.t.Context(), "default", id, false)
+			list, _, err := s.set.Recorder.Approvals.List(s.t.Context(), approval.Filter{Tenant: "default", Run: id})
 			for _, q := range list {
 				if q.Step == "contain.gate" {
 					return true, nil

@@ -15,16 +15,17 @@ type Counts struct {
 	Oldest time.Time
 }
 
-// Census counts the runs that have not ended, for metrics.
-func (r *Runs) Census(ctx context.Context) (Counts, error) {
+// Census counts a tenant's runs that have not ended, for metrics. It reads indexes
+// only.
+func (r *Runs) Census(ctx context.Context, tenant string) (Counts, error) {
 	var c Counts
 	err := r.db.View(ctx, func(tx *store.Tx) error {
 		var first int64
-		if err := tx.QueryRow(`SELECT COUNT(*), COALESCE(MIN(created), 0) FROM runs WHERE status = 'waiting'`).Scan(&c.Waiting, &first); err != nil {
+		if err := tx.QueryRow(`SELECT COUNT(*), COALESCE(MIN(created), 0) FROM runs WHERE tenant = ? AND status = 'waiting'`, tenant).Scan(&c.Waiting, &first); err != nil {
 			return err
 		}
 		c.Oldest = fromNanos(first)
-		return tx.QueryRow(`SELECT COUNT(*) FROM runs WHERE status = 'running'`).Scan(&c.Running)
+		return tx.QueryRow(`SELECT COUNT(*) FROM runs WHERE tenant = ? AND status = 'running'`, tenant).Scan(&c.Running)
 	})
 	return c, err
 }

@@ -12,7 +12,7 @@ import (
 func TestCensus(t *testing.T) {
 	storetest.Each(t, []store.Schema{Schema()}, func(t *testing.T, db *store.DB) {
 		r, _, c := room(t, db)
-		if got, err := r.Census(t.Context()); err != nil || got != (Counts{}) {
+		if got, err := r.Census(t.Context(), "t"); err != nil || got != (Counts{}) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		first := c.at
@@ -21,7 +21,7 @@ func TestCensus(t *testing.T) {
 			ids = append(ids, claim(t, r, db, aClaim(v)).ID)
 			c.at = c.at.Add(time.Minute)
 		}
-		got, err := r.Census(t.Context())
+		got, err := r.Census(t.Context(), "t")
 		if err != nil || got.Waiting != 3 || got.Running != 0 || got.Oldest.Sub(first) > time.Millisecond {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -31,7 +31,7 @@ func TestCensus(t *testing.T) {
 		if err := r.MarkEnded(t.Context(), ids[1], "completed", "", nil); err != nil {
 			t.Fatal(err)
 		}
-		got, err = r.Census(t.Context())
+		got, err = r.Census(t.Context(), "t")
 		if err != nil || got.Waiting != 1 || got.Running != 1 || got.Oldest.Sub(first) < time.Second {
 			t.Errorf("%+v, %v", got, err)
 		}

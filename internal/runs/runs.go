@@ -3,11 +3,9 @@ package runs
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/quell-soar/quell/internal/store"
@@ -140,49 +138,54 @@ func (r *Runs) Get(ctx context.Context, id string) (Record, error) {
 // List returns a page, newest first, and the cursor of the next page, empty on
 // the last.
 func (r *Runs) List(ctx context.Context, f Filter) ([]Record, string, error) {
-	where, args := []string{"tenant = ?"}, []any{f.Tenant}
-	for _, c := range []struct{ column, value string }{
-		{"playbook", f.Playbook}, {"closing", f.Closing}, {"incident", f.Incident}, {"status", string(f.Status)},
-	} {
-		if c.value != "" {
-			where, args = append(where, c.column+" = ?"), append(args, c.value)
-		}
+	where, args, err := f.where()
+	if err != nil {
+		return nil, "", err
 	}
-	if f.Cursor != "" {
-		at, id, err := readCursor(f.Cursor)
-		if err != nil {
-			return nil, "", err
-		}
-		where, args = append(where, "(created < ? OR (created = ? AND id < ?))"), append(args, at, at, id)
-	}
-	recs, err := r.query(ctx, `SELECT `+columns+` FROM runs WHERE `+strings.Join(where, " AND ")+
-		` ORDER BY created DESC, id DESC LIMIT ?`, append(args, f.Limit+1)...)
+	recs, err := r.query(ctx, listQuery(where), append(args, f.Limit+1)...)
 	if err != nil || len(recs) <= f.Limit {
 		return recs, "", err
 	}
 	recs = recs[:f.Limit]
 	last := recs[f.Limit-1]
-	return recs, cursor(last.Created.UnixNano(), last.ID), nil
+	return recs, store.Cursor(last.Created.UnixNano(), last.ID), nil
 }
 
-// ErrCursor says that a cursor is not one of ours.
-var ErrCursor = errors.New("the cursor is not one that a page gave; start without one")
-
-func cursor(at int64, id string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(at, 10) + " " + id))
+// where are the conditions of a filter. A column that is not the one to search by
+// is put into a COALESCE: without statistics a database knows not better than to
+// take any of the indexes, and would read all runs that ended to find those of one
+// incident.
+func (f Filter) where() (where []string, args []any, err error) {
+	where, args = []string{"tenant = ?"}, []any{f.Tenant}
+	add := func(column, value string, search bool) {
+		switch {
+		case value == "":
+			return
+		case search:
+			where = append(where, column+" = ?")
+		default:
+			where = append(where, "COALESCE("+column+", '') = ?")
+		}
+		args = append(args, value)
+	}
+	add("incident", f.Incident, true)
+	add("playbook", f.Playbook, f.Incident == "")
+	add("closing", f.Closing, f.Incident == "")
+	// Only what ended has a closing: there the status tells nothing more.
+	add("status", string(f.Status), f.Incident == "" && f.Closing == "")
+	if f.Cursor != "" {
+		at, id, err := store.ReadCursor(f.Cursor)
+		if err != nil {
+			return nil, nil, err
+		}
+		// As one comparison: of two joined by OR no index begins at the cursor.
+		where, args = append(where, "(created, id) < (?, ?)"), append(args, at, id)
+	}
+	return where, args, nil
 }
 
-func readCursor(c string) (at int64, id string, err error) {
-	raw, err := base64.RawURLEncoding.DecodeString(c)
-	if err != nil {
-		return 0, "", ErrCursor
-	}
-	head, id, ok := strings.Cut(string(raw), " ")
-	at, err = strconv.ParseInt(head, 10, 64)
-	if !ok || err != nil {
-		return 0, "", ErrCursor
-	}
-	return at, id, nil
+func listQuery(where []string) string {
+	return `SELECT ` + columns + ` FROM runs WHERE ` + strings.Join(where, " AND ") + ` ORDER BY created DESC, id DESC LIMIT ?`
 }
 
 // Plan returns a plan's canonical bytes.

@@ -43,7 +43,7 @@ func (s *states) read(ctx context.Context) (telemetry.State, error) {
 // stored reads what stands in the store.
 func (s *states) stored(ctx context.Context, st *telemetry.State) error {
 	now := s.now()
-	queue, err := s.rooms.runs.Census(ctx)
+	queue, err := s.rooms.runs.Census(ctx, s.cfg.Tenant)
 	if err != nil {
 		return err
 	}

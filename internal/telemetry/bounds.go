@@ -44,14 +44,14 @@ var (
 	Outcomes = words{"done", "already", "partial", "simulated", "skipped", "refused", "failed", "unknown"}
 	// Classes: what repeating an effect does.
 	Classes = words{"read", "idempotent", "keyed", "once"}
-	// Modes: what a call does; back is a read-back.
-	Modes = words{"read", "act", "back"}
+	// Modes: what a call does.
+	Modes = words{"read", "act", "read_back"}
 	// Results: how a call ended, ok or the kind of its error.
 	Results = words{"ok", "busy", "auth", "permission", "not_found", "ambiguous", "invalid", "conflict", "rate_limited", "transient", "uncertain", "unavailable", "internal"}
 	// Admissions: what was said to an effect that wanted to leave.
 	Admissions = words{"admitted", "refused", "simulated", "skipped", "put_off", "wait", "read_back", "settled"}
 	// Rules: the guard that refused; none where none did.
-	Rules = words{"none", "kill_switch", "source", "protected", "condition", "freeze", "budget", "limit", "ask"}
+	Rules = words{"none", "kill_switch", "source", "protected", "condition", "freeze", "budget", "limit", "ask", "clock"}
 	// Kinds: what people are asked for.
 	Kinds = words{"approval", "question", "failure", "hold"}
 	// Decisions: how a request ended.

@@ -11,7 +11,9 @@ import (
 
 // finish fills the defaults of a step and gives its id a type.
 func (u *unit) finish(st *ast.Step, in *info, out *plan.Step) {
-	effect := in.action != nil && in.action.Effect()
+	// An undo changes the world as an effect does: what it leaves there, a person
+	// must hear of.
+	effect := (in.action != nil && in.action.Effect()) || st.Kind.String() == "undo"
 	def := "fail"
 	if effect {
 		def = "ask"

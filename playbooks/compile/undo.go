@@ -96,9 +96,62 @@ func (u *unit) undoWith(st *ast.Step, in *info, p *place, out *plan.Step) {
 		u.report("bad-undo-with", w.Uses.Span(), "name an action that changes something", "%s is a read, and takes nothing back", action.Name)
 	}
 	in.undoWith = action
+	defer u.actsOnTheSame(st, in, out)
 	out.UndoWith = &plan.ActionCall{Name: action.Name, Effect: true, With: u.given(given{
 		list: w.With, fields: action.Inputs, of: action.Name, at: w.Uses.Span(), key: w.WithSpan, unknown: "unknown-action-input",
 	}, u.env(inside))}
+}
+
+// actsOnTheSame wants the way back to act on what the step acted on, or on what it
+// made. As an undo no guard, limit or kill switch holds it back, so it must reach
+// nothing that the step itself could not.
+func (u *unit) actsOnTheSame(st *ast.Step, in *info, out *plan.Step) {
+	back := in.undoWith.Targets
+	if back == "" || in.action == nil || out.Action == nil {
+		return
+	}
+	on := valueOf(out.UndoWith.With, back)
+	if on == nil {
+		return
+	}
+	if own := valueOf(out.Action.With, in.action.Targets); own != nil && u.written(own) == u.written(on) {
+		return
+	}
+	made := on.Expr != nil && st.ID.Given()
+	if made {
+		from := u.checked[*on.Expr].Flow.All()
+		made = len(from) > 0 && !slices.ContainsFunc(from, func(p []string) bool {
+			return len(p) < 2 || p[0] != "steps" || p[1] != st.ID.String()
+		})
+	}
+	if made {
+		return
+	}
+	for _, w := range st.UndoWith.With {
+		if w.Name.String() == back {
+			u.report("bad-undo-with", w.Name.Span(), "give it what the step acted on, or something of its result: as an undo, no guard asks about it",
+				"the way back acts on something else than the step")
+		}
+	}
+}
+
+func valueOf(with []plan.NamedValue, name string) *plan.Value {
+	for i := range with {
+		if with[i].Name == name {
+			return &with[i].Value
+		}
+	}
+	return nil
+}
+
+// written tells values apart as they were written: by the texts of their
+// expressions.
+func (u *unit) written(v *plan.Value) string {
+	texts := []string{string(v.Literal)}
+	for _, e := range v.Exprs() {
+		texts = append(texts, strings.TrimSpace(u.draft.Exprs[e].Text))
+	}
+	return strings.Join(texts, "\n")
 }
 
 // reversible reports whether a step or something in it can be taken back.

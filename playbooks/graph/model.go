@@ -272,7 +272,11 @@ func (m modeller) after(s *plan.Step, n *node) {
 	if s.Accept != nil && s.Accept.Irreversible != "" {
 		n.after = append(n.after, "cannot be taken back: "+s.Accept.Irreversible)
 	}
-	if normal := plan.OnFail; s.OnError != normal && s.OnError != "" && !(s.Action != nil && s.Action.Effect && s.OnError == plan.OnAsk) {
+	normal := plan.OnFail
+	if s.Kind == plan.Undo || (s.Action != nil && s.Action.Effect) {
+		normal = plan.OnAsk
+	}
+	if s.OnError != normal && s.OnError != "" {
 		n.after = append(n.after, "on error: "+string(s.OnError))
 	}
 	if s.Foreach != nil && s.Foreach.OnItemError == plan.OnContinue {

@@ -326,9 +326,12 @@ func (c *Client) once(ctx context.Context, r Request, auth *Header) (*Reply, err
 	}
 	c.watchClock(resp.Header())
 	rep := &Reply{Status: resp.StatusCode(), Header: resp.Header(), Body: resp.Body(), read: r.reads(), what: what}
+	if i, ok := c.opt.Credential.(Issuer); ok && !r.Anonymous {
+		rep.Body = []byte(i.ScrubData(string(rep.Body)))
+	}
 	for _, name := range c.opt.RequestIDs {
 		if id := rep.Header.Get(name); id != "" {
-			rep.RequestID = id
+			rep.RequestID = c.clean(id)
 			break
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +24,15 @@ type Credential interface {
 	Renew(value string) bool
 	// Scrub takes the credential out of a text.
 	Scrub(text string) string
+}
+
+// Issuer is a Credential whose value the vendor gave out. What Quell's own
+// redaction knows are the secrets of the configuration; this one it cannot know,
+// and a vendor may repeat it in its answers.
+type Issuer interface {
+	Credential
+	// ScrubData takes what the vendor gave out of an answer's body.
+	ScrubData(body string) string
 }
 
 // Basic is a name and a password or API token.
@@ -85,6 +93,7 @@ type ClientCredentials struct {
 	path   []string
 	form   func(audience string) (url.Values, error)
 	redact *secret.Redactor
+	issued secret.Issued
 	turn   chan struct{}
 
 	mu      sync.Mutex
@@ -92,7 +101,7 @@ type ClientCredentials struct {
 	expires time.Time
 }
 
-var _ Credential = (*ClientCredentials)(nil)
+var _ Issuer = (*ClientCredentials)(nil)
 
 // NewClientCredentials makes a token source; path is the token endpoint behind
 // the client's base URL, more are further form values.
@@ -155,6 +164,7 @@ func (t *ClientCredentials) fetch(ctx context.Context, c *Client) error {
 	if out.AccessToken == "" || hasControl(out.AccessToken) {
 		return spec.Errorf(spec.Auth, "the answer to the request for a token has none; check the base URL")
 	}
+	t.issued.Add(secret.New(out.AccessToken))
 	life := time.Duration(min(max(out.ExpiresIn, 1), 24*3600)) * time.Second
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -173,13 +183,10 @@ func (t *ClientCredentials) Renew(value string) bool {
 	return true
 }
 
-// Scrub takes the client's secret and the token out of a text.
+// Scrub takes the client's secret and its tokens out of a text.
 func (t *ClientCredentials) Scrub(text string) string {
-	t.mu.Lock()
-	token := t.token
-	t.mu.Unlock()
-	if token != "" {
-		text = strings.ReplaceAll(text, token, secret.Mark)
-	}
-	return t.redact.Text(text)
+	return t.redact.Text(t.issued.Text(text))
 }
+
+// ScrubData takes the tokens out of an answer's body.
+func (t *ClientCredentials) ScrubData(body string) string { return t.issued.Data(body) }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -395,5 +397,44 @@ func TestKeyAndSignedCredentials(t *testing.T) {
 	c = dial(t, serve, func(o *Options) { o.Credential = key })
 	if _, err := c.Do(t.Context(), Request{Path: []string{"a"}}); err != nil || sent != "SSWS 00token" || strings.Contains(key.Scrub("x 00token"), "00token") {
 		t.Errorf("sent %q: %v", sent, err)
+	}
+}
+
+// A vendor repeats the token that it gave out, in its error, its request id and
+// its data, as it is and encoded: none of it goes on.
+func TestIssuedTokenIsNotRepeated(t *testing.T) {
+	const token = `issued-token-+/"<0123456789`
+	said := token + " " + base64.StdEncoding.EncodeToString([]byte("x"+token)) + " " + hex.EncodeToString([]byte(token))
+	refuse := false
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/token":
+			_ = json.NewEncoder(w).Encode(map[string]any{"access_token": token, "expires_in": 1799})
+			return
+		case r.Header.Get("Authorization") != "Bearer "+token:
+			t.Errorf("the token that was sent is %q", r.Header.Get("Authorization"))
+		}
+		w.Header().Set("X-Id", said)
+		if refuse {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		_ = json.NewEncoder(w).Encode(map[string]string{"text": said})
+	}, func(o *Options) {
+		o.Credential = NewClientCredentials([]string{"token"}, "id", secret.New("hush-hush"), nil)
+		o.RequestIDs = []string{"X-Id"}
+		o.Fault = func(body []byte) (string, string) { return string(body), string(body) }
+	})
+	var out map[string]string
+	rep, err := c.DoJSON(t.Context(), Request{Path: []string{"a"}}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse = true
+	_, err = c.Do(t.Context(), Request{Path: []string{"a"}})
+	clean := secret.NewRedactor(secret.New(token))
+	for what, text := range map[string]string{"data": out["text"], "request id": rep.RequestID, "error": fmt.Sprintf("%v %+v", err, err)} {
+		if clean.Found(text) || strings.Contains(text, "0123456789") || !strings.Contains(text, secret.Mark) {
+			t.Errorf("%s: %q", what, text)
+		}
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"html"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -21,7 +23,7 @@ type Redactor struct {
 }
 
 // NewRedactor knows the given secrets in every form in which they usually leak:
-// as they are, JSON-escaped, URL-escaped, in hex, in base64 (also inside a
+// as they are, JSON-escaped, URL-escaped, escaped for HTML and XML, in hex, in base64 (also inside a
 // longer base64 text, as in a Basic authorization header), and each long line
 // of a secret of several lines.
 func NewRedactor(values ...Value) *Redactor {
@@ -89,6 +91,13 @@ func parts(text string) []string {
 	return out
 }
 
+// Escapes of other languages: XML and HTML with names, and a URL's component as
+// JavaScript writes it.
+var (
+	markup    = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
+	component = strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
+)
+
 func formsOf(text string) []string {
 	if len(text) < minRedacted {
 		return nil
@@ -101,6 +110,8 @@ func formsOf(text string) []string {
 	if raw, err := json.Marshal(text); err == nil {
 		forms = append(forms, string(raw[1:len(raw)-1]))
 	}
+	quoted := strconv.Quote(text) // JSON of those who leave <, > and & alone
+	forms = append(forms, quoted[1:len(quoted)-1], html.EscapeString(text), markup.Replace(text), component.Replace(url.QueryEscape(text)))
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		forms = append(forms, enc.EncodeToString([]byte(text)))
 		for shift := range 3 {
