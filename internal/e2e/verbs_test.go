@@ -90,7 +90,7 @@ func (r backRow) name() string { return fmt.Sprintf("back-%02d-%s", r.step, r.wa
 // TestUndoTable takes back a run of ten steps after each of its steps: while it
 // runs, after it was cancelled, after it failed and after it was closed. The world
 // is as it was wherever there is an exact inverse, and the list says of the others
-// what they are. Six rows by default, all forty with QUELL_SOAK.
+// what they are. Four rows by default, all forty with QUELL_SOAK.
 func TestUndoTable(t *testing.T) {
 	var rows []backRow
 	for k := 1; k <= len(ten); k++ {
@@ -99,7 +99,7 @@ func TestUndoTable(t *testing.T) {
 		}
 	}
 	if os.Getenv("QUELL_SOAK") == "" {
-		rows = []backRow{{2, wasCancelled}, {5, stillRunning}, {6, hadFailed}, {7, hadClosed}, {9, stillRunning}, {10, hadFailed}}
+		rows = []backRow{{2, wasCancelled}, {6, stillRunning}, {7, hadFailed}, {10, hadClosed}}
 	}
 	l, err := lab.Start(lab.Options{})
 	if err != nil {
