@@ -67,7 +67,7 @@ const oneRun = "/v1/runs/{playbook}/{hash}/{generation}"
 
 // routes is the table. There is no other way in.
 func (s *Server) routes() []route {
-	return slices.Concat(s.runRoutes(), s.peopleRoutes(), s.operateRoutes(), s.accessRoutes())
+	return slices.Concat(s.runRoutes(), s.peopleRoutes(), s.playbookRoutes(), s.operateRoutes(), s.accessRoutes())
 }
 
 func (s *Server) runRoutes() []route {
@@ -87,6 +87,9 @@ func (s *Server) runRoutes() []route {
 
 		{method: "POST", path: "/v1/plans", need: launch, unkept: true, mount: does(s.plans.plan), body: 4 << 20, id: "planRun", tag: "runs", summary: "Show what a playbook would do: reads are called, effects only resolved"},
 
+		{method: "POST", path: "/v1/backtests", need: read, unkept: true, mount: does(s.plans.backtest), body: 4 << 20, id: "backtest", tag: "runs", summary: "Play what was recorded through a new version of a playbook; no connector is called"},
+		{method: "GET", path: oneRun + "/answers", need: read, mount: does(s.plans.answers), id: "listAnswers", tag: "runs", summary: "List what connectors answered to a run"},
+
 		{method: "POST", path: "/v1/alerts/{source}", need: signed, mount: raw(a.receive), body: s.cfg.MaxAlert, answers: map[string]string{"200": "application/json", "202": "application/json"}, id: "sendAlert", tag: "alerts", summary: "Send an alert (Standard Webhooks signature)"},
 		{method: "GET", path: "/v1/alerts", need: read, mount: does(a.list), id: "listAlerts", tag: "alerts", summary: "List alerts, the newest first"},
 		{method: "GET", path: "/v1/alerts/{id}", need: read, mount: does(a.show), id: "showAlert", tag: "alerts", summary: "Show an alert as it came and as it was read"},
@@ -105,18 +108,32 @@ func (s *Server) peopleRoutes() []route {
 	}
 }
 
+func (s *Server) playbookRoutes() []route {
+	const read, respond, publish = need(auth.Read), need(auth.Respond), need(auth.Publish)
+	const one = "/v1/playbooks/{playbook}"
+	p := s.playbooks
+	return []route{
+		{method: "GET", path: "/v1/playbooks", need: read, mount: does(p.list), id: "listPlaybooks", tag: "playbooks", summary: "List the playbooks as they stand"},
+		{method: "POST", path: "/v1/playbooks", need: publish, mount: does(p.publish), body: 16 << 20, id: "publishPlaybooks", tag: "playbooks", summary: "Compile, test, bind and publish texts, all or none"},
+		{method: "GET", path: one, need: read, mount: does(p.show), id: "showPlaybook", tag: "playbooks", summary: "Show a playbook with its versions"},
+		{method: "GET", path: one + "/versions/{digest}", need: read, mount: does(p.version), id: "showPlaybookVersion", tag: "playbooks", summary: "Show one version with its text"},
+		{method: "GET", path: one + "/diff", need: read, mount: does(p.diff), id: "diffPlaybook", tag: "playbooks", summary: "Tell what changes from one version to another"},
+		{method: "POST", path: one + "/promote", need: respond, mount: does(p.promote), id: "promotePlaybook", tag: "playbooks", summary: "Set a playbook's mode; raising it needs the scope admin"},
+		{method: "POST", path: one + "/retire", need: respond, mount: does(p.retire), id: "retirePlaybook", tag: "playbooks", summary: "Let no new run start; runs under way go on"},
+	}
+}
+
 func (s *Server) operateRoutes() []route {
 	const metrics, read, respond, audit, admin = need(auth.Metrics), need(auth.Read), need(auth.Respond), need(auth.Audit), need(auth.Admin)
 	o, g := s.operate, s.guard
 	return []route{
 		{method: "GET", path: "/v1/health", need: public, mount: does(o.health), id: "health", tag: "server", summary: "Whether the process answers"},
 		{method: "GET", path: "/v1/ready", need: read, mount: does(o.ready), id: "ready", tag: "server", summary: "Whether each part works"},
-		{method: "GET", path: "/v1/metrics", need: metrics, mount: raw(o.metrics), stream: true, answers: map[string]string{"200": "application/openmetrics-text"}, id: "metrics", tag: "server", summary: "Metrics for Prometheus, as OpenMetrics text"},
+		{method: "GET", path: "/v1/metrics", need: metrics, mount: raw(o.metrics), answers: map[string]string{"200": "application/openmetrics-text"}, id: "metrics", tag: "server", summary: "Metrics for Prometheus, as OpenMetrics text"},
 
 		{method: "GET", path: "/v1/connectors", need: read, mount: does(o.connectors), id: "listConnectors", tag: "connectors", summary: "List connector instances"},
 		{method: "POST", path: "/v1/connectors/{instance}/check", need: respond, mount: does(o.checkConnector), id: "checkConnector", tag: "connectors", summary: "Ask an instance whether credential and network are good"},
 		{method: "GET", path: "/v1/installed", need: read, mount: does(o.installed), id: "showInstalled", tag: "connectors", summary: "Show what playbooks can be checked against: the actions of each instance, bindings, roles and duties"},
-		{method: "GET", path: "/v1/playbooks", need: read, mount: does(o.playbooks), id: "listPlaybooks", tag: "playbooks", summary: "List the active playbooks"},
 
 		{method: "GET", path: "/v1/guard", need: read, mount: does(g.rules), id: "showGuards", tag: "guards", summary: "Show the guards as they stand, with budgets and what is spent"},
 		{method: "GET", path: "/v1/observe", need: read, mount: does(g.observed), id: "listObserved", tag: "guards", summary: "Show what observe mode kept from happening, beside what people did"},

@@ -12,6 +12,7 @@ import (
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/backtest"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/own"
@@ -33,6 +34,7 @@ type rehearsals struct {
 	facts  *activities.Facts
 	tokens *auth.Tokens
 	duties duties
+	intake *intake.Intake
 }
 
 func newRehearsals(b *book, r *rooms, h *own.Host) (*rehearsals, error) {
@@ -48,21 +50,22 @@ func newRehearsals(b *book, r *rooms, h *own.Host) (*rehearsals, error) {
 
 // Load compiles a text against what is configured. It may call the active
 // playbooks and those beside it.
-func (r *rehearsals) Load(_ context.Context, text api.PlaybookText, beside []api.PlaybookText, trigger, from string) (intake.Loaded, error) {
-	files, err := playbookFiles(r.book.cfg.Playbooks)
+func (r *rehearsals) Load(ctx context.Context, text api.PlaybookText, beside []api.PlaybookText, trigger, from string) (intake.Loaded, error) {
+	current, _, err := r.book.reg.Current(ctx)
 	if err != nil {
 		return intake.Loaded{}, err
 	}
-	texts, err := playbookTexts(files)
-	if err != nil {
-		return intake.Loaded{}, err
-	}
-	others := make([]*source.File, 0, len(beside)+len(texts))
+	others := make([]*source.File, 0, len(beside)+len(current))
 	for _, t := range beside {
 		others = append(others, source.NewFile(t.File, []byte(t.Text)))
 	}
+	for _, e := range current {
+		if e.Retired == nil {
+			others = append(others, source.NewFile(e.Current.Text.File, e.Current.Text.Body))
+		}
+	}
 	// The first of a name counts: what was sent hides what is active.
-	l, err := r.book.load(source.NewFile(text.File, []byte(text.Text)), compile.NewFiles(slices.Concat(others, texts)...))
+	l, err := r.book.compiled(source.NewFile(text.File, []byte(text.Text)), compile.NewFiles(others...))
 	if err != nil {
 		return l, api.Problem(api.CodeInvalid, err.Error())
 	}
@@ -170,4 +173,32 @@ func (r *rehearsals) persons(ctx context.Context) (func(who string) []string, er
 		}
 		return roles[who]
 	}, nil
+}
+
+// Backtest implements server.Rehearsals. What was answered a moment ago counts too.
+func (r *rehearsals) Backtest(ctx context.Context, b intake.Loaded, since time.Time) (*api.Backtest, error) {
+	if err := r.rooms.readings.Flush(ctx); err != nil {
+		return nil, err
+	}
+	return (&backtest.Record{
+		Tenant: r.book.cfg.Tenant, Runs: r.rooms.runs, Effects: r.rooms.effects, Approvals: r.rooms.approvals, Readings: r.rooms.readings, Intake: r.intake,
+	}).Run(ctx, b, since)
+}
+
+// Answers implements server.Rehearsals.
+func (r *rehearsals) Answers(ctx context.Context, runID string) ([]api.RecordedAnswer, error) {
+	if err := r.rooms.readings.Flush(ctx); err != nil {
+		return nil, err
+	}
+	list, err := r.rooms.readings.Of(ctx, runID)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.RecordedAnswer, len(list))
+	for i, one := range list {
+		out[i] = api.RecordedAnswer{
+			At: one.At, Run: one.Run, Step: one.Step, Action: one.Action, Instance: one.Instance, Inputs: one.Inputs, Output: one.Output, Error: one.Error, Message: one.Message,
+		}
+	}
+	return out, nil
 }

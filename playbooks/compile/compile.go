@@ -120,15 +120,13 @@ type unit struct {
 	// over counts the ids whose steps the walk is past.
 	over int
 	// seen is what expressions see at a place, while seenAt ids are over.
-	seen   map[sight]expr.Env
+	seen   map[sight]visible
 	seenAt int
 	// checked is what is known of each expression of the draft, by its index.
 	checked []expr.Checked
 	// loops are the expressions that a foreach goes over: their elements are read
 	// through the loop's variable.
 	loops map[plan.ExprRef]bool
-	// reads are the chains of names whose values are needed.
-	reads [][]string
 	// handles are the names of handles that a playbook may write as a type.
 	handles []string
 	// bounds are the longest lengths of inputs, by path.
@@ -138,7 +136,7 @@ type unit struct {
 func newUnit(f *source.File, c Catalogue, s *session) *unit {
 	return &unit{
 		file: f, actions: c, session: s, ids: map[string]*name{}, infos: map[*ast.Step]*info{},
-		vars: map[string]*ast.Step{}, used: map[string]bool{}, known: map[string]*spec.Action{}, loops: map[plan.ExprRef]bool{}, seen: map[sight]expr.Env{},
+		vars: map[string]*ast.Step{}, used: map[string]bool{}, known: map[string]*spec.Action{}, loops: map[plan.ExprRef]bool{}, seen: map[sight]visible{},
 		draft:   &plan.Plan{Format: plan.Format, Language: Language, Exprs: make([]plan.Expr, 0, 32)},
 		checked: make([]expr.Checked, 0, 32),
 	}
