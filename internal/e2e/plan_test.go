@@ -5,60 +5,60 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/quell-soar/quell/server/api"
 )
 
-// TestPlanNamesTargets: `quell plan` on each example calls no effect, counted at the
-// vendors, and names every target that the run after it touches. Without QUELL_SOAK
-// each example starts by one way.
-func TestPlanNamesTargets(t *testing.T) {
-	for n, e := range sixExamples() {
-		t.Run(e.name, func(t *testing.T) {
-			l := startLab(t)
-			l.furnish()
-			h := examplesHouse(t, l)
-			h.start()
-			anna, lena := h.token("anna", "analyst"), h.token("lena", "analyst,ir-lead,ciso,service-desk")
-			ways := []bool{true, false}
-			if os.Getenv("QUELL_SOAK") == "" {
-				ways = ways[n%2 : n%2+1]
+// planned asks for the plan of an example, and holds the vendors to have seen no
+// effect for it.
+func (h *house) planned(anna *api.Client, l *labProcess, e example, byAlert bool) api.Plan {
+	h.t.Helper()
+	before := len(l.effects(""))
+	got := h.planOf(anna, e, byAlert)
+	if did := l.effects("")[before:]; len(did) > 0 {
+		h.t.Errorf("the plan called effects: %+v", did)
+	}
+	if len(got.Reads) == 0 || len(got.Effects) == 0 {
+		h.t.Errorf("%d reads, %d effects", len(got.Reads), len(got.Effects))
+	}
+	return got
+}
+
+// named holds every target that a run touched against the plan that was made before
+// it.
+func (h *house) named(got api.Plan, id string) {
+	h.t.Helper()
+	run, err := h.client().Run(h.t.Context(), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	touched := 0
+	for _, f := range run.Effects {
+		for _, target := range f.Targets {
+			if touched++; !planNames(got, run.Effects, f, target) {
+				h.t.Errorf("the run's %s (%s) on %s is not in the plan", f.Action, f.Step, target)
 			}
-			for _, byAlert := range ways {
-				before := len(l.effects(""))
-				got := h.planOf(anna, e, byAlert)
-				if did := l.effects("")[before:]; len(did) > 0 {
-					t.Errorf("the plan called effects: %+v", did)
-				}
-				if len(got.Reads) == 0 || len(got.Effects) == 0 {
-					t.Errorf("%d reads, %d effects", len(got.Reads), len(got.Effects))
-				}
-				var id string
-				if byAlert {
-					id = h.byAlert(e)
-				} else {
-					id = h.byHand(anna, e)
-				}
-				h.people(l, lena, id)
-				run, err := h.client().Run(t.Context(), id)
-				if err != nil {
-					t.Fatal(err)
-				}
-				touched := 0
-				for _, f := range run.Effects {
-					for _, target := range f.Targets {
-						touched++
-						if !planNames(got, run.Effects, f, target) {
-							t.Errorf("by alert %t: the run's %s (%s) on %s is not in the plan", byAlert, f.Action, f.Step, target)
-						}
-					}
-				}
-				t.Logf("by alert %t: %d reads, %d effects planned, %d ways; the run touched %d targets with %d effects", byAlert, len(got.Reads), len(got.Effects), got.Plays, touched, len(run.Effects))
-				h.undo(id)
-			}
-			h.auditOK()
-		})
+		}
+	}
+	h.t.Logf("%d reads, %d effects planned, %d ways; the run touched %d targets with %d effects", len(got.Reads), len(got.Effects), got.Plays, touched, len(run.Effects))
+}
+
+// playsBack plays what was recorded through the same version: every run goes on as
+// it did, and no vendor sees an effect.
+func (h *house) playsBack(anna *api.Client, l *labProcess, e example, runs int) {
+	h.t.Helper()
+	raw, err := os.ReadFile("../../examples/" + e.name + ".yaml")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	before := len(l.effects(""))
+	got, err := anna.Backtest(h.t.Context(), api.BacktestRequest{Source: api.PlaybookText{File: e.name + ".yaml", Text: string(raw)}, Since: "1d"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if got.Runs != runs || got.Same != runs || len(l.effects("")) != before {
+		raw, _ := json.MarshalIndent(got, "", " ")
+		h.t.Errorf("%d runs do not play back as they went: %s", runs, raw)
 	}
 }
 

@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"flag"
 	"os"
 	"strings"
 	"testing"
 	"time"
 )
+
+var runsFlag = flag.Int("runs", 1000, "runs of TestThousand in the soak; a tenth of it is the number of kills")
 
 // sixPlaybook has six effects: a ticket, a comment, an isolation, a scan, the
 // release and another comment. A person approves the isolation, which is how the
@@ -66,7 +69,7 @@ func (h *house) sixEffects() {
 func TestThousand(t *testing.T) {
 	p := killPlan{runs: 6, kills: 2, six: true, apart: 5 * time.Second, minOpen: 2, wantBetween: 1, moves: 15 * time.Second, limit: 5 * time.Minute}
 	if os.Getenv("QUELL_SOAK") != "" {
-		p = killPlan{runs: 1000, kills: 100, six: true, apart: 5 * time.Second, minOpen: 20, wantBetween: 80, moves: 15 * time.Second, limit: 45 * time.Minute}
+		p = killPlan{runs: *runsFlag, kills: *runsFlag / 10, six: true, apart: 5 * time.Second, minOpen: 20, wantBetween: *runsFlag * 8 / 100, moves: 15 * time.Second, limit: 45 * time.Minute}
 	} else if testing.Short() {
 		t.Skip("the small form of TestThousand; left out with -short")
 	}
