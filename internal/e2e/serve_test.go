@@ -179,7 +179,9 @@ func (h *house) stop() {
 // server's.
 func (h *house) client() *api.Client {
 	h.t.Helper()
-	h.dial.Do(func() { h.local, h.dialled = api.Dial(api.Options{Socket: filepath.Join(h.dir, "data", "run", "quell.sock")}) })
+	h.dial.Do(func() {
+		h.local, h.dialled = api.Dial(api.Options{Socket: filepath.Join(h.dir, "data", "run", "quell.sock")})
+	})
 	if h.dialled != nil {
 		h.t.Fatal(h.dialled)
 	}
