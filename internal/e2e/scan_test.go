@@ -55,8 +55,10 @@ func (s *scanner) plant(name, text string) {
 		}
 	}
 	add("plain", text)
+	coded := map[string]string{"": text}
 	if len(text) >= 32 {
 		add("first half", text[:len(text)/2])
+		coded["first half in "] = text[:len(text)/2] // a JSON in base64 escapes the rest
 	}
 	add("hex", hex.EncodeToString([]byte(text)))
 	add("HEX", strings.ToUpper(hex.EncodeToString([]byte(text))))
@@ -67,13 +69,15 @@ func (s *scanner) plant(name, text string) {
 			add("JSON-escaped", string(raw[1:len(raw)-1]))
 		}
 	}
-	for name, enc := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
-		for shift := range 3 {
-			// What stands before and behind is unknown: the characters that share
-			// bits with it are left out.
-			coded := enc.EncodeToString(append(make([]byte, shift), text...))
-			from := []int{0, 2, 3}[shift]
-			add(fmt.Sprintf("%s at %d", name, shift), coded[from:(shift+len(text))*8/6])
+	for part, text := range coded {
+		for name, enc := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
+			for shift := range 3 {
+				// What stands before and behind is unknown: the characters that share
+				// bits with it are left out.
+				coded := enc.EncodeToString(append(make([]byte, shift), text...))
+				from := []int{0, 2, 3}[shift]
+				add(fmt.Sprintf("%s%s at %d", part, name, shift), coded[from:(shift+len(text))*8/6])
+			}
 		}
 	}
 }

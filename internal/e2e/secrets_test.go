@@ -26,9 +26,11 @@ import (
 // them.
 type vault struct {
 	*house
-	lab     *labProcess
-	inner   *lab.Lab
-	scan    *scanner
+	lab   *labProcess
+	inner *lab.Lab
+	scan  *scanner
+	// otlp takes the traces.
+	otlp    *receiver
 	planted []string
 	// kept are the files that hold a secret on purpose, as paths in the house.
 	kept []string
@@ -78,7 +80,7 @@ func newVault(t *testing.T) (*vault, *echo) {
 		t.Fatal(err)
 	}
 	l.furnish()
-	v := &vault{house: examplesHouse(t, l), lab: l, inner: inner, scan: newScanner()}
+	v := &vault{house: examplesHouse(t, l), lab: l, inner: inner, scan: newScanner(), otlp: startReceiver(t)}
 	for name, text := range map[string]string{
 		"falcon.secret": falconSecret, "jira.token": jiraToken, "entra.secret": lab.EntraClientSecret, "panos.secret": lab.PanosPassword,
 		"vt.secret": lab.VirusTotalKey, "splunk.secret": lab.SplunkToken, "asset.secret": lab.AssetToken, "mail.secret": lab.MailPassword, "source.key": sourceKey,
@@ -94,6 +96,7 @@ func newVault(t *testing.T) (*vault, *echo) {
 	v.config = strings.Replace(v.config, "access: {local_roles: [analyst]}\n", v.access(), 1)
 	v.config = strings.Replace(v.config, "modes:\n  playbooks: {", "modes:\n  playbooks: {provoke: act, ", 1)
 	v.config += v.behindEcho(at) + "  leaky:\n    connector: leaky\n    mode: act\n    binary: " + buildLeaky(t) + "\n    secrets: {token: " + v.file("leaky.secret", v.plant("the leaky connector's token")) + "}\n"
+	v.config += "telemetry: {traces: {endpoint: " + v.otlp.URL + "/v1/traces, headers: {x-collector-key: " + v.file("collector.key", v.plant("the collector's key")) + "}}}\n"
 	v.rebind("edr: falcon, ticket: jira, iam: entra, mail: entra, firewall: panos, intel: vt, sandbox: vt, search: splunk, asset: asset, notify: mail")
 	provoke, err := os.ReadFile("testdata/provoke.yaml")
 	if err != nil {
@@ -216,6 +219,11 @@ func TestPlantedSecrets(t *testing.T) {
 // nothing may.
 func (v *vault) verdict(e *echo) {
 	v.t.Helper()
+	spans, raw := v.otlp.all()
+	v.scan.scan("the traces", raw)
+	if len(spans) < 50 {
+		v.t.Errorf("only %d spans came", len(spans))
+	}
 	var decoys string
 	found := slices.DeleteFunc(v.scan.found, func(f string) bool {
 		is := strings.HasPrefix(f, decoy)
