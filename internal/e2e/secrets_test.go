@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -525,13 +526,13 @@ func (v *vault) filled(path string) []string {
 	case strings.HasPrefix(path, "/v1/alerts/"):
 		if list, err := v.client().Alerts(v.t.Context(), api.AlertFilter{Limit: 200}); err == nil {
 			for _, a := range list.Alerts {
-				out = append(out, "/v1/alerts/"+a.ID)
+				out = append(out, "/v1/alerts/"+url.PathEscape(a.ID))
 			}
 		}
 	case strings.HasPrefix(path, "/v1/approvals/"):
 		if list, err := v.client().Approvals(v.t.Context(), api.ApprovalFilter{All: true}); err == nil {
 			for _, a := range list.Approvals {
-				out = append(out, "/v1/approvals/"+a.ID)
+				out = append(out, "/v1/approvals/"+url.PathEscape(a.ID))
 			}
 		}
 	}
