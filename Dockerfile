@@ -30,7 +30,7 @@ RUN install -d -m 0700 -o 65532 -g 65532 /out/data /out/keys /out/tmp && \
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/passwd /etc/passwd
-COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
+# Time zones are within the programs (time/tzdata).
 COPY --from=build /out/quell /out/quell-connector /usr/local/bin/
 COPY --from=build --chown=65532:65532 /out/data /var/lib/quell
 COPY --from=build --chown=65532:65532 /out/keys /var/lib/quell-keys

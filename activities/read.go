@@ -13,6 +13,7 @@ import (
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/readings"
 )
 
 // Connectors is the part of host.Host that activities call.
@@ -25,7 +26,11 @@ type Connectors interface {
 }
 
 // Reader calls reads.
-type Reader struct{ Host Connectors }
+type Reader struct {
+	Host Connectors
+	// Keep takes each answer, for backtests, and returns at once; nil keeps none.
+	Keep func(readings.Reading)
+}
 
 // Tries at a transient failure, where the playbook says nothing.
 const (
@@ -59,11 +64,12 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 	for n := 1; ; n++ {
 		reply, err := r.Host.Call(ctx, q.Instance, request(a, inputs, "", a.Deadline), host.Permit{})
 		if err == nil {
+			r.keep(q, reply, nil)
 			return output(a, q.Fields, reply)
 		}
 		kindOf := spec.KindOf(err)
 		if ctx.Err() != nil || n >= tries || !kindOf.Retryable() {
-			return task.ReadResult{Failure: failure(err)}, nil
+			return task.ReadResult{Failure: r.keep(q, spec.Reply{}, err)}, nil
 		}
 		d := backoff(err, wait, n)
 		if kindOf == spec.Unavailable && time.Since(firstAsked(ctx, time.Now())) < shutPatience {
@@ -72,7 +78,7 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 			}
 		}
 		if !pause(ctx, d) {
-			return task.ReadResult{Failure: failure(err)}, nil
+			return task.ReadResult{Failure: r.keep(q, spec.Reply{}, err)}, nil
 		}
 	}
 }
@@ -85,12 +91,37 @@ func (r *Reader) quick(ctx context.Context, q task.ReadRequest, a spec.Action, i
 		if len(res.Output) > MaxLocal {
 			return task.ReadResult{Busy: true}, err
 		}
+		r.keep(q, reply, nil)
 		return res, err
 	}
 	if errors.Is(err, host.ErrBusy) || spec.KindOf(err).Retryable() {
 		return task.ReadResult{Busy: true}, nil
 	}
-	return task.ReadResult{Failure: failure(err)}, nil
+	return task.ReadResult{Failure: r.keep(q, spec.Reply{}, err)}, nil
+}
+
+// keep records what the playbook is told: the whole answer, for another version may
+// read more of it, or the failure, which is returned.
+func (r *Reader) keep(q task.ReadRequest, reply spec.Reply, err error) *task.Failure {
+	one := readings.Reading{Tenant: q.Tenant, Run: q.Run, Step: q.Step, Iteration: q.Iteration, Action: q.Action, Instance: q.Instance, Inputs: q.Inputs}
+	var fail *task.Failure
+	if err != nil {
+		fail = failure(err)
+		one.Error, one.Message = fail.Kind, fail.Message
+	} else if one.Output, err = kind.Canonical(orEmpty(reply.Output)); err != nil {
+		return nil // the playbook is told why; it is no answer
+	}
+	if r.Keep != nil {
+		r.Keep(one)
+	}
+	return fail
+}
+
+func orEmpty(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
 }
 
 func (r *Reader) prepare(q task.ReadRequest) (spec.Action, map[string]any, *task.Failure) {

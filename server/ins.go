@@ -36,6 +36,7 @@ type (
 		Source string `query:"source" maxLength:"200"`
 	}
 	listRequestsIn struct {
+		Page
 		Run string `query:"run" maxLength:"500" doc:"of one run"`
 		All bool   `query:"all" doc:"closed ones too; needs run"`
 	}
@@ -50,6 +51,9 @@ type (
 	}
 	startIn struct {
 		Body api.StartRun
+	}
+	backtestIn struct {
+		Body api.BacktestRequest
 	}
 	planIn struct {
 		Body api.PlanRequest

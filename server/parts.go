@@ -119,6 +119,7 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.guard = &guardAPI{tenant: cfg.Tenant, rooms: rooms}
 	s.plans = &plansAPI{
 		tenant: cfg.Tenant, rights: access.Rights, launch: s.runs.mayLaunch, rehearse: work.Rehearsals, intake: work.Intake, rooms: rooms, turns: make(chan struct{}, plansAtOnce),
+		backtests: make(chan struct{}, 1), answerTime: s.cfg.AnswerTime,
 	}
 	if err := s.build(); err != nil {
 		return nil, err

@@ -24,11 +24,11 @@ func (a *peopleAPI) list(c *call, in *listRequestsIn) (*reply[api.Approvals], er
 	if in.All && in.Run == "" {
 		return nil, invalid("closed requests are listed for one run: name it")
 	}
-	list, err := a.rooms.requests(c.Context(), a.tenant, in.Run, in.All)
+	list, next, err := a.rooms.requests(c.Context(), a.tenant, approval.Filter{Run: in.Run, All: in.All, Limit: in.limit(), Cursor: in.Cursor})
 	if err != nil {
 		return nil, err
 	}
-	return ok(api.Approvals{Approvals: orNone(list)})
+	return ok(api.Approvals{Approvals: orNone(list), Next: next})
 }
 
 func (a *peopleAPI) show(c *call, in *OfID) (*reply[api.Approval], error) {

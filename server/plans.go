@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
+	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/runs"
@@ -23,6 +25,10 @@ type Rehearsals interface {
 	Active(name, trigger, source string) (intake.Loaded, bool)
 	// Plan shows what a run would do.
 	Plan(ctx context.Context, b intake.Loaded, claim runs.Claim) (*api.Plan, error)
+	// Backtest plays what was recorded since a time through a new version.
+	Backtest(ctx context.Context, b intake.Loaded, since time.Time) (*api.Backtest, error)
+	// Answers lists what connectors answered to a run, in the order in which it came.
+	Answers(ctx context.Context, runID string) ([]api.RecordedAnswer, error)
 }
 
 // planTime bounds a preview; the answer must still be written in time.
@@ -40,6 +46,9 @@ type plansAPI struct {
 	intake   *intake.Intake
 	rooms    Rooms
 	turns    chan struct{}
+	// backtests lets one at a time play.
+	backtests  chan struct{}
+	answerTime time.Duration
 }
 
 // plan shows what a playbook would do. Whoever asks must be able to launch it: the
@@ -52,6 +61,7 @@ func (a *plansAPI) plan(c *call, req *planIn) (*reply[api.Plan], error) {
 	if len(in.Alert) > 0 && len(in.Inputs) > 0 {
 		return nil, invalid("an alert and inputs: one of them starts the run")
 	}
+	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{}) // all is read; what follows takes longer than that
 	leave, err := a.enter(c.Context())
 	if err != nil {
 		return nil, err
@@ -144,4 +154,70 @@ func (a *plansAPI) claim(b intake.Loaded, in api.PlanRequest, c *call) (runs.Cla
 	}
 	claim.Trigger = run.Trigger{Kind: "alert", Actor: "source:" + from, Source: from, Alert: claim.Trigger.Alert, Severity: claim.Severity}
 	return claim, err
+}
+
+// backtestTime bounds a backtest.
+const backtestTime = 10 * time.Minute
+
+// backtest plays what was recorded through a new version. It reads what every
+// reader of runs may read, and calls no connector.
+func (a *plansAPI) backtest(c *call, req *backtestIn) (*reply[api.Backtest], error) {
+	in := req.Body
+	since := 30 * 24 * time.Hour
+	if in.Since != "" {
+		var err error
+		if since, err = kind.ParseDuration(in.Since); err != nil || since <= 0 {
+			return nil, invalid("since %q is not a duration such as 24h or 30d", shorten(in.Since))
+		}
+	}
+	if a.rehearse == nil {
+		return nil, api.Problem(api.CodeNotReady, "this server plays no playbooks")
+	}
+	select {
+	case a.backtests <- struct{}{}:
+		defer func() { <-a.backtests }()
+	default:
+		p := api.Problem(api.CodeRateLimited, "another backtest is under way; try again when it is over")
+		p.RetryAfter = planTime
+		return nil, p
+	}
+	// The answer is written when all is played; until then nobody reads or writes.
+	ctl := http.NewResponseController(c.w)
+	_ = ctl.SetReadDeadline(time.Time{})
+	_ = ctl.SetWriteDeadline(time.Now().Add(backtestTime + a.answerTime))
+	ctx, cancel := context.WithTimeout(c.Context(), backtestTime)
+	defer cancel()
+	book, err := a.rehearse.Load(ctx, in.Source, in.Beside, "manual", "")
+	if err != nil {
+		return nil, err
+	}
+	got, err := a.rehearse.Backtest(ctx, book, time.Now().Add(-since))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, api.Problem(api.CodeNotReady, "the backtest took longer than "+backtestTime.String()+"; look less far back")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ok(*got)
+}
+
+// mostAnswers bounds one answer's list of recorded answers.
+const mostAnswers = 10_000
+
+// answers lists what connectors answered to a run.
+func (a *plansAPI) answers(c *call, in *OfRun) (*reply[api.Answers], error) {
+	if a.rehearse == nil {
+		return nil, api.Problem(api.CodeNotReady, "this server plays no playbooks")
+	}
+	if _, err := a.rooms.Runs.Get(c.Context(), in.run()); err != nil {
+		return nil, err
+	}
+	list, err := a.rehearse.Answers(c.Context(), in.run())
+	if err != nil {
+		return nil, err
+	}
+	if len(list) > mostAnswers {
+		list = list[:mostAnswers]
+	}
+	return ok(api.Answers{Answers: list})
 }

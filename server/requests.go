@@ -37,22 +37,23 @@ func voteProblem(err error) error {
 }
 
 // requests lists requests to people, the oldest first.
-func (r Rooms) requests(ctx context.Context, tenant, run string, all bool) ([]api.Approval, error) {
-	list, err := r.Approvals.List(ctx, tenant, run, all)
+func (r Rooms) requests(ctx context.Context, tenant string, f approval.Filter) ([]api.Approval, string, error) {
+	f.Tenant = tenant
+	list, next, err := r.Approvals.List(ctx, f)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	out := make([]api.Approval, 0, len(list))
 	for _, q := range list {
-		one, err := r.shown(ctx, q)
+		one, err := shown(q)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		if all || one.Status == "open" {
+		if f.All || one.Status == "open" {
 			out = append(out, one)
 		}
 	}
-	return out, nil
+	return out, next, nil
 }
 
 // request returns one request of a tenant.
@@ -64,23 +65,19 @@ func (r Rooms) request(ctx context.Context, tenant, id string) (api.Approval, er
 	if err != nil {
 		return api.Approval{}, err
 	}
-	return r.shown(ctx, q)
+	return shown(q)
 }
 
 // shown writes a request as people see it. Its status is that of now: the
 // workflow closes a decided request a moment later.
-func (r Rooms) shown(ctx context.Context, q *approval.Request) (api.Approval, error) {
+func shown(q *approval.Request) (api.Approval, error) {
 	out := api.Approval{
 		ID: q.ID, Kind: api.RequestKind(q.Kind), Run: q.Run, Step: q.Step, Iteration: q.Iteration, Question: q.Text, Status: q.Decision,
 		Requester: q.Requester, Seal: q.Seal, Show: q.Show, Quorum: q.Quorum, Silent: q.Silent,
 		Opened: q.Opened, Expires: q.Deadline(), Closed: q.Closed,
 	}
 	if out.Status == "" {
-		t, err := r.Approvals.Tally(ctx, q.ID, time.Now())
-		if err != nil {
-			return out, err
-		}
-		out.Status = t.State
+		out.Status = q.Stands(time.Now()).State
 	}
 	if len(q.Fields) > 0 {
 		if err := json.Unmarshal(q.Fields, &out.Fields); err != nil {

@@ -90,7 +90,7 @@ func domainProblem(err error) *api.Error {
 		return api.Problem(api.CodeNotFound, err.Error())
 	case errors.Is(err, runs.ErrKeyReused):
 		return api.Problem(api.CodeConflict, err.Error())
-	case errors.Is(err, runs.ErrCursor):
+	case errors.Is(err, store.ErrCursor):
 		return api.Problem(api.CodeInvalid, err.Error())
 	case errors.Is(err, store.ErrClosed):
 		return api.Problem(api.CodeNotReady, "the server is stopping; try again in a moment")

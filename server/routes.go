@@ -87,6 +87,9 @@ func (s *Server) runRoutes() []route {
 
 		{method: "POST", path: "/v1/plans", need: launch, unkept: true, mount: does(s.plans.plan), body: 4 << 20, id: "planRun", tag: "runs", summary: "Show what a playbook would do: reads are called, effects only resolved"},
 
+		{method: "POST", path: "/v1/backtests", need: read, unkept: true, mount: does(s.plans.backtest), body: 4 << 20, id: "backtest", tag: "runs", summary: "Play what was recorded through a new version of a playbook; no connector is called"},
+		{method: "GET", path: oneRun + "/answers", need: read, mount: does(s.plans.answers), id: "listAnswers", tag: "runs", summary: "List what connectors answered to a run"},
+
 		{method: "POST", path: "/v1/alerts/{source}", need: signed, mount: raw(a.receive), body: s.cfg.MaxAlert, answers: map[string]string{"200": "application/json", "202": "application/json"}, id: "sendAlert", tag: "alerts", summary: "Send an alert (Standard Webhooks signature)"},
 		{method: "GET", path: "/v1/alerts", need: read, mount: does(a.list), id: "listAlerts", tag: "alerts", summary: "List alerts, the newest first"},
 		{method: "GET", path: "/v1/alerts/{id}", need: read, mount: does(a.show), id: "showAlert", tag: "alerts", summary: "Show an alert as it came and as it was read"},
@@ -111,7 +114,7 @@ func (s *Server) operateRoutes() []route {
 	return []route{
 		{method: "GET", path: "/v1/health", need: public, mount: does(o.health), id: "health", tag: "server", summary: "Whether the process answers"},
 		{method: "GET", path: "/v1/ready", need: read, mount: does(o.ready), id: "ready", tag: "server", summary: "Whether each part works"},
-		{method: "GET", path: "/v1/metrics", need: metrics, mount: raw(o.metrics), stream: true, answers: map[string]string{"200": "application/openmetrics-text"}, id: "metrics", tag: "server", summary: "Metrics for Prometheus, as OpenMetrics text"},
+		{method: "GET", path: "/v1/metrics", need: metrics, mount: raw(o.metrics), answers: map[string]string{"200": "application/openmetrics-text"}, id: "metrics", tag: "server", summary: "Metrics for Prometheus, as OpenMetrics text"},
 
 		{method: "GET", path: "/v1/connectors", need: read, mount: does(o.connectors), id: "listConnectors", tag: "connectors", summary: "List connector instances"},
 		{method: "POST", path: "/v1/connectors/{instance}/check", need: respond, mount: does(o.checkConnector), id: "checkConnector", tag: "connectors", summary: "Ask an instance whether credential and network are good"},

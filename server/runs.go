@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/dispatch"
 	"github.com/quell-soar/quell/internal/intake"
@@ -187,7 +188,7 @@ func (a *runsAPI) show(c *call, in *OfRun) (*reply[api.RunDetail], error) {
 	if out.Effects, err = a.rooms.effectsOf(c.Context(), rec.ID); err != nil {
 		return nil, err
 	}
-	out.Approvals, err = a.rooms.requests(c.Context(), a.tenant, rec.ID, true)
+	out.Approvals, _, err = a.rooms.requests(c.Context(), a.tenant, approval.Filter{Run: rec.ID, All: true})
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func (c *cli) configCheck(ctx context.Context, conf *config.Config) (against, er
 			if err != nil {
 				return against{}, failed(ExitFailed, "connector instance %s: %v", name, err)
 			}
-			if bad := programProblem(k, st); bad != "" {
+			if _, bad := programProblem(k, st); bad != "" {
 				return against{}, failed(ExitFailed, "connector instance %s: %s", name, bad)
 			}
 		}

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,6 +38,11 @@ func (c *cli) alertSend() *cobra.Command {
 				return err
 			}
 			got, err := cl.SendAlert(cmd.Context(), source, id, body, []byte(key))
+			var problem *api.Error
+			if errors.As(err, &problem) && problem.Code == api.CodeUnauthenticated {
+				return &Error{Code: ExitRefused, Message: fmt.Sprintf("the signature was refused: %s holds no key of the source %s, or there is no such source; sources.%[2]s.secrets in the configuration names the file of its key",
+					clean(secretFile), clean(source))}
+			}
 			if err != nil {
 				return uncertain(err, "send it again: the same alert starts nothing twice")
 			}

@@ -32,10 +32,20 @@ func (c *cli) approvalList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.show(got, func() error { return c.approvalTable(got.Approvals) })
+			return c.show(got, func() error {
+				if err := c.approvalTable(got.Approvals); err != nil {
+					return err
+				}
+				if got.Next != "" {
+					c.say("more: --cursor %s", clean(got.Next))
+				}
+				return nil
+			})
 		},
 	}
 	cmd.Flags().StringVar(&f.Run, "run", "", "only requests of this run")
+	cmd.Flags().IntVar(&f.Limit, "limit", 0, "how many; default 50, at most 200")
+	cmd.Flags().StringVar(&f.Cursor, "cursor", "", "where the page before ended")
 	cmd.Flags().BoolVar(&f.All, "all", false, "closed requests too")
 	return cmd
 }

@@ -187,13 +187,13 @@ func (d *doctor) alarms(ctx context.Context, cl *api.Client) {
 	} else if k.On {
 		d.warn("kill switch", "it is on, no new effect leaves: %s", k.Reason)
 	}
-	asked, err := cl.Approvals(ctx, api.ApprovalFilter{})
-	if err != nil {
-		d.bad("requests", "%v", err)
-		return
-	}
-	unclear := 0
-	for _, a := range asked.Approvals {
+	asked, unclear := 0, 0
+	for a, err := range cl.AllApprovals(ctx, api.ApprovalFilter{Limit: 200}) {
+		if err != nil {
+			d.bad("requests", "%v", err)
+			return
+		}
+		asked++
 		if a.Kind == api.RequestFailure {
 			unclear++
 		}
@@ -202,7 +202,7 @@ func (d *doctor) alarms(ctx context.Context, cl *api.Client) {
 	case unclear > 0:
 		d.warn("requests", "%s of steps that failed or are unknown wait for a person; quell approval list", count(unclear, "request"))
 	default:
-		d.ok("requests", "%s open", count(len(asked.Approvals), "request"))
+		d.ok("requests", "%s open", count(asked, "request"))
 	}
 	waiting, err := cl.Runs(ctx, api.RunFilter{Status: api.RunWaiting, Limit: 200})
 	if err != nil {

@@ -59,10 +59,11 @@ func (d *doctor) lock(dir string) {
 
 // secrets resolves every reference and forgets the value.
 func (d *doctor) secrets(ctx context.Context, c *config.Config) {
-	n := 0
+	n, good := 0, true
 	try := func(path string, r secrets.Ref) {
 		n++
 		if _, err := r.Resolve(ctx); err != nil {
+			good = false
 			d.bad("secrets", "%s: %v", path, err)
 		}
 	}
@@ -79,7 +80,18 @@ func (d *doctor) secrets(ctx context.Context, c *config.Config) {
 			try("connectors."+name+".secrets."+key, c.Connectors[name].Secrets[key])
 		}
 	}
-	d.ok("secrets", "%s looked at", count(n, "reference"))
+	for i, r := range c.Keys.Payloads {
+		try(fmt.Sprintf("keys.payloads.%d", i), r)
+	}
+	if !c.Access.OIDC.ClientSecret.IsZero() {
+		try("access.oidc.client_secret", c.Access.OIDC.ClientSecret)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Telemetry.Traces.Headers)) {
+		try("telemetry.traces.headers."+name, c.Telemetry.Traces.Headers[name])
+	}
+	if good {
+		d.ok("secrets", "%s looked at", count(n, "reference"))
+	}
 }
 
 // playbooks compiles every configured playbook.
@@ -138,40 +150,41 @@ func (d *doctor) binaries(c *config.Config) {
 			d.bad(part, "%v", err)
 			continue
 		}
-		if problem := programProblem(k, st); problem != "" {
+		sum, problem := programProblem(k, st)
+		if problem != "" {
 			d.bad(part, "%s", problem)
 			continue
 		}
 		if k.SHA256 == "" {
-			d.warn(part, "%s is not pinned; set connectors.%s.sha256", k.Binary, name)
+			d.warn(part, "%s is not pinned; connectors.%s.sha256: %s pins this one", k.Binary, name, sum)
 			continue
 		}
 		d.ok(part, "%s is the pinned one", k.Binary)
 	}
 }
 
-func programProblem(k config.Connector, st fs.FileInfo) string {
+// programProblem says why a connector's program is not fit to be started, or "" and
+// its checksum.
+func programProblem(k config.Connector, st fs.FileInfo) (sum, problem string) {
 	switch {
 	case !st.Mode().IsRegular():
-		return k.Binary + " is not a file"
+		return "", k.Binary + " is not a file"
 	case st.Mode().Perm()&0o111 == 0:
-		return k.Binary + " is not executable; chmod 755 it"
+		return "", k.Binary + " is not executable; chmod 755 " + k.Binary
 	case st.Mode().Perm()&0o022 != 0:
-		return fmt.Sprintf("%s has mode %#o: others may write it; chmod 755 it", k.Binary, st.Mode().Perm())
-	case k.SHA256 == "":
-		return ""
+		return "", fmt.Sprintf("%s has mode %#o: others may write it; chmod 755 %[1]s", k.Binary, st.Mode().Perm())
 	}
 	f, err := os.Open(k.Binary)
 	if err != nil {
-		return err.Error()
+		return "", err.Error()
 	}
 	defer func() { _ = f.Close() }()
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return err.Error()
+		return "", err.Error()
 	}
-	if got := hex.EncodeToString(h.Sum(nil)); !strings.EqualFold(got, k.SHA256) {
-		return fmt.Sprintf("%s has checksum %s, pinned is another", k.Binary, got)
+	if sum = hex.EncodeToString(h.Sum(nil)); k.SHA256 != "" && !strings.EqualFold(sum, k.SHA256) {
+		return "", fmt.Sprintf("%s has checksum %s, pinned is another", k.Binary, sum)
 	}
-	return ""
+	return sum, ""
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/quell-soar/quell/server/api"
 )
@@ -100,6 +101,10 @@ func uncertain(err error, next string) error {
 	return &Error{Code: ExitUnknown, Message: "it is not known whether this was done; " + next, Err: err}
 }
 
+// lists are the commands that show what there is, by how the server's words begin
+// where one thing was not found.
+var lists = [][2]string{{"run ", "quell run list"}, {"alert ", "quell alert list"}, {"there is no connector instance", "quell connector list"}}
+
 // report prints an error as the output format wants it.
 func report(w io.Writer, format string, err error) {
 	code := exitCode(err)
@@ -132,6 +137,13 @@ func report(w io.Writer, format string, err error) {
 	}
 	if problem.Code == api.CodeUnauthenticated {
 		_, _ = fmt.Fprintln(w, "  next: name the file of a token with --token-file or QUELL_TOKEN_FILE, or use the unix socket")
+	}
+	if problem.Code == api.CodeNotFound {
+		for _, known := range lists {
+			if strings.HasPrefix(problem.Detail, known[0]) {
+				_, _ = fmt.Fprintf(w, "  next: %s shows those that there are\n", known[1])
+			}
+		}
 	}
 	if problem.RetryAfter > 0 {
 		_, _ = fmt.Fprintf(w, "  next: try again in %s\n", problem.RetryAfter)

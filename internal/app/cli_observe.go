@@ -39,7 +39,7 @@ func (c *cli) observeCommand() *cobra.Command {
 // observations prints the sums, and then each effect.
 func (c *cli) observations(o api.Observations) error {
 	if len(o.Observations) == 0 {
-		c.say("since %s observe mode kept nothing from happening", stamp(o.Since))
+		c.say("since %s observe mode kept nothing from happening; quell run list shows what ran", stamp(o.Since))
 		return nil
 	}
 	t := newTable(c.out, "PLAYBOOK", "ACTION", "WOULD HAVE DONE", "ASKED", "REFUSED", "SO ALREADY", "PEOPLE DID SINCE")

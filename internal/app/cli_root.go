@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -114,7 +115,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.tokenFile, "token-file", "", "file with the token, - for standard input (QUELL_TOKEN_FILE)")
 	f.StringVar(&c.config, "config", "", "configuration (QUELL_CONFIG; default /etc/quell/quell.yaml)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%v; see %s --help", err, cmd.CommandPath())
+		return usage("%s; see %s --help", flagProblem(err), cmd.CommandPath())
 	})
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		c.began = true
@@ -129,7 +130,7 @@ func (c *cli) root() *cobra.Command {
 		return nil
 	}
 	section(root, "Begin:", c.demoCommand(), c.initCommand(), c.doctorCommand())
-	section(root, "Write playbooks:", c.playbookCommand(), c.checkCommand(), c.planCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand())
+	section(root, "Write playbooks:", c.playbookCommand(), c.checkCommand(), c.planCommand(), c.backtestCommand(), c.testCommand(), c.fmtCommand(), c.graphCommand(), c.schemaCommand(), c.lspCommand())
 	section(root, "Respond:", c.alertCommand(), c.runCommand(), c.approvalCommand(), c.approveCommand(), c.undoCommand(), c.effectCommand(), c.observeCommand())
 	section(root, "Operate:", c.serveCommand(), c.connectorCommand(), c.guardCommand(), c.auditCommand(), c.tokenCommand(), c.configCommand(), c.backupCommand(), c.restoreCommand())
 	root.AddCommand(c.versionCommand())
@@ -147,6 +148,24 @@ func section(root *cobra.Command, title string, commands ...*cobra.Command) {
 }
 
 // group is a noun: it does nothing without a verb.
+// parsed is how pflag words a value that it cannot read, with the words of strconv
+// and time in it.
+var parsed = regexp.MustCompile(`^invalid argument ("(?:[^"\\]|\\.)*") for "([^"]+)" flag: (strconv|time)`)
+
+// flagProblem words an error of a flag for people.
+func flagProblem(err error) string {
+	m := parsed.FindStringSubmatch(err.Error())
+	switch {
+	case m == nil:
+		return err.Error()
+	case m[3] == "time":
+		return m[2] + " takes a duration such as 90s, not " + m[1]
+	case strings.Contains(err.Error(), "ParseBool"):
+		return m[2] + " is true or false, not " + m[1]
+	}
+	return m[2] + " takes a whole number, not " + m[1]
+}
+
 func group(noun, short string, verbs ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{Use: noun, Short: short}
 	g.AddCommand(verbs...)

@@ -28,7 +28,7 @@ func (c *cli) runCommand() *cobra.Command {
 	f.StringVar(&in.mode, "mode", "", "observe or ask: do less than the configuration allows")
 	f.StringVar(&in.key, "key", "", "idempotency key; default a fresh one")
 	f.BoolVarP(&in.watch, "watch", "w", false, "follow the run to its end; its outcome decides the exit code")
-	cmd.AddCommand(c.runList(), c.runShow(), c.runWatch(), c.runReport(), c.runCancel())
+	cmd.AddCommand(c.runList(), c.runShow(), c.runWatch(), c.runReport(), c.runAnswers(), c.runCancel())
 	return cmd
 }
 

@@ -228,7 +228,7 @@ func (a *Approvals) Tally(ctx context.Context, id string, now time.Time) (Tally,
 	if err != nil {
 		return Tally{}, err
 	}
-	return r.stands(now), nil
+	return r.Stands(now), nil
 }
 
 // Decide tells how a request stands at a time of the run's clock, and where that
@@ -247,7 +247,7 @@ func (a *Approvals) Decide(ctx context.Context, id string, now time.Time) (Tally
 		if err != nil {
 			return err
 		}
-		if t = r.stands(now); r.Decision != "" || t.State == "open" {
+		if t = r.Stands(now); r.Decision != "" || t.State == "open" {
 			return nil
 		}
 		decided = r
@@ -305,29 +305,7 @@ func load(tx *store.Tx, id, lock string) (*Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("approval: read %s: %w", id, err)
 	}
-	if err := votes(tx, r); err != nil {
-		return nil, err
-	}
-	return r, events(tx, r)
-}
-
-func votes(tx *store.Tx, r *Request) error {
-	rows, err := tx.Query(`SELECT id, actor, approve, reason, answer, at FROM votes WHERE request = ? ORDER BY at, id`, r.ID)
-	if err != nil {
-		return fmt.Errorf("approval: votes: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var v Vote
-		var answer []byte
-		var approve, at int64
-		if err := rows.Scan(&v.ID, &v.Actor, &approve, &v.Reason, &answer, &at); err != nil {
-			return fmt.Errorf("approval: votes: %w", err)
-		}
-		v.Approve, v.Answer, v.At = approve != 0, answer, time.Unix(0, at).UTC()
-		r.Votes = append(r.Votes, v)
-	}
-	return rows.Err()
+	return r, firstError(votes(tx, []*Request{r}), events(tx, []*Request{r}))
 }
 
 type scanner interface{ Scan(...any) error }
@@ -358,50 +336,9 @@ func (a *Approvals) Get(ctx context.Context, id string) (*Request, error) {
 	return r, err
 }
 
-// List returns requests with their votes, the oldest first: the open ones, or
-// with all the closed ones too. run narrows it where it is not empty.
-func (a *Approvals) List(ctx context.Context, tenant, runID string, all bool) ([]*Request, error) {
-	var out []*Request
-	err := a.db.View(ctx, func(tx *store.Tx) error {
-		out = nil
-		rows, err := tx.Query(`SELECT `+columns+` FROM requests WHERE tenant = ? AND (? = '' OR run = ?) AND (decision = '' OR ? = 1) ORDER BY opened, id LIMIT 10000`,
-			tenant, runID, runID, number(all))
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			r, err := scan(rows)
-			if err != nil {
-				return errors.Join(err, rows.Close())
-			}
-			out = append(out, r)
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return err
-		}
-		for _, r := range out {
-			if err := firstError(votes(tx, r), events(tx, r)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("approval: list: %w", err)
-	}
-	return out, nil
-}
-
 func null(raw json.RawMessage) any {
 	if len(raw) == 0 {
 		return nil
 	}
 	return []byte(raw)
-}
-
-func number(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -92,7 +92,7 @@ func (d *desk) kinds(key string) map[string]int {
 	return out
 }
 
-func (d *desk) stands(id, want string) approval.Tally {
+func (d *desk) Stands(id, want string) approval.Tally {
 	d.Helper()
 	t, err := d.Tally(d.Context(), id, d.now)
 	if err != nil || t.State != want {
@@ -126,7 +126,7 @@ func TestMatrix(t *testing.T) {
 					if want != nil {
 						state = map[bool]string{true: "expired", false: "open"}[minutes >= 120]
 					}
-					d.stands(id, state)
+					d.Stands(id, state)
 				}
 			}
 		}
@@ -153,12 +153,12 @@ func TestRefusals(t *testing.T) {
 		if again := d.vote(ballot("q", "ann", "analyst"), nil); again.ID != first.ID {
 			d.Fatal("the same ballot is another vote")
 		}
-		d.stands("q", "open") // one person is no quorum of two
+		d.Stands("q", "open") // one person is no quorum of two
 		changed := ballot("q", "ann", "analyst")
 		changed.Approve = false
 		d.vote(changed, approval.ErrVoted)
 		d.vote(ballot("q", "bob", "analyst"), nil)
-		if by := d.stands("q", "approved").By; len(by) != 2 {
+		if by := d.Stands("q", "approved").By; len(by) != 2 {
 			d.Fatal(by)
 		}
 		d.vote(ballot("q", "cid", "analyst"), approval.ErrClosed) // decided, though nobody closed it
@@ -170,14 +170,14 @@ func TestRefusals(t *testing.T) {
 		deny := ballot("no", "ann", "analyst")
 		deny.Approve, deny.Seal = false, "" // who denies need not have seen the newest
 		d.vote(deny, nil)
-		d.stands("no", "denied")
+		d.Stands("no", "denied")
 		d.vote(ballot("no", "bob", "analyst"), approval.ErrClosed)
 
 		d.request("ask", func(r *approval.Request) { r.Kind, r.Seal = approval.Question, "" })
 		answer := ballot("ask", "req", "analyst") // a question may be answered by who asked
 		answer.Answer = json.RawMessage(`{"a":1}`)
 		d.vote(answer, nil)
-		if got := string(d.stands("ask", "approved").Answer); got != `{"a":1}` {
+		if got := string(d.Stands("ask", "approved").Answer); got != `{"a":1}` {
 			d.Fatal(got)
 		}
 	})
@@ -195,9 +195,9 @@ func TestLate(t *testing.T) {
 		d.now = epoch.Add(2 * time.Hour)
 		d.vote(ballot("late", "ann", "lead"), approval.ErrExpired)
 		d.now = epoch.Add(1000 * time.Hour)
-		d.stands("late", "expired")
-		d.stands("early", "approved")
-		if next := d.stands("forever", "open").Next; !next.IsZero() {
+		d.Stands("late", "expired")
+		d.Stands("early", "approved")
+		if next := d.Stands("forever", "open").Next; !next.IsZero() {
 			d.Fatal(next)
 		}
 		d.vote(ballot("forever", "ann", "analyst"), nil)
@@ -220,7 +220,7 @@ func TestOpenClose(t *testing.T) {
 		if err != nil || r.Decision != "withdrawn" {
 			d.Fatal(r, err)
 		}
-		d.stands("q", "denied")
+		d.Stands("q", "denied")
 		d.vote(ballot("q", "ann", "analyst"), approval.ErrClosed)
 		if k := d.kinds("q"); k["request.opened"] != 1 || k["request.closed"] != 1 {
 			d.Fatal(k)
@@ -230,9 +230,20 @@ func TestOpenClose(t *testing.T) {
 			all         bool
 			want        int
 		}{{"t", "", false, 1}, {"t", "", true, 2}, {"t", "r", false, 0}, {"t", "r", true, 1}, {"other", "", true, 0}} {
-			if list, err := d.List(d.Context(), c.tenant, c.run, c.all); err != nil || len(list) != c.want {
+			if list, _, err := d.List(d.Context(), approval.Filter{Tenant: c.tenant, Run: c.run, All: c.all}); err != nil || len(list) != c.want {
 				d.Errorf("%+v: %d, %v", c, len(list), err)
 			}
+		}
+		first, next, err := d.List(d.Context(), approval.Filter{Tenant: "t", All: true, Limit: 1})
+		if err != nil || len(first) != 1 || next == "" {
+			d.Fatalf("first page: %d, next %q, %v", len(first), next, err)
+		}
+		second, next, err := d.List(d.Context(), approval.Filter{Tenant: "t", All: true, Limit: 1, Cursor: next})
+		if err != nil || len(second) != 1 || second[0].ID == first[0].ID || next != "" {
+			d.Errorf("second page: %d, next %q, %v", len(second), next, err)
+		}
+		if _, _, err := d.List(d.Context(), approval.Filter{Tenant: "t", Limit: 1, Cursor: "made up"}); !errors.Is(err, store.ErrCursor) {
+			d.Errorf("a made-up cursor: %v", err)
 		}
 	})
 }
@@ -245,6 +256,9 @@ func TestUndelivered(t *testing.T) {
 		for _, who := range []string{"ann", "bob"} {
 			d.now = d.now.Add(time.Second)
 			ids = append(ids, d.vote(ballot("q", who, "analyst"), nil).ID)
+		}
+		if list, _, err := d.List(d.Context(), approval.Filter{Tenant: "t"}); err != nil || len(list) != 1 || len(list[0].Votes) != 2 || list[0].Votes[0].ID != ids[0] {
+			d.Errorf("the list has not the votes in their order: %v, %v", list, err)
 		}
 		for n := len(ids); ; n-- {
 			list, err := d.Undelivered(d.Context())
@@ -294,6 +308,6 @@ func TestRace(t *testing.T) {
 		if err != nil || len(r.Votes) != 2 || r.Votes[0].Actor == r.Votes[1].Actor || k["vote.cast"] != 2 || k["vote.refused"] != closed || cast < 2 || cast > 4 {
 			d.Fatalf("%d votes, %d told so, %d refused, ledger %v, %v", len(r.Votes), cast, closed, k, err)
 		}
-		d.stands("q", "approved")
+		d.Stands("q", "approved")
 	})
 }

@@ -41,7 +41,7 @@ func TestDecide(t *testing.T) {
 		d.now = end.Add(-time.Second) // the run's clock is ahead of the store's
 		d.decides("skew", end, "expired")
 		d.vote(ballot("skew", "ann", "lead"), approval.ErrClosed)
-		d.stands("skew", "expired") // also by the clock of whoever looks
+		d.Stands("skew", "expired") // also by the clock of whoever looks
 		r, err := d.Get(d.Context(), "skew")
 		if k := d.kinds("skew"); err != nil || r.Decision != "expired" || k["request.closed"] != 1 || k["vote.cast"] != 0 {
 			d.Fatal(r, err, k)

@@ -86,7 +86,7 @@ func (a *Approvals) do(ctx context.Context, d Deed, kind string, to []string, ma
 		case refused != nil:
 		case untrusted(d.Actor) || !may(r):
 			refused = ErrNotEntitled
-		case kind != Commented && (r.Decision != "" || r.stands(a.now()).State != "open"):
+		case kind != Commented && (r.Decision != "" || r.Stands(a.now()).State != "open"):
 			refused = ErrClosed
 		case (kind == Commented && strings.TrimSpace(d.Text) == "") || (kind == HandedOver && len(to) == 0):
 			refused = ErrEmpty
@@ -156,28 +156,6 @@ func (a *Approvals) widen(tx *store.Tx, r *Request, to []string, now time.Time) 
 		return fmt.Errorf("approval: hand over %s: %w", r.ID, err)
 	}
 	return nil
-}
-
-func events(tx *store.Tx, r *Request) error {
-	rows, err := tx.Query(`SELECT id, kind, actor, text, names, at FROM request_events WHERE request = ? ORDER BY at, id`, r.ID)
-	if err != nil {
-		return fmt.Errorf("approval: events: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var e Event
-		var names []byte
-		var at int64
-		if err := rows.Scan(&e.ID, &e.Kind, &e.Actor, &e.Text, &names, &at); err != nil {
-			return fmt.Errorf("approval: events: %w", err)
-		}
-		if err := json.Unmarshal(names, &e.Names); err != nil {
-			return fmt.Errorf("approval: events: %w", err)
-		}
-		e.At = time.Unix(0, at).UTC()
-		r.Events = append(r.Events, e)
-	}
-	return rows.Err()
 }
 
 // withdrawn is how a request stands that was taken back, by a person or because

@@ -139,7 +139,7 @@ type Tally struct {
 }
 
 // stands is the decision, where there is one, and else what the votes say.
-func (r *Request) stands(now time.Time) Tally {
+func (r *Request) Stands(now time.Time) Tally {
 	t := r.tally(now)
 	switch r.Decision {
 	case "":

@@ -11,6 +11,7 @@ var levels = []struct {
 	{95, []string{"internal/e2e", "internal/archtest"}},
 	{90, []string{"internal/serve", "internal/app"}},
 	{80, []string{"server", "workflows/playtest"}},
+	{78, []string{"internal/backtest"}},
 	{75, []string{"workflows/rehearse"}},
 	{70, []string{"internal/dispatch", "internal/intake", "internal/own", "workflows", "activities", "connectors/conformance", "connectors/conformance/mutants", "connectors/conformance/openapi"}},
 	{65, []string{"connectors/conformance/internal/reference", "connectors/asset", "connectors/crowdstrike", "connectors/entra", "connectors/jira", "connectors/labdata", "connectors/okta", "connectors/panos", "connectors/slack", "connectors/smtp", "connectors/splunk", "connectors/virustotal"}},

@@ -156,7 +156,7 @@ func waitForRequest(t *testing.T, a *approval.Approvals) *approval.Request {
 	t.Helper()
 	var found *approval.Request
 	eventually(t, 30*time.Second, "the run asks for an approval", func() (bool, error) {
-		list, err := a.List(t.Context(), "default", "", false)
+		list, _, err := a.List(t.Context(), approval.Filter{Tenant: "default"})
 		for _, r := range list {
 			if r.Kind == approval.Approval {
 				found = r

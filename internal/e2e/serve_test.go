@@ -238,8 +238,14 @@ func (h *house) ended(n int, within time.Duration) []api.Run {
 func (h *house) requests() ([]api.Approval, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	list, err := h.client().Approvals(ctx, api.ApprovalFilter{})
-	return list.Approvals, err
+	var list []api.Approval
+	for a, err := range h.client().AllApprovals(ctx, api.ApprovalFilter{Limit: 200}) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	return list, nil
 }
 
 // approve says yes to a request, to exactly what it shows.

@@ -232,7 +232,7 @@ func (s *stage) said(id string, words []string) run.Result {
 // word says one word, and reports whether there was something to say it to.
 func (s *stage) word(id, word string) (bool, error) {
 	ctx := s.t.Context()
-	list, err := s.set.Recorder.Approvals.List(ctx, "default", "", false)
+	list, _, err := s.set.Recorder.Approvals.List(ctx, approval.Filter{Tenant: "default"})
 	list = slices.DeleteFunc(list, func(r *approval.Request) bool { return r.Run != id && !strings.HasPrefix(r.Run, "child/") })
 	if err != nil || len(list) == 0 && word != "alert" {
 		return false, err
@@ -374,7 +374,7 @@ func TestTelling(t *testing.T) {
 			if a, b := count("contain")-contained, count("lift")-lifted; a != c.isolated || b != c.released {
 				t.Errorf("isolated %d, released %d; want %d, %d", a, b, c.isolated, c.released)
 			}
-			open, err := s.set.Recorder.Approvals.List(t.Context(), "default", "", false)
+			open, _, err := s.set.Recorder.Approvals.List(t.Context(), approval.Filter{Tenant: "default"})
 			if err != nil || slices.ContainsFunc(open, func(r *approval.Request) bool { return r.Kind != approval.Hold }) {
 				t.Errorf("requests left open: %v %v", open, err)
 			}

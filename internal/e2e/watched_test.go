@@ -91,6 +91,7 @@ func TestWatched(t *testing.T) {
 	go h.approveAll(ctx)
 
 	const victim = "host-00001"
+	began := time.Now()
 	for range 2 {
 		if _, err := h.alert("det-1", victim); err != nil {
 			t.Fatal(err)
@@ -103,6 +104,7 @@ func TestWatched(t *testing.T) {
 	if len(ended) != 1 || ended[0].Closing != "completed" {
 		t.Fatalf("%+v", ended)
 	}
+	t.Logf("%s from the alert to the end", time.Since(began).Round(time.Millisecond))
 	h.scraped(t)
 	h.stop() // the last spans leave
 

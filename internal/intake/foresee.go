@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/quell-soar/quell/internal/alert"
 	"github.com/quell-soar/quell/internal/runs"
 )
 
@@ -41,4 +42,37 @@ func (in *Intake) Foresee(b Loaded, source string, body []byte) (runs.Claim, err
 		return *m.claim, nil
 	}
 	return runs.Claim{}, fmt.Errorf("%w: no trigger of %s takes it", ErrNoRun, b.Plan.Playbook)
+}
+
+// Judged is what a playbook would have made of a stored alert: Claim is set where
+// it would have asked for a run; else Verdict and Reason say why not, both empty
+// where no trigger takes the alert.
+type Judged struct {
+	Claim           *runs.Claim
+	Verdict, Reason string
+}
+
+// Judge evaluates the triggers of a playbook for a stored alert, as its arrival
+// would have, and stores nothing. value is what expressions see of it.
+func (in *Intake) Judge(b Loaded, id string, a alert.Alert, value map[string]any) Judged {
+	ceiling := in.sources[a.Source].Ceiling
+	var failed Judged
+	for _, t := range b.Plan.Triggers.Alerts {
+		if !slices.Contains(t.From, a.Source) && !slices.Contains(t.From, "any") {
+			continue
+		}
+		m, applies := b.matchValue(in.cfg.Tenant, t, id, a, value)
+		switch {
+		case m.verdict == Failed:
+			failed = Judged{Verdict: m.verdict, Reason: m.reason} // a further trigger may take it
+			continue
+		case !applies:
+			continue
+		}
+		if why := ceiling.bars(a.Source, b.Plan.Playbook); why != "" {
+			return Judged{Verdict: Refused, Reason: why}
+		}
+		return Judged{Claim: m.claim, Verdict: m.verdict, Reason: m.reason}
+	}
+	return failed
 }

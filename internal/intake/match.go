@@ -68,12 +68,17 @@ func (in *Intake) matches(id string, a alert.Alert) []match {
 
 // match evaluates one trigger. applies is false where its `when` says no.
 func (l Loaded) match(tenant string, t plan.AlertTrigger, id string, a alert.Alert) (m match, applies bool) {
+	return l.matchValue(tenant, t, id, a, a.Value())
+}
+
+// matchValue is match with what expressions see.
+func (l Loaded) matchValue(tenant string, t plan.AlertTrigger, id string, a alert.Alert, value map[string]any) (m match, applies bool) {
 	m = match{playbook: l.Plan.Playbook}
 	stop := func(verdict string, err error) (match, bool) {
 		m.verdict, m.reason = verdict, cut(err.Error())
 		return m, true
 	}
-	sc := expr.Scope{Alert: a.Value(), Settings: l.Settings, Now: a.Received}
+	sc := expr.Scope{Alert: value, Settings: l.Settings, Now: a.Received}
 	if t.When != nil {
 		yes, err := l.Set.Bool(*t.When, sc)
 		if err != nil {

@@ -105,7 +105,7 @@ func (b *Builder) gather(ctx context.Context, d *draft) (err error) {
 			}
 		}
 	}
-	if d.asked, err = b.Approvals.List(ctx, d.rec.Tenant, d.rec.ID, true); err != nil {
+	if d.asked, _, err = b.Approvals.List(ctx, approval.Filter{Tenant: d.rec.Tenant, Run: d.rec.ID, All: true}); err != nil {
 		return err
 	}
 	if d.entries, err = b.entries(ctx, d.rec.ID); err != nil {

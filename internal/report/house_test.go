@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/quell-soar/quell/connectors/spec"
+	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/internal/alert"
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/effects"
@@ -106,8 +107,10 @@ func (h *house) begin(title, mode string) {
 	p := &plan.Plan{
 		Format: plan.Format, Language: 1, Playbook: "contain-infected-host", Title: title, Owner: "soc-platform",
 		Phases: []plan.Phase{
-			{Name: plan.Contain, Steps: []plan.Step{{Kind: plan.Uses, Path: "contain.isolate", ID: "isolate", Phase: plan.Contain, Action: &plan.ActionCall{Name: "edr.isolate_host", Effect: true}, Hold: &plan.Hold{For: 24 * time.Hour, Then: plan.HoldAsk}}}},
+			{Name: plan.Triage, Steps: []plan.Step{{Kind: plan.Uses, Path: "triage.asset", ID: "asset", Phase: plan.Triage, Action: &plan.ActionCall{Name: "asset.find_host"}}}},
+			{Name: plan.Contain, Steps: []plan.Step{{Kind: plan.Uses, Path: "contain.isolate", ID: "isolate", Phase: plan.Contain, Action: &plan.ActionCall{Name: "edr.isolate_host", Effect: true}, Approve: &plan.Approve{When: new(plan.ExprRef(0))}, Hold: &plan.Hold{For: 24 * time.Hour, Then: plan.HoldAsk}}}},
 		},
+		Exprs:   []plan.Expr{{Text: "steps.?asset.criticality.orValue(criticality.high) >= criticality.high", Type: kind.Of(kind.Boolean), Line: 1, Column: 1}},
 		Actions: []plan.Action{{Name: "edr.isolate_host", Spec: isolate()}, {Name: "ticket.create_ticket", Spec: ticket()}, {Name: "edr.scan_host", Spec: scan()}},
 	}
 	raw, err := p.Encode()

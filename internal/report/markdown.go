@@ -133,7 +133,7 @@ func (m *markdown) openings() {
 		m.line("\nLooked at, %s:\n", stamp(m.r.Made))
 	}
 	for _, l := range m.r.Looked {
-		m.line("- %d %s: %d %s", l.Of, l.What, l.Found, l.For)
+		m.line("- %s: %d, of them %d %s", l.What, l.Of, l.Found, l.For)
 	}
 }
 
@@ -221,11 +221,18 @@ func (m *markdown) decisions() {
 		if d.Because != "" {
 			m.line("  - because %s", code(d.Because))
 		}
+		if len(d.Facts) > 0 {
+			m.line("  - where %s", codes(d.Facts))
+		}
 		if len(d.Chain) > 0 {
 			m.line("  - asked: %s", codes(d.Chain))
 		}
 		if d.Silence != "" {
-			m.line("  - silence means %s", d.Silence)
+			until := ""
+			if !d.Deadline.IsZero() {
+				until = " until " + stamp(d.Deadline)
+			}
+			m.line("  - silence%s means %s", until, d.Silence)
 		}
 		for _, v := range d.Votes {
 			m.line("  - %s %s%s", code(Who(v.Actor)), v.Word, voteRest(v, d.At))

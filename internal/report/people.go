@@ -37,6 +37,7 @@ func (d *draft) decision(q *approval.Request) Decision {
 	}
 	if st := d.steps[q.Step]; st != nil && st.Approve != nil && q.Kind == approval.Approval {
 		x.Because = d.condition(st.Approve.When)
+		x.Facts = d.read(x.Because)
 	}
 	x.chain(q)
 	for _, v := range q.Votes {

@@ -199,6 +199,8 @@ type Decision struct {
 	Seals []string `json:"seals,omitempty"`
 	// Because is the playbook's condition for asking.
 	Because string `json:"because,omitempty"`
+	// Facts are what the look-ups told that Because reads, as "asset: criticality: high".
+	Facts []string `json:"facts,omitempty"`
 	// Chain are those who could decide, rung by rung, each with its time.
 	Chain  []string `json:"chain,omitempty"`
 	Quorum int      `json:"quorum,omitempty"`

@@ -216,7 +216,8 @@ func TestStanding(t *testing.T) {
 	began := h.clock.now()
 	key := h.acts(h.intent("contain.isolate", isolate(), guard.Act, "host-00007"), effects.Result{Outcome: spec.Done})
 	look := step("triage.asset", "uses", "done", began, h.clock.now())
-	look.Facts = []string{"criticality: high"}
+	look.Facts = []string{"criticality: high", "owner: sales"}
+	h.asks(1, approval.Approval, "Isolate?")
 	h.ends("completed", "", look)
 	r := h.build()
 	if f := r.InForce; len(f) != 1 || f[0].Targets[0] != "host-00007" || f[0].Note != "held until 2026-03-02 03:12:00 UTC (1d since 2026-03-01 03:12:00 UTC), then people are asked" {
@@ -225,8 +226,12 @@ func TestStanding(t *testing.T) {
 	if r.Verdict.Word != "" || r.Metrics.Undo.Seconds != nil || r.Metrics.Undo.Why == "" {
 		t.Errorf("nobody said anything: %+v %+v", r.Verdict, r.Metrics.Undo)
 	}
-	if s := r.Phases[0].Steps[0]; len(s.Facts) != 1 {
+	if s := r.Phases[0].Steps[0]; len(s.Facts) != 2 {
 		t.Errorf("what the look-up told is missing: %+v", s)
+	}
+	d := r.Decisions[0]
+	if len(d.Facts) != 1 || d.Facts[0] != "asset: criticality: high" || d.Silence != "that the playbook acts without an approval" || !d.Deadline.Equal(d.At.Add(30*time.Minute)) || !strings.Contains(d.Chain[1], "until 2026-03-01 03:42:0") {
+		t.Errorf("what the decision came from: %+v", d)
 	}
 	h.clock.pass(time.Hour)
 	h.must(h.db.Update(t.Context(), func(tx *store.Tx) error {
@@ -243,7 +248,7 @@ func TestStanding(t *testing.T) {
 		t.Errorf("taken back: %+v %+v %+v", r.InForce, m.Undo, m.Total)
 	}
 	for _, l := range r.Looked {
-		if l.Found != 0 {
+		if l.Found != 0 && l.What != "requests to people" {
 			t.Errorf("it is all over, and %+v", l)
 		}
 	}

@@ -39,7 +39,7 @@ func FuzzSinks(f *testing.F) {
 			Run:       report.Run{ID: s, Playbook: s, Title: s, Owner: s, Incident: s, Severity: s, Mode: s, Reason: s, Closing: "failed", Inputs: []byte(s), Tags: []string{s}},
 			Alerts:    []report.Alert{{Title: s, Source: s, SourceID: s, Severity: s, Names: []string{s}}},
 			Effects:   []report.Effect{{Phase: s, Step: s, Action: s, Title: s, Instance: s, Targets: []string{s}, With: []string{s}, Gave: []string{s}, Result: []string{s}, Outcome: "done", Detail: s, Approved: []string{s}, Unasked: s, Undos: []report.Undo{{By: s, Outcome: "done", Detail: s}}}},
-			Decisions: []report.Decision{{Kind: "approval", Asked: s, Because: s, Seals: []string{s}, Chain: []string{s}, Decision: "approved", Votes: []report.Vote{{Actor: s, Word: "approved", Reason: s, As: []string{s}, Answer: []byte(s), Refused: s}}}},
+			Decisions: []report.Decision{{Kind: "approval", Asked: s, Because: s, Facts: []string{s}, Seals: []string{s}, Chain: []string{s}, Decision: "approved", Votes: []report.Vote{{Actor: s, Word: "approved", Reason: s, As: []string{s}, Answer: []byte(s), Refused: s}}}},
 			Open:      []report.Open{{Kind: "held", What: s, Targets: []string{s}, Do: s}},
 			Timeline:  []report.Event{{Who: s, What: s, About: s, Step: s}},
 			Phases:    []report.Phase{{Name: "contain", Steps: []report.Step{{Path: s, Title: s, Outcome: s, Detail: s, If: s, Facts: []string{s}}}}},

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -289,4 +290,28 @@ func verdictWord(v Verdict) string {
 		return "all taken back"
 	}
 	return "verdict: " + closing(v.Word)
+}
+
+// stepRef finds the steps that an expression reads.
+var stepRef = regexp.MustCompile(`\bsteps\.\??([a-z][a-z0-9_]*)`)
+
+// read lists the facts that a condition reads, as far as look-ups told them.
+func (d *draft) read(condition string) []string {
+	var out []string
+	for _, m := range stepRef.FindAllStringSubmatch(condition, -1) {
+		for _, p := range d.report.Phases {
+			for _, s := range p.Steps {
+				if st := d.steps[s.Path]; st == nil || st.ID != m[1] || s.Iteration != "" {
+					continue
+				}
+				for _, f := range s.Facts {
+					name, _, _ := strings.Cut(f, ":")
+					if one := m[1] + ": " + f; strings.Contains(condition, "."+name) && !slices.Contains(out, one) {
+						out = append(out, one)
+					}
+				}
+			}
+		}
+	}
+	return out
 }

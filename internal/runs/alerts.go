@@ -156,7 +156,7 @@ func (r *Runs) ListAlerts(ctx context.Context, f AlertFilter) ([]Alert, string, 
 		where, args = append(where, "source = ?"), append(args, f.Source)
 	}
 	if f.Cursor != "" {
-		at, id, err := readCursor(f.Cursor)
+		at, id, err := store.ReadCursor(f.Cursor)
 		if err != nil {
 			return nil, "", err
 		}
@@ -192,5 +192,5 @@ func (r *Runs) ListAlerts(ctx context.Context, f AlertFilter) ([]Alert, string, 
 	}
 	out = out[:f.Limit]
 	last := out[f.Limit-1]
-	return out, cursor(last.Received.UnixNano(), last.ID), nil
+	return out, store.Cursor(last.Received.UnixNano(), last.ID), nil
 }

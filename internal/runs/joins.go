@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/quell-soar/quell/internal/store"
 )
@@ -122,4 +123,39 @@ func (r *Runs) JoinedAfter(ctx context.Context, id string, after int64) (out []J
 		return nil, false, fmt.Errorf("runs: alerts that joined %s: %w", id, err)
 	}
 	return out, more, nil
+}
+
+// JoinedAt is an alert that joined a run, and when it came.
+type JoinedAt struct {
+	Joined
+	Received time.Time
+}
+
+// Joins lists the alerts that joined a run, in order, at most limit. Unlike
+// JoinedAfter it is nobody's look: the run's nudges stay as they are.
+func (r *Runs) Joins(ctx context.Context, id string, limit int) (out []JoinedAt, err error) {
+	err = r.db.View(ctx, func(tx *store.Tx) error {
+		out = nil
+		rows, err := tx.Query(`SELECT j.seq, j.alert, a.value, a.received FROM joins j JOIN alerts a ON a.id = j.alert
+			WHERE j.run = ? ORDER BY j.seq LIMIT ?`, id, limit)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var j JoinedAt
+			var value []byte
+			var received int64
+			if err := rows.Scan(&j.Seq, &j.Alert, &value, &received); err != nil {
+				return err
+			}
+			j.Value, j.Received = value, time.Unix(0, received).UTC()
+			out = append(out, j)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("runs: alerts that joined %s: %w", id, err)
+	}
+	return out, nil
 }

@@ -23,7 +23,7 @@ func TestListUsesIndexes(t *testing.T) {
 		"runs_of_playbook_closed_as (tenant=? AND playbook=? AND closing=? AND (created,id)<(": {Playbook: "p", Closing: "failed"},
 		"runs_of_incident (tenant=? AND incident=? AND (created,id)<(?,?)":                     {Incident: "i", Playbook: "p", Closing: "c", Status: Ended},
 	} {
-		f.Tenant, f.Limit, f.Cursor = "t", 50, cursor(time.Now().UnixNano(), "p/x/1")
+		f.Tenant, f.Limit, f.Cursor = "t", 50, store.Cursor(time.Now().UnixNano(), "p/x/1")
 		where, args, err := f.where()
 		if err != nil {
 			t.Fatal(err)

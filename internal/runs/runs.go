@@ -3,11 +3,9 @@ package runs
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/quell-soar/quell/internal/store"
@@ -150,7 +148,7 @@ func (r *Runs) List(ctx context.Context, f Filter) ([]Record, string, error) {
 	}
 	recs = recs[:f.Limit]
 	last := recs[f.Limit-1]
-	return recs, cursor(last.Created.UnixNano(), last.ID), nil
+	return recs, store.Cursor(last.Created.UnixNano(), last.ID), nil
 }
 
 // where are the conditions of a filter. A column that is not the one to search by
@@ -176,7 +174,7 @@ func (f Filter) where() (where []string, args []any, err error) {
 	// Only what ended has a closing: there the status tells nothing more.
 	add("status", string(f.Status), f.Incident == "" && f.Closing == "")
 	if f.Cursor != "" {
-		at, id, err := readCursor(f.Cursor)
+		at, id, err := store.ReadCursor(f.Cursor)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -188,26 +186,6 @@ func (f Filter) where() (where []string, args []any, err error) {
 
 func listQuery(where []string) string {
 	return `SELECT ` + columns + ` FROM runs WHERE ` + strings.Join(where, " AND ") + ` ORDER BY created DESC, id DESC LIMIT ?`
-}
-
-// ErrCursor says that a cursor is not one of ours.
-var ErrCursor = errors.New("the cursor is not one that a page gave; start without one")
-
-func cursor(at int64, id string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(strconv.FormatInt(at, 10) + " " + id))
-}
-
-func readCursor(c string) (at int64, id string, err error) {
-	raw, err := base64.RawURLEncoding.DecodeString(c)
-	if err != nil {
-		return 0, "", ErrCursor
-	}
-	head, id, ok := strings.Cut(string(raw), " ")
-	at, err = strconv.ParseInt(head, 10, 64)
-	if !ok || err != nil {
-		return 0, "", ErrCursor
-	}
-	return at, id, nil
 }
 
 // Plan returns a plan's canonical bytes.

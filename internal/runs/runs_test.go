@@ -386,7 +386,7 @@ func testList(t *testing.T, db *store.DB) {
 	if recs, _, err := r.List(t.Context(), Filter{Tenant: "t2", Limit: 9}); err != nil || len(recs) != 0 {
 		t.Errorf("another tenant sees %v, %v", recs, err)
 	}
-	if _, _, err := r.List(t.Context(), Filter{Tenant: "t", Limit: 9, Cursor: "xx"}); !errors.Is(err, ErrCursor) {
+	if _, _, err := r.List(t.Context(), Filter{Tenant: "t", Limit: 9, Cursor: "xx"}); !errors.Is(err, store.ErrCursor) {
 		t.Errorf("a made-up cursor: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/backtest"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/own"
@@ -33,6 +34,7 @@ type rehearsals struct {
 	facts  *activities.Facts
 	tokens *auth.Tokens
 	duties duties
+	intake *intake.Intake
 }
 
 func newRehearsals(b *book, r *rooms, h *own.Host) (*rehearsals, error) {
@@ -170,4 +172,32 @@ func (r *rehearsals) persons(ctx context.Context) (func(who string) []string, er
 		}
 		return roles[who]
 	}, nil
+}
+
+// Backtest implements server.Rehearsals. What was answered a moment ago counts too.
+func (r *rehearsals) Backtest(ctx context.Context, b intake.Loaded, since time.Time) (*api.Backtest, error) {
+	if err := r.rooms.readings.Flush(ctx); err != nil {
+		return nil, err
+	}
+	return (&backtest.Record{
+		Tenant: r.book.cfg.Tenant, Runs: r.rooms.runs, Effects: r.rooms.effects, Approvals: r.rooms.approvals, Readings: r.rooms.readings, Intake: r.intake,
+	}).Run(ctx, b, since)
+}
+
+// Answers implements server.Rehearsals.
+func (r *rehearsals) Answers(ctx context.Context, runID string) ([]api.RecordedAnswer, error) {
+	if err := r.rooms.readings.Flush(ctx); err != nil {
+		return nil, err
+	}
+	list, err := r.rooms.readings.Of(ctx, runID)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.RecordedAnswer, len(list))
+	for i, one := range list {
+		out[i] = api.RecordedAnswer{
+			At: one.At, Run: one.Run, Step: one.Step, Action: one.Action, Instance: one.Instance, Inputs: one.Inputs, Output: one.Output, Error: one.Error, Message: one.Message,
+		}
+	}
+	return out, nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/readings"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
 )
@@ -34,13 +35,14 @@ type rooms struct {
 	effects   *effects.Effects
 	approvals *approval.Approvals
 	runs      *runs.Runs
+	readings  *readings.Readings
 	disk      *disk.Gauge
 	clock     *clock.Watch
 }
 
 // Schemas lists the tables of all domains.
 func Schemas() []store.Schema {
-	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), clock.Schema()}
+	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), clock.Schema(), readings.Schema()}
 }
 
 func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*rooms, error) {
@@ -89,7 +91,7 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watc
 	asked.Seen = watch.request
 	return &rooms{
 		db: db, ledger: led, guard: g, effects: fx,
-		approvals: asked, runs: runs.New(db, time.Now),
+		approvals: asked, runs: runs.New(db, time.Now), readings: readings.New(db, time.Now),
 		disk:  disk.New(cfg.DataDir, uint64(cfg.Limits.FreeDisk)<<20, log), //nolint:gosec // validated
 		clock: steady,
 	}, nil

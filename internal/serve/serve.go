@@ -114,6 +114,9 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 		r.ledger.Run(ctx, func(err error) { log.Warn().Err(err).Msg("no checkpoint could be signed") })
 	})
 	wg.Go(func() { watcher.Run(ctx) })
+	wg.Go(func() {
+		r.readings.Run(ctx, func(err error) { log.Warn().Err(err).Msg("answers to reads were not kept for backtests") })
+	})
 	wg.Go(func() { r.clock.Run(ctx) })
 	return srv.Serve(ctx, func(tcp string) {
 		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
@@ -220,7 +223,7 @@ func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispat
 	charters := &charters{runs: r.runs, book: b}
 	watched := watchedHost{h, watch}
 	activities.Set{
-		Reader: &activities.Reader{Host: watched},
+		Reader: &activities.Reader{Host: watched, Keep: r.readings.Keep},
 		Actor: &activities.Actor{
 			Host: watched, Effects: watchedEffects{r.effects, r.runs, watch}, Charter: charters.charter, Facts: factsFor(b.cfg, h.Host, r.guard), Blind: os.Getenv(blindVar) == "1",
 		},
@@ -248,6 +251,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 	if err != nil {
 		return nil, err
 	}
+	re.intake = in
 	access, err := accessOf(ctx, cfg, r)
 	if err != nil {
 		return nil, err

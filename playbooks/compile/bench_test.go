@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/internal/app"
 	"github.com/quell-soar/quell/playbooks/compile"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
@@ -237,6 +239,9 @@ func someValue(t kind.Type) any {
 func TestBench(t *testing.T) {
 	if os.Getenv("QUELL_BENCH") == "" {
 		t.Skip("set QUELL_BENCH=1, or run make bench")
+	}
+	if os.Getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(app.CheckGC)) // as quell check runs
 	}
 	check := testing.Benchmark(BenchmarkCheck)
 	stages := testing.Benchmark(BenchmarkStages)

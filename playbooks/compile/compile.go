@@ -120,7 +120,7 @@ type unit struct {
 	// over counts the ids whose steps the walk is past.
 	over int
 	// seen is what expressions see at a place, while seenAt ids are over.
-	seen   map[sight]expr.Env
+	seen   map[sight]visible
 	seenAt int
 	// checked is what is known of each expression of the draft, by its index.
 	checked []expr.Checked
@@ -138,7 +138,7 @@ type unit struct {
 func newUnit(f *source.File, c Catalogue, s *session) *unit {
 	return &unit{
 		file: f, actions: c, session: s, ids: map[string]*name{}, infos: map[*ast.Step]*info{},
-		vars: map[string]*ast.Step{}, used: map[string]bool{}, known: map[string]*spec.Action{}, loops: map[plan.ExprRef]bool{}, seen: map[sight]expr.Env{},
+		vars: map[string]*ast.Step{}, used: map[string]bool{}, known: map[string]*spec.Action{}, loops: map[plan.ExprRef]bool{}, seen: map[sight]visible{},
 		draft:   &plan.Plan{Format: plan.Format, Language: Language, Exprs: make([]plan.Expr, 0, 32)},
 		checked: make([]expr.Checked, 0, 32),
 	}

@@ -132,11 +132,13 @@ func (u *unit) env(p *place) expr.Env {
 		clear(u.seen)
 		u.seenAt = u.over
 	}
-	e, ok := u.seen[at]
+	v, ok := u.seen[at]
 	if !ok {
-		e = u.envAt(p)
-		u.seen[at] = e
+		v = u.visibleAt(p)
+		u.seen[at] = v
 	}
+	e := u.inputs
+	e.Steps, e.Over = kind.Type{Kind: kind.Record, Fields: v.steps}, v.over
 	e.Why = func(root, id string) string { return u.why(root, id, p) }
 	e.Locals, e.Present, e.Flows = p.locals, p.present, p.flows
 	return e
@@ -148,25 +150,28 @@ type sight struct {
 	phase plan.PhaseName
 }
 
-func (u *unit) envAt(p *place) expr.Env {
-	e := u.inputs
-	e.Steps, e.Outcome, e.Errors = kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}, kind.Type{Kind: kind.Record}
-	if u.over > 0 {
-		e.Steps.Fields = make([]kind.Field, 0, u.over)
-		e.Outcome.Fields = make([]kind.Field, 0, u.over)
-		e.Errors.Fields = make([]kind.Field, 0, u.over)
+// visible are the names that can be read at a place: the results with their types,
+// and the ids of all steps that are over.
+type visible struct {
+	steps []kind.Field
+	over  []string
+}
+
+func (u *unit) visibleAt(p *place) visible {
+	if u.over == 0 {
+		return visible{}
 	}
+	v := visible{make([]kind.Field, 0, u.over), make([]string, 0, u.over)}
 	for _, n := range u.order {
 		if !n.done || u.hidden(n, p) != "" {
 			continue
 		}
-		e.Outcome.Fields = append(e.Outcome.Fields, kind.Field{Name: n.id, Type: expr.OutcomeType()})
-		e.Errors.Fields = append(e.Errors.Fields, kind.Field{Name: n.id, Type: expr.ErrorType(), Optional: true})
+		v.over = append(v.over, n.id)
 		if n.hasResult {
-			e.Steps.Fields = append(e.Steps.Fields, kind.Field{Name: n.id, Type: n.typ, Optional: u.maybe(n, p)})
+			v.steps = append(v.steps, kind.Field{Name: n.id, Type: n.typ, Optional: u.maybe(n, p)})
 		}
 	}
-	return e
+	return v
 }
 
 // hidden says why a step's id cannot be read at a place, "" where it can.

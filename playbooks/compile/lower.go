@@ -32,6 +32,9 @@ func (u *unit) lower() {
 			actions[inv.Name] = inv
 		}
 	})
+	if len(actions) > 0 {
+		u.draft.Actions = make([]plan.Action, 0, len(actions))
+	}
 	for _, n := range sortedKeys(actions) {
 		a := actions[n]
 		if f, ok := u.actions.(*Fixed); ok {
@@ -39,6 +42,9 @@ func (u *unit) lower() {
 			continue
 		}
 		u.draft.Actions = append(u.draft.Actions, reliedOn(a))
+	}
+	if len(u.ids) > 0 {
+		u.draft.Results = make([]plan.Result, 0, len(u.ids))
 	}
 	for _, id := range sortedKeys(u.ids) {
 		r := plan.Result{ID: id}

@@ -252,6 +252,9 @@ func (u *unit) shown(t kind.Type, n *name, m needs) kind.Type {
 func (u *unit) shownFields(t kind.Type, n *name, m needs) kind.Type {
 	out := t
 	out.Fields = nil
+	if len(t.Fields) > 0 {
+		out.Fields = make([]kind.Field, 0, len(t.Fields))
+	}
 	for _, f := range t.Fields {
 		if f.Name == plan.EffectField && f.Type.Equal(effectField.Type) && !m.of(n.id).effect {
 			continue

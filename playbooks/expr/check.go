@@ -20,6 +20,9 @@ import (
 // absent is Optional.
 type Env struct {
 	Inputs, Settings, Steps, Outcome, Errors kind.Type
+	// Over are the ids of which Outcome and Errors tell, in place of these two:
+	// their types are made only for an expression that may read them.
+	Over []string
 	// Alert says that the place is a trigger, where `alert` may be read.
 	Alert bool
 	// OnlyRoots, where it is not empty, lists the only roots that may be read.
@@ -34,6 +37,25 @@ type Env struct {
 	// Why says, for a name below a root that exists and cannot be read here, why
 	// not: Why("steps", "scan").
 	Why func(root, name string) string
+}
+
+// told makes the types of outcome and errors for a text in which they stand.
+func (e *Env) told(text string) {
+	if len(e.Over) == 0 {
+		return
+	}
+	if strings.Contains(text, rootOutcome) {
+		e.Outcome = kind.Type{Kind: kind.Record, Fields: make([]kind.Field, len(e.Over))}
+		for i, id := range e.Over {
+			e.Outcome.Fields[i] = kind.Field{Name: id, Type: OutcomeType()}
+		}
+	}
+	if strings.Contains(text, rootErrors) {
+		e.Errors = kind.Type{Kind: kind.Record, Fields: make([]kind.Field, len(e.Over))}
+		for i, id := range e.Over {
+			e.Errors.Fields[i] = kind.Field{Name: id, Type: ErrorType(), Optional: true}
+		}
+	}
 }
 
 // Tested ends a path whose value is only tested with has and not read.
@@ -99,6 +121,7 @@ func (c *Checker) Check(text string, env Env) (Checked, []Problem) {
 	if strings.TrimSpace(text) == "" {
 		return Checked{}, []Problem{{Code: "empty-expression", To: len([]rune(text)), Message: "the expression is empty", Help: "write it, or remove it"}}
 	}
+	env.told(text)
 	c.enter(env)
 	if got, ok := c.simple(text, env); ok && !c.whole {
 		return got, nil

@@ -121,6 +121,15 @@ func (p *parser) steps(o *object, key string) []*ast.Step {
 	return out
 }
 
+// stepKeys are the keys that may stand in a step of a kind.
+var stepKeys = func() map[string][]string {
+	all := map[string][]string{}
+	for _, k := range ast.Kinds() {
+		all[k] = slices.Concat(ast.Modifiers(), []string{k}, ast.BodyKeys(k))
+	}
+	return all
+}()
+
 // step reads one step. Its kind decides which keys may stand beside it.
 func (p *parser) step(n *yaml.Node) *ast.Step {
 	if n.Kind != yaml.MappingNode {
@@ -128,11 +137,9 @@ func (p *parser) step(n *yaml.Node) *ast.Step {
 		return nil
 	}
 	kind, ok := p.kindOf(n)
-	keys := append(ast.Modifiers(), kind)
-	keys = append(keys, ast.BodyKeys(kind)...)
-	if !ok {
-		// Without one kind any key may stand, so that one mistake is told once.
-		keys = nil
+	var keys []string
+	if ok { // without one kind any key may stand, so that one mistake is told once
+		keys = stepKeys[kind]
 	}
 	o, _ := p.object(n, what(kind), keys)
 	if o == nil {

@@ -26,14 +26,19 @@ type Scalar struct {
 	// start and end are offsets of the scalar in the file, quotes or block
 	// header included.
 	start, end int
-	// at has the file offset of each byte of Value, and of its end. It is nil
-	// where decoding did not give Value again; then every place is the start.
+	// at has the file offset of each byte of Value, and of its end. It is nil where
+	// Value stands in the file as it is, from the offset as; where decoding did not
+	// give Value again either, as is -1 and every place is the start.
 	at []int
+	as int
 }
 
 // NewScalar maps a scalar that starts at a byte offset.
 func NewScalar(f *File, start int, style Style, value string) *Scalar {
-	s := &Scalar{File: f, Value: value, Style: style, start: start}
+	s := &Scalar{File: f, Value: value, Style: style, start: start, as: -1}
+	if s.asItIs() {
+		return s
+	}
 	d := decoder{src: f.Bytes, pos: start, value: value, at: make([]int, 0, len(value)+1)}
 	ok := false
 	switch style {
@@ -57,8 +62,40 @@ func NewScalar(f *File, start int, style Style, value string) *Scalar {
 	return s
 }
 
+// asItIs takes the short way where the file writes the value without an escape and
+// on one line, as nearly always.
+func (s *Scalar) asItIs() bool {
+	quote, from := "", s.start
+	switch s.Style {
+	case Plain:
+	case Single:
+		quote = "'"
+	case Double:
+		quote = `"`
+	default:
+		return false
+	}
+	text := s.File.Bytes[min(max(from, 0), len(s.File.Bytes)):]
+	n := len(quote)
+	if len(text) < 2*n+len(s.Value) || string(text[:n]) != quote ||
+		string(text[n:n+len(s.Value)]) != s.Value || string(text[n+len(s.Value):2*n+len(s.Value)]) != quote ||
+		strings.ContainsAny(s.Value, "\r\n\\"+quote) || !utf8.ValidString(s.Value) {
+		return false
+	}
+	s.as, s.end = from+n, from+2*n+len(s.Value)
+	return true
+}
+
 // Exact reports whether places within the value are known.
-func (s *Scalar) Exact() bool { return s.at != nil }
+func (s *Scalar) Exact() bool { return s.at != nil || s.as >= 0 }
+
+// place is the file offset of a byte of the value, or of its end.
+func (s *Scalar) place(i int) int {
+	if s.at == nil {
+		return s.as + i
+	}
+	return s.at[i]
+}
 
 // Span is the whole scalar in the file.
 func (s *Scalar) Span() Span { return s.File.Span(s.start, s.end) }
@@ -68,7 +105,7 @@ func (s *Scalar) End() int { return s.end }
 
 // Part is the span of Value[from:to] in the file.
 func (s *Scalar) Part(from, to int) Span {
-	if s.at == nil {
+	if !s.Exact() {
 		return s.Span()
 	}
 	from = min(max(from, 0), len(s.Value))
@@ -77,15 +114,15 @@ func (s *Scalar) Part(from, to int) Span {
 	for to > from+1 && s.Value[to-1] == '\n' {
 		to--
 	}
-	end := s.at[to]
+	end := s.place(to)
 	if to > from {
 		// The end is where the last character ends: behind a line break or an
 		// escaped one the next character stands on another line.
 		_, size := utf8.DecodeLastRuneInString(s.Value[:to])
-		last := s.at[to-size]
+		last := s.place(to - size)
 		end = last + s.width(last)
 	}
-	return s.File.Span(s.at[from], max(end, s.at[from]))
+	return s.File.Span(s.place(from), max(end, s.place(from)))
 }
 
 // width is how many bytes of the file write the character that begins at a

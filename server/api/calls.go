@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -135,7 +136,29 @@ func (c *Client) Approvals(ctx context.Context, f ApprovalFilter) (Approvals, er
 	if f.All {
 		all = "true"
 	}
-	return get[Approvals](ctx, c, "/v1/approvals", query("run", f.Run, "all", all))
+	return get[Approvals](ctx, c, "/v1/approvals", query("run", f.Run, "all", all, "limit", strconv.Itoa(f.Limit), "cursor", f.Cursor))
+}
+
+// AllApprovals goes through the pages of a list of requests. It ends with the first
+// error.
+func (c *Client) AllApprovals(ctx context.Context, f ApprovalFilter) iter.Seq2[Approval, error] {
+	return func(yield func(Approval, error) bool) {
+		for {
+			page, err := c.Approvals(ctx, f)
+			if err != nil {
+				yield(Approval{}, err)
+				return
+			}
+			for _, a := range page.Approvals {
+				if !yield(a, nil) {
+					return
+				}
+			}
+			if f.Cursor = page.Next; f.Cursor == "" {
+				return
+			}
+		}
+	}
 }
 
 // Approval shows one request.

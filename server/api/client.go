@@ -187,6 +187,20 @@ func get[T any](ctx context.Context, c *Client, path string, q url.Values) (T, e
 	return out, err
 }
 
+// flow is a call without a time-out of its own, for what takes long.
+func flow[T any](ctx context.Context, c *Client, method, path string, in any) (T, error) {
+	var out T
+	res, err := c.send(ctx, c.flow, method, path, in, nil)
+	if err != nil {
+		return out, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
+		return out, &Unreachable{Where: c.where, Err: fmt.Errorf("the answer to %s %s broke off: %w", method, path, err)}
+	}
+	return out, nil
+}
+
 func post[T any](ctx context.Context, c *Client, path string, in any) (T, error) {
 	var out T
 	err := c.do(ctx, http.MethodPost, path, in, &out, nil)

@@ -98,11 +98,18 @@ type ApprovalFilter struct {
 	Run string
 	// All lists closed requests too, for one run.
 	All bool
+	// Limit is at most 200; 0 means 50.
+	Limit int
+	// Cursor is Next of the page before.
+	Cursor string
 }
 
-// Approvals is a list of requests, the oldest first.
+// Approvals is a page of requests, the oldest first.
 type Approvals struct {
 	Approvals []Approval `json:"approvals"`
+	// Next is the cursor of the next page, empty on the last. A page can have fewer
+	// requests than were asked for: one that expired a moment ago is not open.
+	Next string `json:"next,omitempty"`
 }
 
 // Decision is a person's yes or no.

@@ -13,6 +13,7 @@ import (
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/server/api"
+	"github.com/quell-soar/quell/workflows"
 	"github.com/quell-soar/quell/workflows/run"
 )
 
@@ -49,6 +50,7 @@ type preview struct {
 	Preview
 	ctx      context.Context
 	unknowns *unknowns
+	wf       *workflows.Workflows
 	specs    map[string]spec.Action
 
 	mu       sync.Mutex
@@ -103,7 +105,7 @@ func (r Preview) Run(ctx context.Context) (*api.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &preview{Preview: r, ctx: ctx, unknowns: u, specs: map[string]spec.Action{}, reads: map[string]*made{}, foreseen: map[string]*activities.Foreseen{}}
+	p := &preview{Preview: r, ctx: ctx, wf: workflows.New(), unknowns: u, specs: map[string]spec.Action{}, reads: map[string]*made{}, foreseen: map[string]*activities.Foreseen{}}
 	if err := p.learn(r.Plan); err != nil {
 		return nil, err
 	}
@@ -161,7 +163,7 @@ func (p *preview) play(v *variant) error {
 		in.Bindings[i].Mode = shown(in.Bindings[i].Mode)
 	}
 	v.verdicts, v.spent = map[string]*api.PlanGuard{}, map[string]int{}
-	v.played = play(forced, in, p.Now, &imagining{p, v})
+	v.played = play(p.wf, forced, in, p.Now, &imagining{p, v})
 	p.plays = append(p.plays, v)
 	return nil
 }

@@ -123,8 +123,8 @@ const (
 	budget   = 60 * 24 * time.Hour
 )
 
-// play plays a run from its input. The plan stands in it.
-func play(p *plan.Plan, in run.Input, now time.Time, script Script) (out *Played) {
+// play plays a run from its input. wf keeps what was compiled for further plays.
+func play(wf *workflows.Workflows, p *plan.Plan, in run.Input, now time.Time, script Script) (out *Played) {
 	s := &stage{in: in, script: script, root: p, began: now, plans: map[string]*plan.Plan{}, specs: map[string]spec.Action{}, results: map[string]task.ActResult{}}
 	out = &s.played
 	defer func() { // the test environment panics where a workflow cannot go on
@@ -143,7 +143,7 @@ func play(p *plan.Plan, in run.Input, now time.Time, script Script) (out *Played
 	env.SetTestTimeout(realTime)
 	// A machine under load is no deadlock of the run.
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: realTime})
-	workflows.New().Register(env)
+	wf.Register(env)
 	s.register(env)
 	s.wake(env)
 	env.ExecuteWorkflow(run.PlaybookWorkflow, in)
