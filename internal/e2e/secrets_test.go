@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -16,6 +18,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +37,30 @@ type vault struct {
 	// kept are the files that hold a secret on purpose, as paths in the house.
 	kept []string
 	runs []string
+
+	mu sync.Mutex
+	// spans are the bodies that serve sent to the receiver of its traces.
+	spans [][]byte
+}
+
+// receiver takes the traces, as a collector would.
+func (v *vault) receiver() string {
+	v.t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body := io.Reader(r.Body)
+		if r.Header.Get("Content-Encoding") == "gzip" {
+			var err error
+			if body, err = gzip.NewReader(body); err != nil {
+				return
+			}
+		}
+		raw, _ := io.ReadAll(body)
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.spans = append(v.spans, raw)
+	}))
+	v.t.Cleanup(srv.Close)
+	return srv.URL + "/v1/traces"
 }
 
 // plant makes a secret of a kind that every door takes: 40 characters, printable,
@@ -95,6 +122,7 @@ func newVault(t *testing.T) (*vault, *echo) {
 	v.config = strings.Replace(v.config, "access: {local_roles: [analyst]}\n", v.access(), 1)
 	v.config = strings.Replace(v.config, "modes:\n  playbooks: {", "modes:\n  playbooks: {provoke: act, ", 1)
 	v.config += v.behindEcho(at) + "  leaky:\n    connector: leaky\n    mode: act\n    binary: " + buildLeaky(t) + "\n    secrets: {token: " + v.file("leaky.secret", v.plant("the leaky connector's token")) + "}\n"
+	v.config += "telemetry:\n  traces: {endpoint: \"" + v.receiver() + "\", headers: {authorization: " + v.file("collector.token", v.plant("the token of the traces' receiver")) + "}}\n"
 	v.rebind("edr: falcon, ticket: jira, iam: entra, mail: entra, firewall: panos, intel: vt, sandbox: vt, search: splunk, asset: asset, notify: mail")
 	provoke, err := os.ReadFile("testdata/provoke.yaml")
 	if err != nil {
@@ -217,6 +245,14 @@ func TestPlantedSecrets(t *testing.T) {
 // nothing may.
 func (v *vault) verdict(e *echo) {
 	v.t.Helper()
+	v.mu.Lock()
+	for _, raw := range v.spans {
+		v.scan.scan("traces", raw)
+	}
+	if len(v.spans) == 0 {
+		v.t.Error("no traces came, so none could be looked through")
+	}
+	v.mu.Unlock()
 	var decoys string
 	found := slices.DeleteFunc(v.scan.found, func(f string) bool {
 		is := strings.HasPrefix(f, decoy)
@@ -250,7 +286,7 @@ func (v *vault) rebind(to string) {
 func (v *vault) tokens(n int) {
 	v.t.Helper()
 	for i := range n {
-		made, err := v.client().CreateToken(v.t.Context(), api.NewToken{Name: fmt.Sprintf("t%d", i), User: "ann", Roles: []string{"analyst"}, Scopes: []string{"read", "launch"}, Expires: "1d"})
+		made, err := v.client().CreateToken(v.t.Context(), api.NewToken{Name: fmt.Sprintf("t%d", len(v.planted)), User: "ann", Roles: []string{"analyst"}, Scopes: []string{"read", "launch"}, Expires: "1d"})
 		if err != nil {
 			v.t.Fatal(err)
 		}

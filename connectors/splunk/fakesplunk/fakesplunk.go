@@ -173,7 +173,7 @@ func (s *Splunk) dispatch(c *fake.Call) fake.Act {
 		}
 		s.asked = append(s.asked, form)
 		j := &job{
-			sid: fmt.Sprintf("nobody__search__%d_at_1", len(s.jobs)+1), search: q, rows: find(q, form),
+			sid: fmt.Sprintf("nobody__search__%d_at_1", len(s.asked)), search: q, rows: find(q, form),
 			until: s.world.Clock().Now().Add(s.world.LagOf("splunk.search")),
 		}
 		s.jobs = append(s.jobs, j)
