@@ -57,7 +57,8 @@ bench: ## checks and expressions; playbooks against a hand-written workflow, in 
 	QUELL_BENCH=1 CGO_ENABLED=0 $(GO) test -count=1 -v -run TestBench ./playbooks/compile
 	QUELL_BENCH=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 2h -v -run Bench ./internal/e2e
 
-soak: ## the end-to-end tests with their full figures
+soak: ## crash tables, models and the end-to-end tests with their full figures
+	QUELL_SOAK=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 1h -v -run 'TestCrash|TestModel|TestVoteTable' ./activities ./internal/effects ./server
 	QUELL_SOAK=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 4h -v ./internal/e2e
 
 integration: ## the built programs in their own processes, both databases, an identity provider, a generated client

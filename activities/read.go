@@ -65,7 +65,11 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 		reply, err := r.Host.Call(ctx, q.Instance, request(a, inputs, "", a.Deadline), host.Permit{})
 		if err == nil {
 			r.keep(q, reply, nil)
-			return output(a, q.Fields, reply)
+			res, err := output(a, q.Fields, reply)
+			if q.Most > 0 && len(res.Output) > q.Most {
+				return task.ReadResult{Large: true}, err
+			}
+			return res, err
 		}
 		kindOf := spec.KindOf(err)
 		if ctx.Err() != nil || n >= tries || !kindOf.Retryable() {

@@ -131,9 +131,6 @@ func (f fakeConnectors) Ready(context.Context) error { return f.why }
 // books is a shelf of playbooks.
 type books []intake.Loaded
 
-func (b books) Refused() []api.RefusedPlaybook {
-	return []api.RefusedPlaybook{{File: "old.yaml", Why: "old.yaml:4:5: no connector instance serves iam.find_user"}}
-}
 func (b books) Active() []intake.Loaded                 { return b }
 func (b books) ForSource(source string) []intake.Loaded { return b }
 func (b books) Playbook(name string) (intake.Loaded, bool) {
@@ -249,7 +246,7 @@ func openWith(t testing.TB, doors func(*house, *Access), change ...func(*Config)
 		h.access(h, &access)
 	}
 	h.srv, err = New(cfg, access, h.rooms, Work{
-		Engine: h.engine, Books: shelf, Connectors: fakeConnectors{}, Intake: in,
+		Engine: h.engine, Books: shelf, Registry: registryOf(t, db, l, "t", shelf), Connectors: fakeConnectors{}, Intake: in,
 		Reviews: &report.Builder{Runs: h.rooms.Runs, Effects: effects.New(db, l, nil, time.Now), Approvals: h.rooms.Approvals, Ledger: l, Now: time.Now},
 	}, zerolog.New(h.log))
 	if err != nil {

@@ -49,6 +49,29 @@ type (
 		Since    string `query:"since" maxLength:"20" doc:"how far back, such as 24h; 7d where it is not given"`
 		Playbook string `query:"playbook" maxLength:"200" doc:"of one playbook"`
 	}
+	OfPlaybook struct {
+		Playbook string `path:"playbook" maxLength:"200"`
+	}
+	versionIn struct {
+		OfPlaybook
+		Digest string `path:"digest" maxLength:"100" doc:"whole, or its first eight characters or more; current for the current version"`
+	}
+	diffIn struct {
+		OfPlaybook
+		From string `query:"from" maxLength:"100" doc:"a digest; the version before the other one where it is not given"`
+		To   string `query:"to" maxLength:"100" doc:"a digest; the current version where it is not given"`
+	}
+	publishIn struct {
+		Body api.PublishPlaybooks
+	}
+	promoteIn struct {
+		OfPlaybook
+		Body api.PromotePlaybook
+	}
+	retireIn struct {
+		OfPlaybook
+		Body api.RetirePlaybook
+	}
 	startIn struct {
 		Body api.StartRun
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
 	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/server/api"
 )
 
@@ -98,16 +99,24 @@ func TestObjectsOfAnotherTenant(t *testing.T) {
 	if err := h.rooms.Approvals.Open(t.Context(), approval.Request{ID: "of-u", Tenant: "u", Run: "contain/of-u/1", Kind: approval.Approval, Opened: time.Now(), Levels: []approval.Level{{Who: []string{"ir-lead"}}}}); err != nil {
 		t.Fatal(err)
 	}
+	registryOf(t, h.rooms.DB, h.rooms.Ledger, "u", books{loaded(t, &plan.Plan{Format: plan.Format, Playbook: "of-u"})})
 	admin := h.token("root", []string{"ir-lead"}, auth.Admin)
 	tried := 0
 	for _, rt := range h.srv.routes() {
 		if !strings.Contains(rt.path, "{") || rt.need == signed {
 			continue
 		}
-		path := strings.NewReplacer("{playbook}", "contain", "{hash}", "of-u", "{generation}", "1", "{n}", "1", "{id}", "of-u", "{instance}", "of-u", "{name}", "of-u").Replace(rt.path)
+		book := "contain"
+		if strings.HasPrefix(rt.path, "/v1/playbooks/") {
+			book = "of-u"
+		}
+		path := strings.NewReplacer("{playbook}", book, "{digest}", "current", "{hash}", "of-u", "{generation}", "1", "{n}", "1", "{id}", "of-u", "{instance}", "of-u", "{name}", "of-u").Replace(rt.path)
 		body := map[string]string{"vote": `{"decision":"deny"}`, "answer": `{"done":true}`, "resolve": `{"choice":"skip","reason":"x"}`}[rt.id]
 		if body == "" && rt.method == http.MethodPost {
 			body = `{"reason":"x"}`
+		}
+		if rt.id == "promotePlaybook" {
+			body = `{"mode":"observe","reason":"x"}`
 		}
 		if rt.id == "rotateToken" || rt.id == "checkConnector" {
 			body = "{}"

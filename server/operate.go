@@ -116,26 +116,6 @@ func (a *operateAPI) installed(c *call, _ *struct{}) (*reply[api.Installed], err
 	return ok(out)
 }
 
-func (a *operateAPI) playbooks(*call, *struct{}) (*reply[api.Playbooks], error) {
-	out := api.Playbooks{Playbooks: []api.Playbook{}, Refused: a.work.Books.Refused()}
-	for _, b := range a.work.Books.Active() {
-		p := api.Playbook{Name: b.Plan.Playbook, Title: b.Plan.Title, Owner: b.Plan.Owner, Tags: b.Plan.Tags, Digest: b.Digest, Mode: b.Mode}
-		for _, t := range b.Plan.Triggers.Alerts {
-			p.From = append(p.From, t.From...)
-		}
-		slices.Sort(p.From)
-		p.From = slices.Compact(p.From)
-		if m := b.Plan.Triggers.Manual; m != nil {
-			p.Manual, p.Roles = true, m.Roles
-		}
-		for _, in := range b.Plan.Inputs {
-			p.Inputs = append(p.Inputs, api.PlaybookInput{Name: in.Name, Type: in.Type, Ask: in.Ask, Required: in.Default == nil})
-		}
-		out.Playbooks = append(out.Playbooks, p)
-	}
-	return ok(out)
-}
-
 func (a *operateAPI) createToken(c *call, req *newTokenIn) (*reply[api.CreatedToken], error) {
 	in := req.Body
 	scopes, err := auth.ParseScopes(in.Scopes)

@@ -15,6 +15,7 @@ import (
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/ledger"
+	"github.com/quell-soar/quell/internal/registry"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/signin"
 	"github.com/quell-soar/quell/internal/store"
@@ -42,8 +43,20 @@ type Books interface {
 	Active() []intake.Loaded
 	// Playbook returns one by name.
 	Playbook(name string) (intake.Loaded, bool)
-	// Refused lists those that nothing configured can serve.
-	Refused() []api.RefusedPlaybook
+}
+
+// Registry keeps the versions of playbooks, and binds them to the installation.
+// Errors are registry.ErrUnknown, registry.ErrMoved, *api.Error, or faults.
+type Registry interface {
+	List(ctx context.Context) ([]registry.Entry, []registry.Problem, error)
+	Versions(ctx context.Context, playbook string) ([]registry.Version, error)
+	Version(ctx context.Context, playbook, digest string) (registry.Version, error)
+	// Mode is the mode of a playbook, whatever starts it.
+	Mode(playbook string) guard.Mode
+	// Publish takes all texts or none; when it returns, they are what is launched.
+	Publish(ctx context.Context, actor, request string, texts []registry.Text) ([]registry.Taken, error)
+	Promote(ctx context.Context, d registry.Decision, mode guard.Mode) (registry.Entry, error)
+	Retire(ctx context.Context, d registry.Decision) (registry.Entry, error)
 }
 
 // Connectors knows the configured connector instances.
@@ -80,6 +93,7 @@ type Rooms struct {
 type Work struct {
 	Engine     Engine
 	Books      Books
+	Registry   Registry
 	Connectors Connectors
 	Intake     *intake.Intake
 	Reviews    Reviews
@@ -117,6 +131,7 @@ func New(cfg Config, access Access, rooms Rooms, work Work, log zerolog.Logger) 
 	s.alerts = &alertsAPI{tenant: cfg.Tenant, runs: rooms.Runs, intake: work.Intake}
 	s.operate = &operateAPI{server: s, tenant: cfg.Tenant, rooms: rooms, work: work}
 	s.guard = &guardAPI{tenant: cfg.Tenant, rooms: rooms}
+	s.playbooks = &playbookAPI{books: work.Books, registry: work.Registry}
 	s.plans = &plansAPI{
 		tenant: cfg.Tenant, rights: access.Rights, launch: s.runs.mayLaunch, rehearse: work.Rehearsals, intake: work.Intake, rooms: rooms, turns: make(chan struct{}, plansAtOnce),
 		backtests: make(chan struct{}, 1), answerTime: s.cfg.AnswerTime,

@@ -63,8 +63,8 @@ func TestVotes(t *testing.T) {
 	if n := len(h.votes(id)); n != 0 || len(h.engine.delivered) != 0 {
 		t.Fatalf("%d votes, %v", n, h.engine.delivered)
 	}
-	if a, b := h.kinds("api.refused"), h.kinds("vote.refused"); a != 4 || b != 3 {
-		t.Errorf("%d and %d refusals stand in the ledger, want 4 and 3", a, b)
+	if a, b := h.kinds("api.refused"), h.kinds("vote.refused"); a != 0 || b != 9 {
+		t.Errorf("%d and %d refusals stand in the ledger, want 0 and 9", a, b)
 	}
 	if about, err := h.rooms.Ledger.Read(t.Context(), ledger.Filter{Key: id}); err != nil || len(about) != 7 { // opened, 6 refusals
 		t.Errorf("%d entries about the request, %v", len(about), err)

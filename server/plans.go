@@ -206,11 +206,15 @@ const mostAnswers = 10_000
 
 // answers lists what connectors answered to a run.
 func (a *plansAPI) answers(c *call, in *OfRun) (*reply[api.Answers], error) {
+	rec, err := a.rooms.Runs.Get(c.Context(), in.run())
+	if err == nil && rec.Tenant != a.tenant {
+		err = runs.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
 	if a.rehearse == nil {
 		return nil, api.Problem(api.CodeNotReady, "this server plays no playbooks")
-	}
-	if _, err := a.rooms.Runs.Get(c.Context(), in.run()); err != nil {
-		return nil, err
 	}
 	list, err := a.rehearse.Answers(c.Context(), in.run())
 	if err != nil {

@@ -95,6 +95,9 @@ func domainProblem(err error) *api.Error {
 	case errors.Is(err, store.ErrClosed):
 		return api.Problem(api.CodeNotReady, "the server is stopping; try again in a moment")
 	}
+	if p := registryProblem(err); p != nil {
+		return p
+	}
 	var low *disk.LowError
 	if errors.As(err, &low) {
 		p := api.Problem(api.CodeNotReady, err.Error())

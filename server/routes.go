@@ -67,7 +67,7 @@ const oneRun = "/v1/runs/{playbook}/{hash}/{generation}"
 
 // routes is the table. There is no other way in.
 func (s *Server) routes() []route {
-	return slices.Concat(s.runRoutes(), s.peopleRoutes(), s.operateRoutes(), s.accessRoutes())
+	return slices.Concat(s.runRoutes(), s.peopleRoutes(), s.playbookRoutes(), s.operateRoutes(), s.accessRoutes())
 }
 
 func (s *Server) runRoutes() []route {
@@ -108,6 +108,21 @@ func (s *Server) peopleRoutes() []route {
 	}
 }
 
+func (s *Server) playbookRoutes() []route {
+	const read, respond, publish = need(auth.Read), need(auth.Respond), need(auth.Publish)
+	const one = "/v1/playbooks/{playbook}"
+	p := s.playbooks
+	return []route{
+		{method: "GET", path: "/v1/playbooks", need: read, mount: does(p.list), id: "listPlaybooks", tag: "playbooks", summary: "List the playbooks as they stand"},
+		{method: "POST", path: "/v1/playbooks", need: publish, mount: does(p.publish), body: 16 << 20, id: "publishPlaybooks", tag: "playbooks", summary: "Compile, test, bind and publish texts, all or none"},
+		{method: "GET", path: one, need: read, mount: does(p.show), id: "showPlaybook", tag: "playbooks", summary: "Show a playbook with its versions"},
+		{method: "GET", path: one + "/versions/{digest}", need: read, mount: does(p.version), id: "showPlaybookVersion", tag: "playbooks", summary: "Show one version with its text"},
+		{method: "GET", path: one + "/diff", need: read, mount: does(p.diff), id: "diffPlaybook", tag: "playbooks", summary: "Tell what changes from one version to another"},
+		{method: "POST", path: one + "/promote", need: respond, mount: does(p.promote), id: "promotePlaybook", tag: "playbooks", summary: "Set a playbook's mode; raising it needs the scope admin"},
+		{method: "POST", path: one + "/retire", need: respond, mount: does(p.retire), id: "retirePlaybook", tag: "playbooks", summary: "Let no new run start; runs under way go on"},
+	}
+}
+
 func (s *Server) operateRoutes() []route {
 	const metrics, read, respond, audit, admin = need(auth.Metrics), need(auth.Read), need(auth.Respond), need(auth.Audit), need(auth.Admin)
 	o, g := s.operate, s.guard
@@ -119,7 +134,6 @@ func (s *Server) operateRoutes() []route {
 		{method: "GET", path: "/v1/connectors", need: read, mount: does(o.connectors), id: "listConnectors", tag: "connectors", summary: "List connector instances"},
 		{method: "POST", path: "/v1/connectors/{instance}/check", need: respond, mount: does(o.checkConnector), id: "checkConnector", tag: "connectors", summary: "Ask an instance whether credential and network are good"},
 		{method: "GET", path: "/v1/installed", need: read, mount: does(o.installed), id: "showInstalled", tag: "connectors", summary: "Show what playbooks can be checked against: the actions of each instance, bindings, roles and duties"},
-		{method: "GET", path: "/v1/playbooks", need: read, mount: does(o.playbooks), id: "listPlaybooks", tag: "playbooks", summary: "List the active playbooks"},
 
 		{method: "GET", path: "/v1/guard", need: read, mount: does(g.rules), id: "showGuards", tag: "guards", summary: "Show the guards as they stand, with budgets and what is spent"},
 		{method: "GET", path: "/v1/observe", need: read, mount: does(g.observed), id: "listObserved", tag: "guards", summary: "Show what observe mode kept from happening, beside what people did"},

@@ -83,22 +83,23 @@ type SignIn interface {
 
 // Server answers the API.
 type Server struct {
-	cfg      Config
-	access   Access
-	log      zerolog.Logger
-	runs     *runsAPI
-	people   *peopleAPI
-	operate  *operateAPI
-	alerts   *alertsAPI
-	guard    *guardAPI
-	plans    *plansAPI
-	sessions *sessionAPI
-	refusals *refusals
-	limits   *limits
-	answers  *answers.Answers
-	failures *auth.Failures
-	huma     huma.API
-	gate     *gate
+	cfg       Config
+	access    Access
+	log       zerolog.Logger
+	runs      *runsAPI
+	people    *peopleAPI
+	operate   *operateAPI
+	alerts    *alertsAPI
+	guard     *guardAPI
+	playbooks *playbookAPI
+	plans     *plansAPI
+	sessions  *sessionAPI
+	refusals  *refusals
+	limits    *limits
+	answers   *answers.Answers
+	failures  *auth.Failures
+	huma      huma.API
+	gate      *gate
 }
 
 // withDefaults fills what the configuration leaves open.

@@ -16,6 +16,41 @@ const (
 	mostLocalBytes = 512 << 10
 )
 
+// Bounds of what the reads of full activities bring. What they bring together must
+// be decoded within one workflow task of five seconds, also on a busy machine, and
+// again whenever a run is taken up from its history; and the server ends a run
+// whose history has more than 50 MB.
+const (
+	wideReads   = 8
+	narrowBytes = 16 << 10
+	mostHistory = 24 << 20
+)
+
+// readFully reads by a full activity. A few at a time may bring as much as any; of
+// what more there are each may bring a little, and where that is not enough it is
+// asked for again when its turn comes.
+func (it *interp) readFully(f frame, req task.ReadRequest) (res task.ReadResult, err error) {
+	if n := workflow.GetInfo(f.ctx).GetCurrentHistorySize(); n > mostHistory &&
+		workflow.GetVersion(f.ctx, "mostHistory", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		return res, failed("too_large", "the run has read %d MB already, which is all that it can keep; read less at once, or let loops use what they read", n>>20)
+	}
+	if it.wide >= wideReads {
+		req.Most = narrowBytes
+		if err := act(f.ctx, task.ReadActivity, req, &res); err != nil || !res.Large {
+			return res, err
+		}
+		if err := workflow.Await(f.ctx, func() bool { return it.wide < wideReads }); err != nil {
+			return res, err
+		}
+		req.Most = 0
+	}
+	it.wide++
+	defer func() { it.wide-- }()
+	res = task.ReadResult{}
+	err = act(f.ctx, task.ReadActivity, req, &res)
+	return res, err
+}
+
 // breathe ends the workflow task once enough results of local activities stand in
 // it: with an activity that does nothing, for which all branches and rounds wait
 // that would begin another one. A timer would do, but fires up to a second late.

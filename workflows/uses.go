@@ -109,6 +109,7 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 		req.Attempts, req.Wait = st.Retry.Attempts, st.Retry.Wait
 	}
 	var res task.ReadResult
+	var err error
 	if c.action.Quick && st.Timeout == 0 {
 		if err := it.breathe(f.ctx); err != nil {
 			return result{}, err
@@ -130,8 +131,7 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 		res.Busy = true
 	}
 	if res.Busy {
-		res = task.ReadResult{}
-		if err := act(f.ctx, task.ReadActivity, req, &res); err != nil {
+		if res, err = it.readFully(f, req); err != nil {
 			return result{}, err
 		}
 	}

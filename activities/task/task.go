@@ -107,6 +107,9 @@ type ReadRequest struct {
 	// Quick says that the caller runs it as a local activity: no waiting for a
 	// slot and no second try.
 	Quick bool `json:"quick,omitempty"`
+	// Most is how many bytes the result may have that comes back; 0 is as many as
+	// any. A larger one is left out, and Large is told.
+	Most int `json:"most,omitempty"`
 	// Attempts bounds the tries at a transient failure; 0 means the default.
 	Attempts int           `json:"attempts,omitempty"`
 	Wait     time.Duration `json:"wait,omitempty"`
@@ -124,6 +127,8 @@ type ReadResult struct {
 	// Busy says that a quick read found no slot; the caller tries it as a full
 	// activity.
 	Busy bool `json:"busy,omitempty"`
+	// Large says that the result has more than Most bytes.
+	Large bool `json:"large,omitempty"`
 }
 
 // ActRequest asks for one effect. The activity may be started any number of

@@ -91,7 +91,7 @@ func (s *session) await(ctx context.Context, q saved, sid string) (job, error) {
 		_, err := s.client.DoJSON(ctx, rest.Request{Path: jobPath(sid), Query: asJSON()}, &out)
 		switch {
 		case err != nil:
-			return job{}, err
+			return job{}, gone(q, err)
 		case len(out.Entry) != 1:
 			return job{}, spec.Errorf(spec.Transient, "Splunk does not tell of the job of the saved search %q", q.name)
 		}
@@ -106,6 +106,16 @@ func (s *session) await(ctx context.Context, q saved, sid string) (job, error) {
 			return job{}, spec.Errorf(spec.Transient, "the saved search %q did not end in time; narrow it, or give the step more", q.name)
 		}
 	}
+}
+
+// gone is the error of a request about a job that was begun just before. That it is
+// not there says nothing about what is searched for: somebody, or a full disk quota,
+// took it away, and it can be begun again.
+func gone(q saved, err error) error {
+	if spec.KindOf(err) == spec.NotFound {
+		return spec.Errorf(spec.Transient, "Splunk dropped the job of the saved search %q before it was read", q.name)
+	}
+	return err
 }
 
 // trouble is the error that a job ended with.
@@ -140,7 +150,7 @@ func (s *session) rows(ctx context.Context, q saved, sid string, j job) (found, 
 		query.Set("offset", strconv.FormatInt(read, 10))
 		_, err := s.client.DoJSON(ctx, rest.Request{Path: jobPath(sid, "results"), Query: query}, &out)
 		if err != nil {
-			return got, err
+			return got, gone(q, err)
 		}
 		if len(out.Results) == 0 || read+int64(len(out.Results)) > want {
 			return got, spec.Errorf(spec.Transient, "Splunk told of %d rows of the saved search %q and gave %d", want, q.name, read+int64(len(out.Results)))

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -288,6 +289,40 @@ func TestWhatIsRefused(t *testing.T) {
 }
 
 // A search that does not end in time is ended, not left running.
+// A job that went away says nothing about what was searched for: it is tried again.
+func TestDroppedJob(t *testing.T) {
+	for _, operation := range []string{"get-job", "get-results"} {
+		l := start(t)
+		must(t, l.world.SetScript("splunk "+operation+": 404"))
+		if _, err := call(t, l.open(t), "search.sign_ins", signIns(), 3*time.Second); spec.KindOf(err) != spec.Transient || !strings.Contains(err.Error(), "dropped the job") {
+			t.Errorf("%s: %v", operation, err)
+		}
+	}
+}
+
+// Searches at the same time get their own rows: each job has an id of its own, also
+// after others ended.
+func TestSearchesAtOnce(t *testing.T) {
+	l := start(t)
+	s := l.open(t)
+	var wg sync.WaitGroup
+	for worker := range 5 { // one begins while another ends
+		wg.Go(func() {
+			for n := range 12 {
+				domain, want := "evil.example", 1
+				if (worker+n)%2 == 0 {
+					domain, want = "good.example", 0
+				}
+				r, err := call(t, s, "search.run_saved", dns(domain), 20*time.Second)
+				if rows, _ := r.Output["rows"].([]any); err != nil || len(rows) != want {
+					t.Errorf("%s: %v %v", domain, r.Output, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestSlowSearchIsEnded(t *testing.T) {
 	l := start(t)
 	must(t, l.world.SetLag(map[string]time.Duration{"splunk.search": time.Hour}))

@@ -31,7 +31,8 @@ func (c *cli) auditVerify() *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
 		Use: "verify [FILE]", Short: "Verify an exported ledger, or the store, offline", Args: cobra.MaximumNArgs(1),
-		Long: "Verify an export (- for standard input), or with --store the stopped server's own\n" +
+		Long: "Verify an export (- for standard input; a directory for what retention.export\n" +
+			"wrote), or with --store the stopped server's own\n" +
 			"store. Exits with 1 and names the row where a row was changed, removed or swapped.\n" +
 			"That rows were cut off at the end shows only against --checkpoint, a file with\n" +
 			"checkpoints that was kept elsewhere. Without --public the export's own key is taken,\n" +
@@ -104,12 +105,12 @@ func (c *cli) verifyFile(name string, trust ledger.Trust) (ledger.Report, error)
 		}
 		c.inUsed = true
 	} else {
-		f, err := os.Open(name) //nolint:gosec // the caller names the file
+		f, dir, err := openExport(name)
 		if err != nil {
 			return ledger.Report{}, usage("%v", err)
 		}
 		defer func() { _ = f.Close() }()
-		in = f
+		in, trust.Open = f, dir
 	}
 	rep, err := ledger.VerifyExport(in, trust)
 	if err != nil {

@@ -139,7 +139,7 @@ func (d *doctor) server(ctx context.Context) {
 		}
 	}
 	d.connectors(ctx, cl)
-	d.refused(ctx, cl)
+	d.published(ctx, cl)
 	d.alerts(ctx, cl)
 	d.figures(ctx, cl)
 	d.alarms(ctx, cl)
@@ -162,18 +162,6 @@ func (d *doctor) connectors(ctx context.Context, cl *api.Client) {
 		default:
 			d.bad(part, "%s: %s", k.State, k.Detail)
 		}
-	}
-}
-
-// refused tells of playbooks that the server did not load.
-func (d *doctor) refused(ctx context.Context, cl *api.Client) {
-	got, err := cl.Playbooks(ctx)
-	if err != nil {
-		d.bad("playbooks", "%v", err)
-		return
-	}
-	for _, r := range got.Refused {
-		d.bad("playbooks", "refused: %s", r.Why)
 	}
 }
 

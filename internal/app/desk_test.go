@@ -47,6 +47,13 @@ func newDesk(t *testing.T, work string) *desk {
 	d := &desk{t: t, mux: http.NewServeMux(), keys: map[string]string{}}
 	export := writeLedger(t, work)
 	d.answers(export)
+	for route, file := range map[string]string{"POST /v1/plans": "plan.json", "POST /v1/backtests": "backtest.json"} {
+		raw, err := os.ReadFile(filepath.Join("testdata", "plan", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.mux.HandleFunc(route, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(raw) })
+	}
 	d.mux.HandleFunc("POST /v1/runs", d.start)
 	d.mux.HandleFunc("GET /v1/runs/{p}/{h}/{g}", d.run)
 	d.mux.HandleFunc("GET /v1/runs/{p}/{h}/{g}/events", d.events)

@@ -27,6 +27,7 @@ var levels = []struct {
 	{20, []string{"internal/failpoint", "connectors/spec/kind", "examples", "connectors/sdk/secret"}},
 	{40, []string{"connectors/sdk/reach/reachtest"}},
 	{20, []string{"connectors/sdk/reach"}},
+	{65, []string{"internal/retention"}},
 	{55, []string{"internal/clock"}},
 	{35, []string{"internal/disk"}},
 }

@@ -17,12 +17,13 @@ const (
 	Launch  Scope = "launch"
 	Respond Scope = "respond"
 	Approve Scope = "approve"
+	Publish Scope = "publish"
 	Audit   Scope = "audit"
 	Admin   Scope = "admin"
 )
 
 // Scopes returns all scopes, the weakest first.
-func Scopes() []Scope { return []Scope{Metrics, Read, Launch, Respond, Approve, Audit, Admin} }
+func Scopes() []Scope { return []Scope{Metrics, Read, Launch, Respond, Approve, Publish, Audit, Admin} }
 
 // Actor is who calls.
 type Actor struct {

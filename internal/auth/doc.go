@@ -8,10 +8,13 @@
 //	metrics  read the metrics of the process, which name no host, person or run
 //	read     look at runs, alerts, requests, connectors, playbooks
 //	launch   start a playbook that lets one of the actor's roles launch it
-//	respond  cancel and undo runs, check connectors, turn the kill switch on
+//	respond  cancel and undo runs, check connectors, retire playbooks and lower
+//	         their mode, turn the kill switch on
 //	approve  vote, answer, decide; the request's own chain says who of these
+//	publish  publish playbooks
 //	audit    read and export the ledger
-//	admin    make and revoke tokens, lift the kill switch, and all of the above
+//	admin    make and revoke tokens, lift the kill switch, raise the mode of
+//	         playbooks, and all of the above
 //
 // No scope lets anyone approve their own request.
 //

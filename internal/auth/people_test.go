@@ -93,7 +93,7 @@ func TestRights(t *testing.T) {
 			t.Errorf("%v was taken", bad)
 		}
 	}
-	if len(r.Roles()) != 7 {
+	if len(r.Roles()) != 8 {
 		t.Errorf("%d roles", len(r.Roles()))
 	}
 }

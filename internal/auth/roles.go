@@ -16,10 +16,12 @@ const (
 	Lead       = "lead"
 	RoleAdmin  = "admin"
 	Automation = "automation"
+	Author     = "author"
 )
 
-// builtIn says what the six roles allow. An approver decides and answers, and
-// starts nothing; automation starts playbooks and never decides.
+// builtIn says what the seven roles allow. An approver decides and answers, and
+// starts nothing; automation starts playbooks and never decides;
+// an author publishes them and starts nothing.
 func builtIn() map[string][]Scope {
 	return map[string][]Scope{
 		Viewer:     {Metrics, Read},
@@ -28,6 +30,7 @@ func builtIn() map[string][]Scope {
 		Lead:       {Metrics, Read, Launch, Respond, Approve, Audit},
 		RoleAdmin:  {Admin},
 		Automation: {Read, Launch},
+		Author:     {Metrics, Read, Publish},
 	}
 }
 

@@ -32,6 +32,9 @@ type Record struct {
 	Approvals *approval.Approvals
 	Readings  *readings.Readings
 	Intake    *intake.Intake
+
+	// plans are those that were decoded, by digest: runs share them.
+	plans sync.Map
 }
 
 // Most is how many runs, and how many alerts, one backtest takes.

@@ -17,6 +17,9 @@ import (
 )
 
 func (r *Record) planOf(ctx context.Context, in run.Input) (*plan.Plan, error) {
+	if p, known := r.plans.Load(in.Digest); known {
+		return p.(*plan.Plan), nil //nolint:forcetypeassert // nothing else is kept
+	}
 	raw := []byte(in.Plan)
 	if len(raw) == 0 {
 		var err error
@@ -24,7 +27,11 @@ func (r *Record) planOf(ctx context.Context, in run.Input) (*plan.Plan, error) {
 			return nil, err
 		}
 	}
-	return plan.Decode(raw)
+	p, err := plan.Decode(raw)
+	if err == nil {
+		r.plans.Store(in.Digest, p)
+	}
+	return p, err
 }
 
 func readOf(one readings.Reading) rehearse.RecordedRead {

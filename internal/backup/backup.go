@@ -51,6 +51,41 @@ type Manifest struct {
 // Make copies the data directory of an installation, which may be running, to a
 // new directory.
 func Make(ctx context.Context, dataDir, to, version string, now time.Time) (Manifest, error) {
+	return makeBackup(ctx, dataDir, to, version, now, true)
+}
+
+// upgrades is the directory in the data directory for backups before upgrades, and
+// how many are kept.
+const (
+	upgrades     = "before-upgrade"
+	keptUpgrades = 2
+)
+
+// BeforeUpgrade copies the databases to a directory in the data directory and
+// returns it; with quell restore the build that made them starts on them again. Of
+// earlier ones the last is kept. Evidence stays where it is: it is only added to.
+func BeforeUpgrade(ctx context.Context, dataDir, version string, now time.Time) (string, error) {
+	dir := filepath.Join(dataDir, upgrades)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("backup: %w", err)
+	}
+	to := filepath.Join(dir, now.UTC().Format("20060102T150405.000000000"))
+	if _, err := makeBackup(ctx, dataDir, to, version, now, false); err != nil {
+		return "", errors.Join(err, os.RemoveAll(to))
+	}
+	all, err := os.ReadDir(dir) // by name, so the oldest first
+	if err != nil {
+		return "", fmt.Errorf("backup: %w", err)
+	}
+	for _, old := range all[:max(0, len(all)-keptUpgrades)] {
+		if err := os.RemoveAll(filepath.Join(dir, old.Name())); err != nil {
+			return "", fmt.Errorf("backup: %w", err)
+		}
+	}
+	return to, nil
+}
+
+func makeBackup(ctx context.Context, dataDir, to, version string, now time.Time, withEvidence bool) (Manifest, error) {
 	m := Manifest{Made: now.UTC(), Version: version, Files: map[string]string{}}
 	if err := os.Mkdir(to, 0o700); err != nil {
 		return m, fmt.Errorf("backup: %w; name a directory that is not there", err)
@@ -59,18 +94,25 @@ func Make(ctx context.Context, dataDir, to, version string, now time.Time) (Mani
 		return m, fmt.Errorf("backup: %w", err)
 	}
 	for _, name := range databases {
-		if _, err := os.Stat(filepath.Join(dataDir, name)); err != nil {
+		_, err := os.Stat(filepath.Join(dataDir, name))
+		if errors.Is(err, fs.ErrNotExist) && !withEvidence {
+			continue // a first start that did not get so far
+		}
+		if err != nil {
 			return m, fmt.Errorf("backup: %w", err)
 		}
 		if err := store.Copy(ctx, filepath.Join(dataDir, name), filepath.Join(to, name)); err != nil {
 			return m, err
 		}
 	}
-	if err := copyFile(filepath.Join(dataDir, schemaMark), filepath.Join(to, schemaMark)); err != nil {
+	err := copyFile(filepath.Join(dataDir, schemaMark), filepath.Join(to, schemaMark))
+	if err != nil && (withEvidence || !errors.Is(err, fs.ErrNotExist)) {
 		return m, err
 	}
-	if err := copyTree(filepath.Join(dataDir, evidence), filepath.Join(to, evidence)); err != nil {
-		return m, err
+	if withEvidence {
+		if err := copyTree(filepath.Join(dataDir, evidence), filepath.Join(to, evidence)); err != nil {
+			return m, err
+		}
 	}
 	if err := m.sum(to); err != nil {
 		return m, err

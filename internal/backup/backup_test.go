@@ -87,3 +87,30 @@ func TestInterrupted(t *testing.T) {
 		t.Error("it may start")
 	}
 }
+
+// TestBeforeUpgrade keeps the last two copies, which restore; a directory in which
+// the engine never ran can be copied too.
+func TestBeforeUpgrade(t *testing.T) {
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), store.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	var made []string
+	for i := range 3 {
+		to, err := backup.BeforeUpgrade(t.Context(), dir, "v1", time.Unix(int64(i), 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, to)
+	}
+	for i, to := range made {
+		if _, err := os.Stat(to); (err == nil) != (i > 0) {
+			t.Errorf("copy %d: %v", i+1, err)
+		}
+	}
+	if m, err := backup.Restore(made[2], filepath.Join(t.TempDir(), "new"), time.Unix(9, 0)); err != nil || m.Version != "v1" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}

@@ -22,8 +22,8 @@ type Access struct {
 	Origins []string `yaml:"origins"`
 	// TLS serves TCP with certificates; it is needed outside loopback.
 	TLS ServerTLS `yaml:"tls"`
-	// Roles are roles beside viewer, analyst, approver, lead, admin and
-	// automation, with their scopes.
+	// Roles are roles beside viewer, analyst, approver, lead, admin,
+	// automation and author, with their scopes.
 	Roles map[string][]string `yaml:"roles"`
 	// Playbooks narrow, per playbook, which roles or duties launch and decide.
 	Playbooks map[string]PlaybookAccess `yaml:"playbooks"`
@@ -89,7 +89,7 @@ type Sessions struct {
 }
 
 // builtInRoles have their scopes in internal/auth.
-var builtInRoles = []string{"viewer", "analyst", "approver", "lead", "admin", "automation"}
+var builtInRoles = []string{"viewer", "analyst", "approver", "lead", "admin", "automation", "author"}
 
 var scopeNames = []string{"metrics", "read", "launch", "respond", "approve", "audit", "admin"}
 

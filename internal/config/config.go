@@ -2,6 +2,7 @@ package config
 
 import (
 	"strings"
+	"time"
 
 	"github.com/quell-soar/quell/internal/secrets"
 )
@@ -25,12 +26,17 @@ type Config struct {
 	// Playbooks are files, and directories whose *.yaml and *.yml files are
 	// playbooks.
 	Playbooks []string `yaml:"playbooks"`
+	Git       Git      `yaml:"git"`
 	Log       Log      `yaml:"log"`
 	Temporal  Temporal `yaml:"temporal"`
 	Store     Store    `yaml:"store"`
 	Keys      Keys     `yaml:"keys"`
 	Ledger    Ledger   `yaml:"ledger"`
-	Access    Access   `yaml:"access"`
+	// Evidence is the directory of contents that are too large for a history, named
+	// by their SHA-256; default DATA_DIR/evidence. Several servers share one.
+	Evidence  string    `yaml:"evidence"`
+	Retention Retention `yaml:"retention"`
+	Access    Access    `yaml:"access"`
 	// Sources are the senders of alerts, by name.
 	Sources map[string]Source `yaml:"sources"`
 	// Connectors are the connector instances, by name.
@@ -101,6 +107,18 @@ type Keys struct {
 	// Payloads refer to the files of the keys that seal what Temporal stores: the
 	// first seals, every one opens. Without one it stands in the clear.
 	Payloads []secrets.Ref `yaml:"payloads"`
+}
+
+// Retention says how long detail is kept. Without Export nothing is deleted.
+type Retention struct {
+	// Export is a directory, better on another disk, to which the ledger is written
+	// piece by piece, and evidence before it is deleted.
+	Export string `yaml:"export"`
+	// Keep is how long after its end a run's detail is kept at least; default 400d.
+	Keep Duration `yaml:"keep"`
+	// Histories is how long the embedded engine keeps the history of a closed
+	// workflow; default 30d.
+	Histories Duration `yaml:"histories"`
 }
 
 // Ledger says where its checkpoints go.
@@ -219,10 +237,11 @@ type Limits struct {
 func Default() *Config {
 	return &Config{
 		DataDir: "/var/lib/quell", Listen: "127.0.0.1:7878", Tenant: "default",
-		Log:      Log{Level: "info", Format: "json"},
-		Temporal: Temporal{Namespace: "quell"},
-		Modes:    Modes{Triggers: Triggers{Alert: Observe, Manual: Observe, Schedule: Observe}},
-		Limits:   Limits{ActiveRuns: 200, WaitingRuns: 10_000},
+		Log:       Log{Level: "info", Format: "json"},
+		Temporal:  Temporal{Namespace: "quell"},
+		Modes:     Modes{Triggers: Triggers{Alert: Observe, Manual: Observe, Schedule: Observe}},
+		Limits:    Limits{ActiveRuns: 200, WaitingRuns: 10_000},
+		Retention: Retention{Keep: Duration(400 * 24 * time.Hour), Histories: Duration(30 * 24 * time.Hour)},
 	}
 }
 

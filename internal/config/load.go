@@ -138,15 +138,19 @@ func (c *Config) complete(dir string) {
 	if c.Keys.Ledger == "" {
 		c.Keys.Ledger = filepath.Join(filepath.Clean(c.DataDir)+"-keys", "ledger.key")
 	}
+	if c.Evidence == "" {
+		c.Evidence = filepath.Join(c.DataDir, "evidence")
+	}
 	if c.Listen == "off" {
 		c.Listen = ""
 	}
-	for _, p := range []*string{&c.Socket, &c.Keys.Ledger, &c.Ledger.Checkpoints, &c.Temporal.TLS.Cert, &c.Temporal.TLS.Key, &c.Temporal.TLS.CA, &c.Access.TLS.Cert, &c.Access.TLS.Key, &c.Access.TLS.Clients} {
+	for _, p := range []*string{&c.Socket, &c.Keys.Ledger, &c.Ledger.Checkpoints, &c.Evidence, &c.Retention.Export, &c.Temporal.TLS.Cert, &c.Temporal.TLS.Key, &c.Temporal.TLS.CA, &c.Access.TLS.Cert, &c.Access.TLS.Key, &c.Access.TLS.Clients} {
 		abs(p)
 	}
 	for i := range c.Playbooks {
 		abs(&c.Playbooks[i])
 	}
+	c.completeGit(dir, abs)
 	c.Store.DSN, c.Access.OIDC.ClientSecret = c.Store.DSN.In(dir), c.Access.OIDC.ClientSecret.In(dir)
 	for i := range c.Keys.Payloads {
 		c.Keys.Payloads[i] = c.Keys.Payloads[i].In(dir)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/quell-soar/quell/playbooks/diag"
 )
@@ -42,6 +43,7 @@ func (c *Config) Validate() error {
 	k.temporal(c.Temporal)
 	k.telemetry(c.Telemetry.Traces)
 	k.paths(c)
+	k.git(c.Git)
 	k.sources(c)
 	k.connectors(c)
 	k.bindings(c)
@@ -147,6 +149,14 @@ func (k *checker) paths(c *Config) {
 			k.bad(path, "write file:PATH", "a payload key lies in a file of its own")
 		case within(c.DataDir, file):
 			k.bad(path, "name a file elsewhere", "the key lies in the data directory; a backup would contain it")
+		}
+	}
+	if within(c.DataDir, c.Retention.Export) && c.Retention.Export != "" {
+		k.bad("retention.export", "name a directory on another disk or machine", "what is exported beside the store is lost with it")
+	}
+	for path, d := range map[string]Duration{"retention.keep": c.Retention.Keep, "retention.histories": c.Retention.Histories} {
+		if d < Duration(time.Second) {
+			k.bad(path, "write a time such as 400d", "%s is too short", time.Duration(d))
 		}
 	}
 	if c.Ledger.Checkpoints != "" && within(c.DataDir, c.Ledger.Checkpoints) {

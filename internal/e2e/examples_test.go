@@ -247,7 +247,9 @@ func answerTo(step string, f api.Field) json.RawMessage {
 
 // TestExamples runs each example by alert and by hand (by one of them without
 // QUELL_SOAK) against a lab with a fake
-// of every vendor, and takes back by `undo` what it still holds.
+// of every vendor, and takes back by `undo` what it still holds. Before each run
+// `quell plan` calls no effect and names every target that the run touches; after
+// all, what was recorded plays back through the same version as it went.
 func TestExamples(t *testing.T) {
 	for n, e := range sixExamples() {
 		t.Run(e.name, func(t *testing.T) {
@@ -257,13 +259,20 @@ func TestExamples(t *testing.T) {
 			h.start()
 			before := l.state()
 			anna, lena := h.token("anna", "analyst"), h.token("lena", "analyst,ir-lead,ciso,service-desk")
-			starts := []func() string{func() string { return h.byAlert(e) }, func() string { return h.byHand(anna, e) }}
+			starts := []bool{true, false}
 			if os.Getenv("QUELL_SOAK") == "" { // each by one way here, all by both there
 				starts = starts[n%2 : n%2+1]
 			}
-			for _, start := range starts {
-				id := start()
+			for _, byAlert := range starts {
+				plan := h.planned(anna, l, e, byAlert)
+				var id string
+				if byAlert {
+					id = h.byAlert(e)
+				} else {
+					id = h.byHand(anna, e)
+				}
 				ended := h.people(l, lena, id)
+				h.named(plan, id)
 				if ended.Closing != "completed" {
 					d, _ := h.client().Run(t.Context(), id)
 					raw, _ := json.MarshalIndent(d.Tree, "", " ")
@@ -274,6 +283,7 @@ func TestExamples(t *testing.T) {
 					t.Errorf("after undo of %s the world is not what it was:\n%s", id, diff)
 				}
 			}
+			h.playsBack(anna, l, e, len(starts))
 			var seen []string
 			for _, f := range l.effects("") {
 				seen = append(seen, f.Operation)
@@ -288,17 +298,22 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// body is the alert that starts an example.
+func (e example) body() string {
+	switch e.name {
+	case "contain-infected-host":
+		return fmt.Sprintf(`{"id":"ci-1","kind":"detection","title":"Malware","severity":"critical","occurred":"%s","hosts":[{"name":"%s"}]}`, hourAgo(), hostname(2))
+	case "ransomware-on-file-server":
+		return fmt.Sprintf(`{"id":"rw-1","kind":"ransomware","title":"Files are encrypted","severity":"high","occurred":"%s","hosts":[{"name":"%s"},{"name":"%s"}],"users":[{"name":"%s"}]}`,
+			hourAgo(), hostname(4), hostname(5), annaMail)
+	}
+	return e.alert
+}
+
 // byAlert posts an example's alert and returns the run that it started.
 func (h *house) byAlert(e example) string {
 	h.t.Helper()
-	body := e.alert
-	switch e.name {
-	case "contain-infected-host":
-		body = fmt.Sprintf(`{"id":"ci-1","kind":"detection","title":"Malware","severity":"critical","occurred":"%s","hosts":[{"name":"%s"}]}`, hourAgo(), hostname(2))
-	case "ransomware-on-file-server":
-		body = fmt.Sprintf(`{"id":"rw-1","kind":"ransomware","title":"Files are encrypted","severity":"high","occurred":"%s","hosts":[{"name":"%s"},{"name":"%s"}],"users":[{"name":"%s"}]}`,
-			hourAgo(), hostname(4), hostname(5), annaMail)
-	}
+	body := e.body()
 	got, err := h.client().SendAlert(h.t.Context(), e.source, "", []byte(body), []byte(sourceKey))
 	if err != nil {
 		h.t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -138,20 +139,25 @@ func (p *killPlan) cycle(t *testing.T, l *labProcess, h *house, k int) {
 	eventually(t, p.apart+time.Second, "the kills are apart", func() (bool, error) { return time.Since(p.last) >= p.apart, nil })
 	if k > 0 {
 		op := []string{"crowdstrike contain", "crowdstrike lift", "jira comment", "crowdstrike create-scan"}[k%4]
-		l.script(op + ": 2x hold 4s\ncrowdstrike contain: hold 4s\n")
+		if l.script(op + ": 2x hold 4s\ncrowdstrike contain: hold 4s\n"); p.six {
+			l.script("jira create: 2x hold 4s\njira comment: 2x hold 4s\ncrowdstrike contain: 2x hold 4s\ncrowdstrike lift: 2x hold 4s\ncrowdstrike create-scan: 2x hold 4s\n")
+		}
 		p.approveSome(t, h, k)
 	}
 	p.disturb(t, h, k)
-	for deadline := time.Now().Add(10 * time.Second); len(unanswered(l)) == 0 && time.Now().Before(deadline); {
+	patience := 10 * time.Second
+	if p.six {
+		patience = 40 * time.Second
+	}
+	for deadline := time.Now().Add(patience); len(p.unanswered(l)) == 0 && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // the moment of a kill is chance
 	}
 	open := p.openRuns(t, h)
 	if open < p.minOpen {
 		t.Errorf("kill %d: only %d runs are open", k+1, open)
 	}
-	inFlight := unanswered(l)
-	waiting := p.openEffects(t, h, inFlight)
-	between := len(unanswered(l)) > 0
+	waiting := p.openEffects(t, h, p.unanswered(l))
+	between := len(p.unanswered(l)) > 0
 	h.kill()
 	p.last = time.Now()
 	if between {
@@ -163,13 +169,13 @@ func (p *killPlan) cycle(t *testing.T, l *labProcess, h *house, k int) {
 
 // unanswered lists effects that the vendors have done and not yet answered.
 func unanswered(l *labProcess) []labEffect {
-	var out []labEffect
-	for _, e := range l.effects("") {
-		if !e.Answered {
-			out = append(out, e)
-		}
-	}
-	return out
+	return slices.DeleteFunc(l.effects(""), func(e labEffect) bool { return e.Answered })
+}
+
+// unanswered lists what is in flight now: one whose caller was killed is never
+// answered, so only what came after the last kill counts.
+func (p *killPlan) unanswered(l *labProcess) []labEffect {
+	return slices.DeleteFunc(unanswered(l), func(e labEffect) bool { return !e.At.After(p.last) })
 }
 
 func (p *killPlan) openRuns(t *testing.T, h *house) int {

@@ -177,8 +177,8 @@ func (h *house) answerAll(lena *api.Client) error {
 // returns it. Of them, the runs of own acted on what Quell itself keeps.
 func (h *house) observed(lena *api.Client, n, own int, within time.Duration) api.Observations {
 	h.t.Helper()
-	h.t.Cleanup(h.unfinished)
 	var rep api.Observations
+	looks := 0
 	eventually(h.t, within, fmt.Sprintf("the report lists what %d alerts would have led to", n), func() (bool, error) {
 		if err := h.answerAll(lena); err != nil {
 			h.t.Logf("asked again at the next look: %v", err)
@@ -210,6 +210,11 @@ func (h *house) observed(lena *api.Client, n, own int, within time.Duration) api
 				}
 			}
 		}
+		if looks++; looks%20 == 0 || len(missing) == 0 {
+			if said, err := h.failures(); err != nil || said != "" {
+				h.t.Fatalf("runs failed: %s %v", said, err)
+			}
+		}
 		if len(missing) > 0 {
 			return false, fmt.Errorf("not yet listed: %s", strings.Join(missing[:min(len(missing), 6)], "; "))
 		}
@@ -218,23 +223,25 @@ func (h *house) observed(lena *api.Client, n, own int, within time.Duration) api
 	return rep
 }
 
-// unfinished shows the runs of a failed test that did not complete.
-func (h *house) unfinished() {
-	if !h.t.Failed() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	list, err := h.client().Runs(ctx, api.RunFilter{Limit: 20})
+// failures shows the runs that failed, but for those whose playbook ends so because
+// nothing was done.
+func (h *house) failures() (string, error) {
+	list, err := h.runs()
 	if err != nil {
-		h.t.Logf("the runs cannot be shown: %v", err)
-		return
+		return "", err
 	}
-	for _, r := range list.Runs {
-		d, _ := h.client().Run(ctx, r.ID)
-		raw, _ := json.Marshal(d.Tree)
-		h.t.Logf("%s %s %s %s: %.1500s", r.ID, r.Status, r.Closing, r.Reason, raw)
+	said := ""
+	for _, r := range list {
+		if r.Status != api.RunEnded || r.Closing == "completed" || r.Playbook == "leaked-cloud-key" {
+			continue
+		}
+		said += fmt.Sprintf("%s ended %s: %s\n", r.ID, r.Closing, r.Reason)
+		if d, err := h.client().Run(h.t.Context(), r.ID); err == nil {
+			raw, _ := json.Marshal(d.Tree)
+			said += fmt.Sprintf("%.6000s\n", raw)
+		}
 	}
+	return said, nil
 }
 
 // observingHouse is examplesHouse with the seventh example, and without a bound on

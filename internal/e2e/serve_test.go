@@ -39,6 +39,8 @@ type house struct {
 	// what it is run by.
 	program string
 	under   []string
+	// reader is a token that may read, once one was needed.
+	reader string
 	// config is the text of quell.yaml.
 	config string
 	// exited is closed once the present process is gone.

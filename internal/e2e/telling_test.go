@@ -53,7 +53,13 @@ func newStage(t *testing.T) *stage {
 	if _, err := l.Falcon.SeedMany(100, "host-"); err != nil {
 		t.Fatal(err)
 	}
-	h, dir := labHost(t, l), t.TempDir()
+	return stageOn(t, l, labHost(t, l))
+}
+
+// stageOn is a stage with these connectors; l may be nil.
+func stageOn(t *testing.T, l *lab.Lab, h *host.Host) *stage {
+	t.Helper()
+	dir := t.TempDir()
 	e, err := engine.Start(t.Context(), engine.Options{Dir: dir, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

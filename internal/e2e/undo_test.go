@@ -82,22 +82,21 @@ func (h *house) playbook(name, text string) {
 // launch starts a playbook on a host by hand and waits for its end.
 func (h *house) launch(playbook, host string) string {
 	h.t.Helper()
-	raw, err := json.Marshal(host)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	r, err := h.client().Start(h.t.Context(), api.StartRun{Playbook: playbook, Inputs: map[string]json.RawMessage{"hostname": raw}}, "")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	eventually(h.t, 60*time.Second, r.Run+" ends", func() (bool, error) {
-		d, err := h.client().Run(h.t.Context(), r.Run)
+	id := h.hand(playbook, host)
+	eventually(h.t, 60*time.Second, id+" ends", func() (bool, error) {
+		d, err := h.client().Run(h.t.Context(), id)
 		if err == nil && d.Status == api.RunEnded && d.Closing != "completed" {
-			h.t.Fatalf("%s closed as %s: %s", r.Run, d.Closing, d.Reason)
+			h.t.Fatalf("%s closed as %s: %s", id, d.Closing, d.Reason)
 		}
 		return err == nil && d.Status == api.RunEnded, err
 	})
-	return r.Run
+	return id
+}
+
+// inputsOf is a host as what a playbook on one host takes.
+func inputsOf(host string) map[string]json.RawMessage {
+	raw, _ := json.Marshal(host) // a text: it cannot fail
+	return map[string]json.RawMessage{"hostname": raw}
 }
 
 // take undoes a run and waits until that is done.

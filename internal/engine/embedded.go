@@ -24,8 +24,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// retention is how long Temporal keeps the history of a closed run. The ledger
-// and the effects store do not depend on it.
+// retention is the default of Options.Retention.
 const retention = 30 * 24 * time.Hour
 
 // The four services, in the order of freePorts.

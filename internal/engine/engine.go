@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,10 +12,12 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/server/common/metrics"
 	"go.temporal.io/server/temporal"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // Namespace is the Temporal namespace that holds Quell's workflows.
@@ -30,6 +33,10 @@ type Options struct {
 	// Fast lets the embedded server lose its last commits at a power failure
 	// (synchronous=NORMAL). Tests and benchmarks only.
 	Fast bool
+	// Retention is how long the embedded server keeps the history of a closed
+	// workflow; 0 is 30 days. Nothing of ours depends on it: the ledger and the
+	// store of effects tell what was.
+	Retention time.Duration
 	// Payloads seal what Temporal stores: the first seals, any opens. Without one
 	// it stands in the clear, and is still read once there is one.
 	Payloads []PayloadKey
@@ -121,10 +128,24 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 		HostPort: loopback(ports[0]), Namespace: Namespace, Logger: sdkLogger{o.Log}, MetricsHandler: o.Metrics.Handler(),
 		ConnectionOptions: client.ConnectionOptions{TLS: certs.client()},
 	}, o.Payloads))
+	if err == nil {
+		err = e.retain(ctx, cmp.Or(o.Retention, retention))
+	}
 	if err != nil {
 		return nil, errors.Join(err, srv.Stop())
 	}
 	return e, nil
+}
+
+// retain sets how long the namespace keeps closed workflows.
+func (e *Engine) retain(ctx context.Context, d time.Duration) error {
+	_, err := e.client.WorkflowService().UpdateNamespace(ctx, &workflowservice.UpdateNamespaceRequest{
+		Namespace: Namespace, Config: &namespace.NamespaceConfig{WorkflowExecutionRetentionTtl: durationpb.New(d)},
+	})
+	if err != nil {
+		return fmt.Errorf("engine: set how long histories are kept: %w", err)
+	}
+	return nil
 }
 
 // dial waits until the frontend serves the namespace: a fresh server answers

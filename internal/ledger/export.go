@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 
 	"github.com/quell-soar/quell/internal/store"
 )
@@ -34,10 +35,10 @@ func (l *Ledger) Export(ctx context.Context, w io.Writer) error {
 	}
 	var n int64
 	err := l.db.View(ctx, func(tx *store.Tx) (err error) {
-		if n, err = exportRows(tx, enc); err != nil {
+		if n, err = exportRows(tx, enc, 0, math.MaxInt64); err != nil {
 			return err
 		}
-		return exportCheckpoints(tx, enc)
+		return exportCheckpoints(tx, enc, 0, math.MaxInt64)
 	})
 	if err != nil {
 		return err
@@ -45,8 +46,31 @@ func (l *Ledger) Export(ctx context.Context, w io.Writer) error {
 	return enc.Encode(line{Type: "end", Rows: n})
 }
 
-func exportRows(tx *store.Tx, enc *json.Encoder) (n int64, err error) {
-	rows, err := tx.Query(`SELECT r.row_bytes, r.hash, p.salt, p.body FROM ledger_rows r LEFT JOIN ledger_payloads p ON p.seq = r.seq ORDER BY r.seq`)
+// ExportPart writes the rows that come after a row's number, at most so many, and
+// the checkpoints over them; the header stands before the first row of all. Parts
+// one after the other are an export without an end: see Trust.Open. It returns the
+// number of the last row, which is after where there is nothing new.
+func (l *Ledger) ExportPart(ctx context.Context, w io.Writer, after, most int64) (last int64, err error) {
+	enc := json.NewEncoder(w)
+	err = l.db.View(ctx, func(tx *store.Tx) error {
+		if after == 0 {
+			if err := enc.Encode(line{Type: "header", Public: l.key.Public}); err != nil {
+				return err
+			}
+		}
+		n, err := exportRows(tx, enc, after, after+most)
+		if err != nil {
+			return err
+		}
+		last = after + n
+		return exportCheckpoints(tx, enc, after, last)
+	})
+	return last, err
+}
+
+func exportRows(tx *store.Tx, enc *json.Encoder, after, upto int64) (n int64, err error) {
+	rows, err := tx.Query(`SELECT r.row_bytes, r.hash, p.salt, p.body FROM ledger_rows r LEFT JOIN ledger_payloads p ON p.seq = r.seq
+		WHERE r.seq > ? AND r.seq <= ? ORDER BY r.seq`, after, upto)
 	if err != nil {
 		return 0, err
 	}
@@ -64,8 +88,8 @@ func exportRows(tx *store.Tx, enc *json.Encoder) (n int64, err error) {
 	return n, rows.Err()
 }
 
-func exportCheckpoints(tx *store.Tx, enc *json.Encoder) (err error) {
-	notes, err := tx.Query(`SELECT note FROM ledger_checkpoints ORDER BY size`)
+func exportCheckpoints(tx *store.Tx, enc *json.Encoder, after, upto int64) (err error) {
+	notes, err := tx.Query(`SELECT note FROM ledger_checkpoints WHERE size > ? AND size <= ? ORDER BY size`, after, upto)
 	if err != nil {
 		return err
 	}

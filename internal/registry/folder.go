@@ -18,8 +18,8 @@ const (
 )
 
 // ReadFolder reads the playbooks of files and directories, with the tests beside
-// them; directories below are not entered, and links and devices not read. Errors
-// are of the file system, and name the path.
+// them; directories below are not entered, and links and devices not read. A file
+// that cannot be read has a fault; an error is that a path is not there.
 func ReadFolder(paths []string) ([]Text, error) {
 	var out []Text
 	for _, p := range paths {
@@ -34,15 +34,7 @@ func ReadFolder(paths []string) ([]Text, error) {
 			}
 		}
 		for _, f := range files {
-			t := Text{File: f}
-			if t.Body, err = readFile(f); err != nil {
-				return nil, fmt.Errorf("playbook: %w", err)
-			}
-			t.Tests, err = readFile(strings.TrimSuffix(f, filepath.Ext(f)) + TestSuffix)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("playbook: %w", err)
-			}
-			out = append(out, t)
+			out = append(out, read(f))
 		}
 	}
 	if len(out) > MaxFiles {
@@ -50,6 +42,22 @@ func ReadFolder(paths []string) ([]Text, error) {
 	}
 	slices.SortFunc(out, func(a, b Text) int { return strings.Compare(a.File, b.File) })
 	return slices.CompactFunc(out, func(a, b Text) bool { return a.File == b.File }), nil
+}
+
+// read reads a playbook with the tests beside it.
+func read(file string) Text {
+	t := Text{File: file}
+	var err error
+	if t.Body, err = readFile(file); err == nil {
+		t.Tests, err = readFile(strings.TrimSuffix(file, filepath.Ext(file)) + TestSuffix)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Text{File: file, Fault: err.Error()}
+	}
+	if t.Body == nil { // gone since the folder was read
+		t.Fault = "it cannot be read: " + err.Error()
+	}
+	return t
 }
 
 func playbooksIn(dir string) ([]string, error) {

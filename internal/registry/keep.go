@@ -75,7 +75,7 @@ func (r *Registry) keep(ctx context.Context, o Offer, list []candidate, known ma
 
 // one writes what came of one text.
 func (r *Registry) one(tx *store.Tx, o Offer, c *candidate, before offered) (Taken, error) {
-	t := Taken{File: c.File, Playbook: c.name(), Digest: c.digest, Tested: c.made.Tested, Status: Refused, Problem: c.problem}
+	t := Taken{File: c.File, Playbook: c.name(), Digest: c.digest, Tested: c.made.Tested, Status: Refused, Problem: c.problem, Err: c.err}
 	if c.problem == "" && o.Standing {
 		other, err := r.elsewhere(tx, o, t.Playbook)
 		if err != nil {

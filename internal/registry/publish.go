@@ -27,6 +27,8 @@ type Offer struct {
 	// Basis names what a text is compiled against beside itself: the program and
 	// the installed actions. With another one, standing texts are compiled anew.
 	Basis string
+	// Again has standing texts compiled though nothing changed, as at a start.
+	Again bool
 	Texts []Text
 }
 
@@ -64,7 +66,9 @@ type Taken struct {
 	Before      string
 	SameMeaning bool
 	Tested      int
-	Problem     string
+	// Problem is why it was refused or passed, Err the error of Press behind it.
+	Problem string
+	Err     error
 }
 
 // TestSuffix is how the name of a playbook's tests ends.
@@ -82,7 +86,7 @@ func (r *Registry) Take(ctx context.Context, o Offer, press Press) ([]Taken, err
 	if err != nil {
 		return nil, err
 	}
-	if o.Standing && !fresh(o, known) {
+	if o.Standing && !o.Again && !fresh(o, known) {
 		return nil, nil
 	}
 	list := make([]candidate, len(o.Texts))
@@ -97,7 +101,7 @@ func (r *Registry) Take(ctx context.Context, o Offer, press Press) ([]Taken, err
 	if !o.Standing && slices.ContainsFunc(list, func(c candidate) bool { return c.problem != "" }) {
 		out := make([]Taken, len(list))
 		for i, c := range list {
-			out[i] = Taken{File: c.File, Playbook: c.name(), Status: Passed, Problem: c.problem}
+			out[i] = Taken{File: c.File, Playbook: c.name(), Status: Passed, Problem: c.problem, Err: c.err}
 			if c.problem != "" {
 				out[i].Status = Refused
 			}
@@ -115,6 +119,7 @@ type candidate struct {
 	raw             []byte
 	digest, meaning string
 	problem         string
+	err             error
 }
 
 func (c *candidate) name() string {
@@ -135,7 +140,7 @@ func nameOf(t Text) string {
 // sumOf is the digest of a text, and that of what it is compiled against.
 func sumOf(t Text, basis string) string {
 	h := sha256.New()
-	for _, b := range [][]byte{t.Body, t.Tests} {
+	for _, b := range [][]byte{t.Body, t.Tests, []byte(t.Fault)} {
 		_, _ = fmt.Fprintf(h, "%d:", len(b))
 		_, _ = h.Write(b)
 	}
@@ -201,6 +206,10 @@ func others(list []candidate, current []Entry) compile.Files {
 
 func (c *candidate) make(ctx context.Context, others compile.Playbooks, press Press) {
 	var err error
+	if c.Fault != "" {
+		c.problem = c.Fault
+		return
+	}
 	if c.made, err = press(ctx, c.Text, others); err == nil {
 		c.raw, err = c.made.Plan.Encode()
 	}
@@ -208,7 +217,7 @@ func (c *candidate) make(ctx context.Context, others compile.Playbooks, press Pr
 		c.digest = plan.DigestOf(c.raw)
 		c.meaning, err = c.made.Plan.Meaning()
 	}
-	c.problem = ""
+	c.problem, c.err = "", err
 	if err != nil {
 		c.problem = strings.TrimSpace(err.Error())
 	}

@@ -19,6 +19,8 @@ type Text struct {
 	Body []byte
 	// Tests are the playbook's tests (docs/testing.md); empty where it has none.
 	Tests []byte
+	// Fault is why it could not be read; then there is no text.
+	Fault string
 }
 
 // Version is one version of a playbook. It never changes.

@@ -22,5 +22,6 @@
 //
 // Time to triage, contain and recover run from the moment when Quell received the
 // first alert, or when a person launched the run. What observe mode only would
-// have done counts in none of them.
+// have done counts in none of them. Total ends with the run; taking back, which may
+// come later, has a time of its own.
 package report

@@ -101,5 +101,8 @@ func Schema() store.Schema {
 		`CREATE INDEX runs_of_playbook_in_status ON runs (tenant, playbook, status, created, id)`,
 		`CREATE INDEX runs_of_playbook_closed_as ON runs (tenant, playbook, closing, created, id)`,
 		`CREATE INDEX alerts_of_source ON alerts (tenant, source, received, id)`,
+		// shed is 1 once the detail of a run was deleted; see Shed.
+		`ALTER TABLE runs ADD COLUMN shed BIGINT NOT NULL DEFAULT 0`,
+		`CREATE INDEX runs_unshed ON runs (ended) WHERE status = 'ended' AND shed = 0`,
 	}}
 }

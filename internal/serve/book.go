@@ -1,42 +1,60 @@
 package serve
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/spec/kind"
-	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/guard"
 	"github.com/quell-soar/quell/internal/installed"
 	"github.com/quell-soar/quell/internal/intake"
-	"github.com/quell-soar/quell/internal/own"
-	"github.com/quell-soar/quell/playbooks/compile"
-	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/internal/registry"
 	"github.com/quell-soar/quell/playbooks/expr"
 	"github.com/quell-soar/quell/playbooks/plan"
-	"github.com/quell-soar/quell/playbooks/source"
-	"github.com/quell-soar/quell/server/api"
 	"github.com/quell-soar/quell/workflows/run"
 )
 
-// book holds the active playbooks, compiled against the configured connectors.
+// book holds the playbooks that may be started, bound to the configured
+// connectors. What they are, the registry says; reload takes it up.
 type book struct {
 	cfg       *config.Config
+	reg       *registry.Registry
 	catalogue host.Catalogue
 	house     *installed.House
+	version   string
+	roles     func(context.Context) ([]string, error)
 	log       zerolog.Logger
-	list      []intake.Loaded
-	refused   []api.RefusedPlaybook
+	// pulled is what the repository had the last time; follow alone reads it after
+	// the start.
+	pulled registry.Pulled
+	// faults are those of whole sources now, by what is the matter.
+	faults sync.Map
+	// taking lets one offer and one reload happen at a time.
+	taking sync.Mutex
+	now    atomic.Pointer[edition]
+	// changed is called after each reload.
+	changed func(context.Context) error
+}
+
+// edition is the book at one revision of the registry. It is not changed.
+type edition struct {
+	revision int64
+	list     []intake.Loaded
+	// promoted are the modes that people gave playbooks.
+	promoted map[string]guard.Mode
+	// broken are the playbooks that cannot be started here, and why.
+	broken map[string]string
+	// stale are those of them that were compiled against other actions.
+	stale []registry.Version
 }
 
 // houseOf is the installation as playbooks meet it: what is configured, and what
@@ -58,113 +76,74 @@ func houseOf(cfg *config.Config, c host.Catalogue) *installed.House {
 	return h
 }
 
-// loadBook compiles every playbook of the configuration. A file with a mistake
-// keeps Quell from starting: a response that is not there is worse found at three
-// in the morning. One that only the connectors of today cannot serve is refused,
-// and the others are loaded: a connector's new version must not stop them all.
-func loadBook(cfg *config.Config, h *own.Host, log zerolog.Logger) (*book, error) {
-	files, err := playbookFiles(cfg.Playbooks)
-	if err != nil {
-		return nil, err
+// edition gives what may be started now.
+func (b *book) edition() *edition {
+	if e := b.now.Load(); e != nil {
+		return e
 	}
-	texts, err := playbookTexts(files)
-	if err != nil {
-		return nil, err
-	}
-	b := &book{cfg: cfg, catalogue: h.Catalogue(), log: log}
-	b.house = houseOf(cfg, b.catalogue)
-	known := map[string]string{}
-	for i, file := range files {
-		l, err := b.load(texts[i], compile.NewFiles(texts...))
-		var no *unserved
-		if errors.As(err, &no) {
-			b.refuse(file, no.list)
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if other, ok := known[l.Plan.Playbook]; ok {
-			return nil, fmt.Errorf("playbook %s stands in %s and in %s; remove one", l.Plan.Playbook, other, file)
-		}
-		known[l.Plan.Playbook] = file
-		b.list = append(b.list, l)
-	}
-	slices.SortFunc(b.list, func(x, y intake.Loaded) int { return strings.Compare(x.Plan.Playbook, y.Plan.Playbook) })
-	return b, nil
+	return &edition{}
 }
 
-// unserved are the mistakes of a playbook that is good, and not here.
-type unserved struct{ list diag.List }
-
-func (u *unserved) Error() string { return u.list.Error() }
-
-// refuse keeps a playbook out, and says so loudly.
-func (b *book) refuse(file string, list diag.List) {
-	why := ""
-	for _, d := range list {
-		b.log.Error().Str("playbook", file).Msg(d.Error())
-		if why == "" && d.Severity == diag.Error {
-			why = d.Error()
+// reload takes up what the registry says. A playbook that cannot be bound any
+// more, because the configuration changed, is told and left out.
+func (b *book) reload(ctx context.Context) error {
+	all, revision, err := b.reg.Current(ctx)
+	if err != nil {
+		return err
+	}
+	next := &edition{revision: revision, promoted: map[string]guard.Mode{}, broken: map[string]string{}}
+	for _, e := range all {
+		name := e.Current.Playbook
+		if e.Mode != "" {
+			next.promoted[name] = e.Mode
 		}
 	}
-	b.log.Error().Str("playbook", file).Msg("the playbook is refused: nothing configured can serve it; quell check tells more")
-	b.refused = append(b.refused, api.RefusedPlaybook{File: file, Why: why})
-}
-
-// Refused lists the playbooks that were refused.
-func (b *book) Refused() []api.RefusedPlaybook { return slices.Clone(b.refused) }
-
-func playbookFiles(paths []string) ([]string, error) {
-	var out []string
-	for _, p := range paths {
-		st, err := os.Stat(p)
-		if err != nil {
-			return nil, fmt.Errorf("playbooks: %w", err)
-		}
-		if !st.IsDir() {
-			out = append(out, p)
+	for _, e := range all {
+		if e.Retired != nil {
 			continue
 		}
-		entries, err := os.ReadDir(p)
+		l, err := b.load(e.Current, next)
 		if err != nil {
-			return nil, fmt.Errorf("playbooks: %w", err)
-		}
-		for _, e := range entries {
-			if ext := filepath.Ext(e.Name()); e.Type()&fs.ModeType == 0 && (ext == ".yaml" || ext == ".yml") && !strings.HasSuffix(e.Name(), ".test.yaml") {
-				out = append(out, filepath.Join(p, e.Name()))
+			next.broken[e.Current.Playbook] = err.Error()
+			var stale *staleError
+			if errors.As(err, &stale) {
+				next.stale = append(next.stale, e.Current)
 			}
+			b.log.Error().Str("playbook", e.Current.Playbook).Err(err).Msg("a playbook cannot be started")
+			continue
 		}
+		next.list = append(next.list, l)
 	}
-	return out, nil
+	b.now.Store(next)
+	if b.changed == nil {
+		return nil
+	}
+	return b.changed(ctx)
 }
 
-func playbookTexts(files []string) ([]*source.File, error) {
-	out := make([]*source.File, len(files))
-	for i, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("playbook: %w", err)
-		}
-		out[i] = source.NewFile(file, raw)
+// load binds one version.
+func (b *book) load(v registry.Version, e *edition) (intake.Loaded, error) {
+	p, err := plan.Decode(v.Plan)
+	if err != nil {
+		return intake.Loaded{}, err
 	}
-	return out, nil
+	return b.bind(p, v.Plan, v.Digest, e)
 }
 
-// load compiles one playbook; it may call the others.
-func (b *book) load(file *source.File, others compile.Files) (intake.Loaded, error) {
-	o := compile.Options{Actions: b.house.Actions(), Playbooks: others, Installed: b.house.Connected()}
-	p, list := compile.Compile(file, o)
-	if p == nil {
-		return intake.Loaded{}, b.broken(file, others, list)
+// bind completes a plan with what the installation adds to it.
+func (b *book) bind(p *plan.Plan, raw []byte, digest string, e *edition) (intake.Loaded, error) {
+	l := intake.Loaded{Plan: p, Raw: raw, Digest: digest}
+	actions := b.house.Actions()
+	unbound := b.house.Connected().Unbound
+	for _, a := range p.Actions {
+		if why, cure := unbound(a.Name); why != "" {
+			return l, fmt.Errorf("playbook %s: %s; %s", p.Playbook, why, cure)
+		}
+		if is, known := actions.Action(a.Name); known && is.SchemaDigest() != a.Schema {
+			return l, &staleError{p.Playbook, a.Name}
+		}
 	}
-	b.asked(file, o)
 	var err error
-	l := intake.Loaded{Plan: p}
-	if l.Raw, err = p.Encode(); err != nil {
-		return l, err
-	}
-	l.Digest = plan.DigestOf(l.Raw)
 	if l.Set, err = expr.Load(p); err != nil {
 		return l, err
 	}
@@ -174,38 +153,18 @@ func (b *book) load(file *source.File, others compile.Files) (intake.Loaded, err
 	if l.Calendars, err = b.calendars(p, l.Settings); err != nil {
 		return l, err
 	}
-	if l.Calls, err = b.callees(p); err != nil {
+	if l.Calls, err = b.callees(p, e); err != nil {
 		return l, err
 	}
 	l.Bindings = b.bindings(p)
 	return l, nil
 }
 
-// broken tells a mistake of a playbook from one that only this installation makes
-// of it: an action that nobody serves, or in another form than the vocabulary's.
-func (b *book) broken(file *source.File, others compile.Files, list diag.List) error {
-	elsewhere, _ := compile.Compile(file, compile.Options{Actions: compile.NewFixed(vocabulary.All()...), Playbooks: others})
-	if elsewhere != nil || slices.ContainsFunc(list, func(d diag.Diagnostic) bool { return d.Code == "unknown-action" }) {
-		return &unserved{list}
-	}
-	var text bytes.Buffer
-	if err := diag.Render(&text, list); err != nil {
-		return err
-	}
-	return errors.New(strings.TrimSpace(text.String()))
-}
+// staleError says that a plan was compiled against another form of an action.
+type staleError struct{ playbook, action string }
 
-// asked warns of approvals and questions that nobody configured could answer. It
-// refuses nothing for them: in observe mode nobody is asked, and people come.
-func (b *book) asked(file *source.File, o compile.Options) {
-	o.Installed = b.house.Installation()
-	o.Installed.AnyRole = true // tokens carry roles
-	_, list := compile.Compile(file, o)
-	for _, d := range list {
-		if d.Severity == diag.Error {
-			b.log.Warn().Str("playbook", file.Name).Msg(d.Error())
-		}
-	}
+func (e *staleError) Error() string {
+	return fmt.Sprintf("playbook %s: what %s takes or gives is not what the playbook was compiled for", e.playbook, e.action)
 }
 
 // settings reads the installation's values by the playbook's types.
@@ -269,13 +228,26 @@ func (b *book) bindings(p *plan.Plan) []run.Binding {
 
 // with returns a playbook in the mode of a trigger.
 func (b *book) with(l intake.Loaded, trigger config.Mode) intake.Loaded {
-	l.Mode = string(guard.Lowest(guard.Mode(b.cfg.PlaybookMode(l.Plan.Playbook)), guard.Mode(trigger)))
+	l.Mode = string(guard.Lowest(b.playbookMode(b.edition(), l.Plan.Playbook), guard.Mode(trigger)))
 	return l
 }
 
 // mode is the lowest of the modes of a playbook and of what starts it.
 func (b *book) mode(playbook, trigger, source string) guard.Mode {
-	return guard.Lowest(guard.Mode(b.cfg.PlaybookMode(playbook)), guard.Mode(b.triggerMode(trigger, source)))
+	return guard.Lowest(b.playbookMode(b.edition(), playbook), guard.Mode(b.triggerMode(trigger, source)))
+}
+
+// playbookMode is the lower of the mode that somebody promoted a playbook to and
+// of what the configuration says; observe where neither says anything.
+func (b *book) playbookMode(e *edition, name string) guard.Mode {
+	var said []guard.Mode
+	if m, ok := b.cfg.Modes.Playbooks[name]; ok {
+		said = append(said, guard.Mode(m))
+	}
+	if m, ok := e.promoted[name]; ok {
+		said = append(said, m)
+	}
+	return guard.Lowest(said...)
 }
 
 // triggerMode is the lowest of the modes of a trigger and of the alert's source.
@@ -299,7 +271,7 @@ func (b *book) triggerMode(trigger, source string) config.Mode {
 func (b *book) ForSource(name string) []intake.Loaded {
 	mode := b.triggerMode("alert", name)
 	var out []intake.Loaded
-	for _, l := range b.list {
+	for _, l := range b.edition().list {
 		if slices.ContainsFunc(l.Plan.Triggers.Alerts, func(t plan.AlertTrigger) bool {
 			return slices.Contains(t.From, name) || slices.Contains(t.From, "any")
 		}) {
@@ -311,8 +283,9 @@ func (b *book) ForSource(name string) []intake.Loaded {
 
 // Active lists the playbooks in the mode of a launch by hand.
 func (b *book) Active() []intake.Loaded {
-	out := make([]intake.Loaded, len(b.list))
-	for i, l := range b.list {
+	list := b.edition().list
+	out := make([]intake.Loaded, len(list))
+	for i, l := range list {
 		out[i] = b.with(l, b.cfg.Modes.Triggers.Manual)
 	}
 	return out

@@ -18,7 +18,7 @@ import (
 
 // callees completes the playbooks that a plan calls, at whatever depth, with what
 // the installation adds to each.
-func (b *book) callees(p *plan.Plan) ([]runs.Callee, error) {
+func (b *book) callees(p *plan.Plan, e *edition) ([]runs.Callee, error) {
 	var out []runs.Callee
 	for _, ch := range p.Children {
 		if slices.ContainsFunc(out, func(o runs.Callee) bool { return o.Digest == ch.Digest }) {
@@ -28,7 +28,7 @@ func (b *book) callees(p *plan.Plan) ([]runs.Callee, error) {
 		if err != nil {
 			return nil, err
 		}
-		callee := runs.Callee{Playbook: ch.Playbook, Digest: ch.Digest, Plan: ch.Plan, Mode: string(b.cfg.PlaybookMode(ch.Playbook))}
+		callee := runs.Callee{Playbook: ch.Playbook, Digest: ch.Digest, Plan: ch.Plan, Mode: string(b.playbookMode(e, ch.Playbook))}
 		settings, err := b.settings(child)
 		if err != nil {
 			return nil, err
@@ -40,7 +40,7 @@ func (b *book) callees(p *plan.Plan) ([]runs.Callee, error) {
 		if callee.Calendars, err = b.calendars(child, settings); err != nil {
 			return nil, err
 		}
-		below, err := b.callees(child)
+		below, err := b.callees(child, e)
 		if err != nil {
 			return nil, err
 		}

@@ -175,7 +175,13 @@ type charters struct {
 	book *book
 
 	mu    sync.Mutex
-	known map[string]activities.Charter
+	known map[string]chartered
+}
+
+// chartered is what never changes of a run.
+type chartered struct {
+	activities.Charter
+	playbook string
 }
 
 // charter answers for one run on one instance. A run that is not in the store
@@ -192,24 +198,23 @@ func (c *charters) charter(ctx context.Context, runID, instance string) (activit
 		if err != nil {
 			return activities.Charter{}, err
 		}
-		ch = activities.Charter{
-			Mode:    guard.Lowest(guard.Mode(rec.Mode), c.book.mode(rec.Playbook, rec.Trigger.Kind, rec.Trigger.Source)),
-			Trigger: rec.Trigger.Kind, Source: rec.Trigger.Source, Severity: rec.Severity,
-		}
+		ch = chartered{playbook: rec.Playbook, Charter: activities.Charter{
+			Mode: guard.Mode(rec.Mode), Trigger: rec.Trigger.Kind, Source: rec.Trigger.Source, Severity: rec.Severity,
+		}}
 		c.keep(runID, ch)
 	}
-	ch.Mode = guard.Lowest(ch.Mode, instanceMode(c.book.cfg, instance))
-	return ch, nil
+	ch.Mode = guard.Lowest(ch.Mode, c.book.mode(ch.playbook, ch.Trigger, ch.Source), instanceMode(c.book.cfg, instance))
+	return ch.Charter, nil
 }
 
 // mostCharters bounds what is kept; it is soon read again.
 const mostCharters = 4096
 
-func (c *charters) keep(runID string, ch activities.Charter) {
+func (c *charters) keep(runID string, ch chartered) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.known == nil || len(c.known) >= mostCharters {
-		c.known = map[string]activities.Charter{}
+		c.known = map[string]chartered{}
 	}
 	c.known[runID] = ch
 }

@@ -50,21 +50,22 @@ func newRehearsals(b *book, r *rooms, h *own.Host) (*rehearsals, error) {
 
 // Load compiles a text against what is configured. It may call the active
 // playbooks and those beside it.
-func (r *rehearsals) Load(_ context.Context, text api.PlaybookText, beside []api.PlaybookText, trigger, from string) (intake.Loaded, error) {
-	files, err := playbookFiles(r.book.cfg.Playbooks)
+func (r *rehearsals) Load(ctx context.Context, text api.PlaybookText, beside []api.PlaybookText, trigger, from string) (intake.Loaded, error) {
+	current, _, err := r.book.reg.Current(ctx)
 	if err != nil {
 		return intake.Loaded{}, err
 	}
-	texts, err := playbookTexts(files)
-	if err != nil {
-		return intake.Loaded{}, err
-	}
-	others := make([]*source.File, 0, len(beside)+len(texts))
+	others := make([]*source.File, 0, len(beside)+len(current))
 	for _, t := range beside {
 		others = append(others, source.NewFile(t.File, []byte(t.Text)))
 	}
+	for _, e := range current {
+		if e.Retired == nil {
+			others = append(others, source.NewFile(e.Current.Text.File, e.Current.Text.Body))
+		}
+	}
 	// The first of a name counts: what was sent hides what is active.
-	l, err := r.book.load(source.NewFile(text.File, []byte(text.Text)), compile.NewFiles(slices.Concat(others, texts)...))
+	l, err := r.book.compiled(source.NewFile(text.File, []byte(text.Text)), compile.NewFiles(others...))
 	if err != nil {
 		return l, api.Problem(api.CodeInvalid, err.Error())
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/quell-soar/quell/internal/answers"
 	"github.com/quell-soar/quell/internal/approval"
 	"github.com/quell-soar/quell/internal/auth"
+	"github.com/quell-soar/quell/internal/backup"
 	"github.com/quell-soar/quell/internal/clock"
 	"github.com/quell-soar/quell/internal/config"
 	"github.com/quell-soar/quell/internal/disk"
@@ -23,6 +24,8 @@ import (
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/readings"
+	"github.com/quell-soar/quell/internal/registry"
+	"github.com/quell-soar/quell/internal/retention"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
 )
@@ -38,11 +41,13 @@ type rooms struct {
 	readings  *readings.Readings
 	disk      *disk.Gauge
 	clock     *clock.Watch
+	// sweeper deletes what is past its time; nil where nothing is exported.
+	sweeper *retention.Sweeper
 }
 
 // Schemas lists the tables of all domains.
 func Schemas() []store.Schema {
-	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), clock.Schema(), readings.Schema()}
+	return []store.Schema{ledger.Schema(), guard.Schema(), effects.Schema(), approval.Schema(), runs.Schema(), auth.Schema(), answers.Schema(), clock.Schema(), registry.Schema(), readings.Schema(), retention.Schema()}
 }
 
 func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*rooms, error) {
@@ -62,7 +67,7 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watc
 		return nil, err
 	}
 	c.push("store", func(context.Context) error { return db.Close() })
-	if err := db.Migrate(ctx, Schemas()...); err != nil {
+	if err := upgrade(ctx, cfg, db, log); err != nil {
 		return nil, err
 	}
 	key, err := ledger.LoadKey(cfg.Keys.Ledger)
@@ -95,6 +100,26 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watc
 		disk:  disk.New(cfg.DataDir, uint64(cfg.Limits.FreeDisk)<<20, log), //nolint:gosec // validated
 		clock: steady,
 	}, nil
+}
+
+// upgrade brings the tables up to date, after a copy of what an earlier build left.
+func upgrade(ctx context.Context, cfg *config.Config, db *store.DB, log zerolog.Logger) error {
+	behind, err := db.Behind(ctx, Schemas()...)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(behind) == 0:
+	case db.Dialect() == store.SQLite && cfg.Temporal.Address == "":
+		dir, err := backup.BeforeUpgrade(ctx, cfg.DataDir, "", time.Now())
+		if err != nil {
+			return fmt.Errorf("the store is of an earlier build and was not copied before its upgrade, so nothing was changed: %w", err)
+		}
+		log.Info().Strs("tables", behind).Str("copy", dir).Msg("the store is of an earlier build; it was copied and is brought up to date")
+	default:
+		log.Warn().Strs("tables", behind).Msg("the store is of an earlier build and is brought up to date; going back needs a backup of your own")
+	}
+	return db.Migrate(ctx, Schemas()...)
 }
 
 // instanceOf turns configuration into an instance. Its secrets are fetched anew

@@ -71,7 +71,7 @@ func (s *starter) fire(ctx context.Context, q task.FireRequest) (task.FireResult
 
 // scheduled returns a playbook in the mode of a schedule.
 func (b *book) scheduled(name string) (intake.Loaded, bool) {
-	for _, l := range b.list {
+	for _, l := range b.edition().list {
 		if l.Plan.Playbook == name {
 			return b.with(l, b.triggerMode("schedule", "")), true
 		}
@@ -82,7 +82,7 @@ func (b *book) scheduled(name string) (intake.Loaded, bool) {
 // schedules lists what Temporal's schedules shall be.
 func (b *book) schedules(tenant string) []dispatch.Schedule {
 	var out []dispatch.Schedule
-	for _, l := range b.list {
+	for _, l := range b.edition().list {
 		for i, t := range l.Plan.Triggers.Schedules {
 			out = append(out, dispatch.Schedule{
 				Tenant: tenant, Playbook: l.Plan.Playbook, N: i + 1, Digest: l.Digest, Cron: t.Cron, Zone: t.Zone,

@@ -22,7 +22,9 @@ import (
 	"github.com/quell-soar/quell/internal/engine"
 	"github.com/quell-soar/quell/internal/intake"
 	"github.com/quell-soar/quell/internal/own"
+	"github.com/quell-soar/quell/internal/registry"
 	"github.com/quell-soar/quell/internal/report"
+	"github.com/quell-soar/quell/internal/retention"
 	"github.com/quell-soar/quell/server"
 	"github.com/quell-soar/quell/workflows"
 	"github.com/quell-soar/quell/workflows/run"
@@ -59,8 +61,12 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return err
 	}
 	all := own.New(h, o.Version, rooms.runs, time.Now)
-	book, err := loadBook(cfg, all, log)
-	if err != nil {
+	tokens := auth.NewTokens(rooms.db, rooms.ledger, cfg.Tenant, time.Now)
+	book := &book{
+		cfg: cfg, catalogue: all.Catalogue(), house: houseOf(cfg, all.Catalogue()), version: o.Version,
+		reg: registry.New(rooms.db, rooms.ledger, cfg.Tenant, time.Now), roles: rolesGiven(tokens), log: log.With().Str("part", "playbooks").Logger(),
+	}
+	if err := openBook(ctx, book); err != nil {
 		return err
 	}
 	watch.host.Store(all)
@@ -81,7 +87,8 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 		return err
 	}
 	closers.push("worker", func(context.Context) error { w.Stop(); return nil })
-	if err := keepSchedules(ctx, disp, book, cfg.Tenant); err != nil {
+	book.changed = func(ctx context.Context) error { return keepSchedules(ctx, disp, book, cfg.Tenant) }
+	if err := book.changed(ctx); err != nil {
 		return err
 	}
 	rehearsals, err := newRehearsals(book, rooms, all)
@@ -92,18 +99,19 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := offerFirst(ctx, cfg.DataDir, auth.NewTokens(rooms.db, rooms.ledger, cfg.Tenant, time.Now), o.Stderr); err != nil {
+	if err := offerFirst(ctx, cfg.DataDir, tokens, o.Stderr); err != nil {
 		return err
 	}
 	watcher := &activities.Watcher{
 		Host: h, Effects: rooms.effects, Now: time.Now,
 		Warn: func(err error) { log.Warn().Err(err).Msg("what people did beside observe mode was not looked at") },
 	}
-	return loop(ctx, log, o.Stdout, rooms, disp, watcher, srv)
+	rooms.sweeper = sweeperOf(cfg, rooms, log)
+	return loop(ctx, log, o.Stdout, rooms, disp, watcher, book, srv)
 }
 
 // loop runs the parts that loop until ctx ends.
-func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d *dispatch.Dispatcher, watcher *activities.Watcher, srv *server.Server) error {
+func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d *dispatch.Dispatcher, watcher *activities.Watcher, b *book, srv *server.Server) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -114,14 +122,30 @@ func loop(ctx context.Context, log zerolog.Logger, stdout io.Writer, r *rooms, d
 		r.ledger.Run(ctx, func(err error) { log.Warn().Err(err).Msg("no checkpoint could be signed") })
 	})
 	wg.Go(func() { watcher.Run(ctx) })
+	wg.Go(func() { b.follow(ctx) })
 	wg.Go(func() {
 		r.readings.Run(ctx, func(err error) { log.Warn().Err(err).Msg("answers to reads were not kept for backtests") })
 	})
 	wg.Go(func() { r.clock.Run(ctx) })
+	if r.sweeper != nil {
+		wg.Go(func() { r.sweeper.Run(ctx) })
+	}
 	return srv.Serve(ctx, func(tcp string) {
 		_, _ = fmt.Fprintf(stdout, "{\"ready\":true,\"listen\":%q,\"pid\":%d}\n", tcp, os.Getpid())
 		log.Info().Str("listen", tcp).Msg("ready")
 	})
+}
+
+// sweeperOf is who deletes what is past its time; nil where nothing is exported.
+func sweeperOf(cfg *config.Config, r *rooms, log zerolog.Logger) *retention.Sweeper {
+	if cfg.Retention.Export == "" {
+		return nil
+	}
+	return &retention.Sweeper{
+		DB: r.db, Ledger: r.ledger, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Readings: r.readings,
+		Exporter: &retention.Exporter{DB: r.db, Ledger: r.ledger, Dir: cfg.Retention.Export},
+		Keep:     time.Duration(cfg.Retention.Keep), Evidence: cfg.Evidence, Now: time.Now, Log: log.With().Str("part", "retention").Logger(),
+	}
 }
 
 func newLog(cfg *config.Config, w io.Writer) zerolog.Logger {
@@ -164,7 +188,7 @@ func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger
 		list = append(list, instanceOf(name, cfg.Connectors[name]))
 	}
 	h, err := host.New(watch.hostHooks(host.Options{Log: log.With().Str("part", "connectors").Logger(), Instances: list,
-		Evidence: host.EvidenceDir(filepath.Join(cfg.DataDir, "evidence"))}))
+		Evidence: host.EvidenceDir(cfg.Evidence)}))
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +200,7 @@ func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger
 }
 
 func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*engine.Engine, error) {
-	o := engine.Options{Dir: filepath.Join(cfg.DataDir, "engine"), Log: log.With().Str("part", "engine").Logger(), Metrics: watch.engine}
+	o := engine.Options{Dir: filepath.Join(cfg.DataDir, "engine"), Retention: time.Duration(cfg.Retention.Histories), Log: log.With().Str("part", "engine").Logger(), Metrics: watch.engine}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make %s: %w", o.Dir, err)
 	}
@@ -264,7 +288,7 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
-		server.Work{Engine: d, Books: b, Connectors: connectorList{h, cfg, b.house}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
+		server.Work{Engine: d, Books: b, Registry: desk{b}, Connectors: connectorList{h, cfg, b.house}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
 			Rehearsals: re,
 			Reviews:    &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -248,7 +249,31 @@ func TestMigrate(t *testing.T) {
 		if err := db.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		behind, err := db.Behind(t.Context(), more, one("others"))
+		if err != nil || !slices.Equal(behind, []string{"others"}) {
+			t.Fatalf("behind in %v, %v", behind, err)
+		}
+		if behind, err = db.Behind(t.Context(), bad); err != nil || !slices.Equal(behind, []string{"things"}) {
+			t.Fatalf("behind in %v, %v", behind, err)
+		}
 	})
+}
+
+// one is the schema of one table.
+func one(name string) store.Schema {
+	return store.Schema{Name: name, Steps: []string{`CREATE TABLE ` + name + ` (n BIGINT)`}}
+}
+
+// TestNew: a database that was just made is behind in nothing.
+func TestNew(t *testing.T) {
+	db, err := store.Open(t.Context(), store.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if behind, err := db.Behind(t.Context(), things); err != nil || len(behind) > 0 {
+		t.Fatalf("behind in %v, %v", behind, err)
+	}
 }
 
 // TestBytes reads back what was written: bytes, none and quoted question marks.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -35,6 +36,44 @@ func (d *DB) Migrate(ctx context.Context, schemas ...Schema) error {
 		}
 	}
 	return nil
+}
+
+// Behind lists the domains, by name, whose tables an earlier build left for Migrate
+// to change. A new database is behind in nothing.
+func (d *DB) Behind(ctx context.Context, schemas ...Schema) ([]string, error) {
+	var out []string
+	err := d.View(ctx, func(tx *Tx) error {
+		out = nil
+		known := map[string]int{}
+		rows, err := tx.Query(`SELECT name, version FROM store_schemas`)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var name string
+			var version int
+			if err := rows.Scan(&name, &version); err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			known[name] = version
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+		if len(known) <= 1 { // the store's own, which Open makes
+			return nil
+		}
+		for _, s := range schemas {
+			if known[s.Name] < len(s.Steps) {
+				out = append(out, s.Name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: migrate: %w", err)
+	}
+	return out, nil
 }
 
 func migrate(tx *Tx, s Schema) error {

@@ -1,5 +1,7 @@
 package ast
 
+import "slices"
+
 // The keys of a playbook, in the order in which they are best written.
 var (
 	topKeys = []string{
@@ -16,13 +18,13 @@ var (
 )
 
 // TopKeys returns the keys of a file.
-func TopKeys() []string { return topKeys[:len(topKeys):len(topKeys)] }
+func TopKeys() []string { return slices.Clip(topKeys) }
 
 // Kinds returns the keys that make a step's kind.
-func Kinds() []string { return kindKeys[:len(kindKeys):len(kindKeys)] }
+func Kinds() []string { return slices.Clip(kindKeys) }
 
 // Modifiers returns the keys that stand beside any kind.
-func Modifiers() []string { return modifierKeys[:len(modifierKeys):len(modifierKeys)] }
+func Modifiers() []string { return slices.Clip(modifierKeys) }
 
 // BodyKeys returns the keys that stand beside a kind and belong to it.
 func BodyKeys(kind string) []string {

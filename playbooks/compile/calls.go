@@ -186,10 +186,7 @@ func (u *unit) children() []plan.Child {
 // bound is how many targets of each action the playbook may act on: its limit,
 // else what the steps can reach.
 func (u *unit) bound() map[string]int {
-	out := map[string]int{}
-	for a, n := range u.reach() {
-		out[a] = n
-	}
+	out := u.reach()
 	for _, l := range u.draft.Limits {
 		if n, ok := out[l.Action]; ok && (n == 0 || n > l.Targets) {
 			out[l.Action] = l.Targets

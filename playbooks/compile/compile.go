@@ -127,8 +127,6 @@ type unit struct {
 	// loops are the expressions that a foreach goes over: their elements are read
 	// through the loop's variable.
 	loops map[plan.ExprRef]bool
-	// reads are the chains of names whose values are needed.
-	reads [][]string
 	// handles are the names of handles that a playbook may write as a type.
 	handles []string
 	// bounds are the longest lengths of inputs, by path.

@@ -71,10 +71,7 @@ func (u *unit) reachable(levels []*ast.Level, what string) {
 			continue
 		}
 		t := l.Who[0]
-		var known []string
-		for _, r := range u.installed.Roles {
-			known = append(known, r)
-		}
+		known := slices.Clone(u.installed.Roles)
 		for _, r := range u.installed.OnCall {
 			known = append(known, "oncall."+r)
 		}

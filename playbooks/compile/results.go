@@ -86,8 +86,10 @@ func (u *unit) result(st *ast.Step, in *info, out *plan.Step) (kind.Type, bool) 
 	switch {
 	case out.Foreach != nil:
 		fields := []kind.Field{
-			{Name: "item", Type: u.elem(out.Foreach.In)}, {Name: "index", Type: kind.Of(kind.Int)},
-			{Name: "ok", Type: kind.Of(kind.Boolean)}, {Name: "error", Type: expr.ErrorType(), Optional: true},
+			{Name: "item", Type: u.elem(out.Foreach.In)},
+			{Name: "index", Type: kind.Of(kind.Int)},
+			{Name: "ok", Type: kind.Of(kind.Boolean)},
+			{Name: "error", Type: expr.ErrorType(), Optional: true},
 		}
 		if isBlock(out.Kind) {
 			fields = append(fields, u.inner(st, true)...)

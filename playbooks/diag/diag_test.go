@@ -77,7 +77,8 @@ func TestNear(t *testing.T) {
 	known := []string{"edr.find_host", "edr.isolate_host", "on_error", "b"}
 	for in, want := range map[string]string{
 		"edr.find_hots": "edr.find_host", "onerror": "on_error", "nothing": "", "x": "",
-		"edr.isolate": "edr.isolate_host", "edr.": "", "ON_ERROR": "on_error", "a": "", "": ""} {
+		"edr.isolate": "edr.isolate_host", "edr.": "", "ON_ERROR": "on_error", "a": "", "": "",
+	} {
 		if got := diag.Near(in, known); got != want {
 			t.Errorf("Near(%s) = %q, want %q", in, got, want)
 		}

@@ -67,8 +67,10 @@ func library() []cel.EnvOption {
 func orderOptions() []cel.EnvOption {
 	var opts []cel.EnvOption
 	for _, op := range []struct{ name, id string }{
-		{operators.Less, "less"}, {operators.LessEquals, "less_equals"},
-		{operators.Greater, "greater"}, {operators.GreaterEquals, "greater_equals"},
+		{operators.Less, "less"},
+		{operators.LessEquals, "less_equals"},
+		{operators.Greater, "greater"},
+		{operators.GreaterEquals, "greater_equals"},
 	} {
 		for _, t := range []*cel.Type{severityType, criticalityType} {
 			opts = append(opts, cel.Function(op.name,

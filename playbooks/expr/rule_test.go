@@ -20,7 +20,8 @@ func TestRule(t *testing.T) {
 		)},
 	}
 	known := map[string]any{"action": "edr.isolate_host", "target": map[string]any{
-		"label": "dc01", "tags": []any{"tier-0"}, "criticality": "critical", "addresses": []any{"10.0.0.7"}}}
+		"label": "dc01", "tags": []any{"tier-0"}, "criticality": "critical", "addresses": []any{"10.0.0.7"},
+	}}
 	bare := map[string]any{"action": "edr.isolate_host", "target": map[string]any{"label": "dc01"}}
 	for _, c := range []struct {
 		text   string

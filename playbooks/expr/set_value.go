@@ -148,5 +148,7 @@ func (costs) CallCost(_, overload string, args []ref.Val, _ ref.Val) *uint64 {
 	return &cost
 }
 
-var _ interpreter.ActualCostEstimator = costs{}
-var _ cel.Activation = activation{}
+var (
+	_ interpreter.ActualCostEstimator = costs{}
+	_ cel.Activation                  = activation{}
+)

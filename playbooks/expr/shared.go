@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"maps"
 	"sync"
 
 	"cel.dev/cel-go/cel"
@@ -81,9 +82,7 @@ func (c *Checker) enter(env Env) {
 	scope := c.reg.scope
 	if len(scope) == 0 {
 		scope = map[string]kind.Type{rootRun: runType}
-		for root, t := range enumTypes {
-			scope[root] = t
-		}
+		maps.Copy(scope, enumTypes)
 		c.reg.scope = scope
 	}
 	record := func(t kind.Type) kind.Type { t.Kind = kind.Record; return t }

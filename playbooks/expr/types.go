@@ -329,5 +329,7 @@ func (r *registry) NewValue(name string, _ map[string]ref.Val) ref.Val {
 	return types.NewErr("a value of %s cannot be made in an expression", name)
 }
 
-var _ types.Provider = (*registry)(nil)
-var _ types.Adapter = (*registry)(nil)
+var (
+	_ types.Provider = (*registry)(nil)
+	_ types.Adapter  = (*registry)(nil)
+)

@@ -46,6 +46,7 @@ func comments(text string) []string {
 				} else if c == quote {
 					quote = 0
 				}
+			case (c == '"' || c == '\'') && strings.HasPrefix(line[i+1:], ")"): // it ends a text in an expression
 			case (c == '"' || c == '\'') && i > 0 && strings.ContainsRune(" [{,-:", rune(line[i-1])):
 				quote = c
 			case c == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t'):

@@ -18,8 +18,10 @@ const (
 	lineHigh = 15
 	headHigh = 17
 	// A character is at most about so wide: in the heads' font, in the lines'.
-	headWide = 7.3
-	lineWide = 6.1
+	// Measured with a wide font, as systems without others have it.
+	headWide = 8.2
+	boldWide = 7.0
+	lineWide = 6.3
 	maxLines = 8
 )
 
@@ -134,7 +136,7 @@ func (c *canvas) node(n node, x, y, w float64) float64 {
 	default:
 		tag += " " + n.id
 	}
-	y += c.text(x+pad, y, "g "+class, wrap(tag, inner, lineWide+0.5), lineHigh)
+	y += c.text(x+pad, y, "g "+class, wrap(tag, inner, boldWide), lineHigh)
 	y += c.text(x+pad, y, "h", wrap(n.head, inner, headWide), headHigh)
 	for _, line := range n.when {
 		y += c.text(x+pad, y, "", wrap(line, inner, lineWide), lineHigh)
@@ -149,7 +151,7 @@ func (c *canvas) node(n node, x, y, w float64) float64 {
 			if n.choice {
 				label = "case " + g.label
 			}
-			y += c.text(x+pad, y, "g", wrap(label, inner, lineWide+0.5), lineHigh) + 2
+			y += c.text(x+pad, y, "g", wrap(label, inner, boldWide), lineHigh) + 2
 		}
 		y = c.list(g.nodes, x+pad-3, y, w-2*pad+6)
 		if i < len(n.groups)-1 {
@@ -160,7 +162,7 @@ func (c *canvas) node(n node, x, y, w float64) float64 {
 		y += 4
 	}
 	for _, line := range n.after {
-		y += c.text(x+pad, y, follows(line), wrap(line, inner, lineWide+0.5), lineHigh)
+		y += c.text(x+pad, y, follows(line), wrap(line, inner, boldWide), lineHigh)
 	}
 	y += 7
 	box := "box"
@@ -192,7 +194,7 @@ func (c *canvas) approval(lines []string, x, y, w float64) float64 {
 		class := ""
 		wide := lineWide
 		if i == 0 {
-			class, wide = "g people", lineWide+0.5
+			class, wide = "g people", boldWide
 		}
 		y += c.text(x+6, y, class, wrap(line, w-12, wide), lineHigh)
 	}

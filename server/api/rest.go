@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/quell-soar/quell/connectors/spec"
-	"github.com/quell-soar/quell/connectors/spec/kind"
 )
 
 // AlertReceived answers a signed alert.
@@ -115,42 +114,6 @@ type InstalledConnector struct {
 	Connector string        `json:"connector"`
 	Version   string        `json:"version"`
 	Actions   []spec.Action `json:"actions"`
-}
-
-// RefusedPlaybook is a configured playbook that nothing here can serve.
-type RefusedPlaybook struct {
-	File string `json:"file"`
-	// Why is the first of its mistakes, with its place.
-	Why string `json:"why"`
-}
-
-// Playbook is one active playbook.
-type Playbook struct {
-	Name   string          `json:"name"`
-	Title  string          `json:"title"`
-	Owner  string          `json:"owner,omitempty"`
-	Tags   []string        `json:"tags,omitempty"`
-	Digest string          `json:"digest"`
-	Mode   string          `json:"mode"`
-	From   []string        `json:"from,omitempty"`
-	Roles  []string        `json:"roles,omitempty"`
-	Manual bool            `json:"manual"`
-	Inputs []PlaybookInput `json:"inputs,omitempty"`
-}
-
-// PlaybookInput is one input of a playbook.
-type PlaybookInput struct {
-	Name     string    `json:"name"`
-	Type     kind.Type `json:"type"`
-	Ask      string    `json:"ask,omitempty"`
-	Required bool      `json:"required,omitempty"`
-}
-
-// Playbooks lists the active playbooks.
-type Playbooks struct {
-	Playbooks []Playbook `json:"playbooks"`
-	// Refused were not loaded: nothing configured can serve them.
-	Refused []RefusedPlaybook `json:"refused,omitempty"`
 }
 
 // Entry is one entry of the ledger. Its payload lies apart and may have been

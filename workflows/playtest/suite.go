@@ -15,7 +15,6 @@ import (
 	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/playbooks/compile"
 	"github.com/quell-soar/quell/playbooks/diag"
-	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/playbooks/source"
 )
 
@@ -109,19 +108,31 @@ func Find(paths []string) ([]string, error) {
 	return slices.Compact(out), nil
 }
 
-// Run plays the tests of one file.
+// Run plays the tests of one file. Errors are files that cannot be read.
 func Run(ctx context.Context, file string, o Options) (*Suite, error) {
-	s := &Suite{File: file}
 	book := strings.TrimSuffix(file, suffix) + ".yaml"
-	p, err := s.compile(book)
-	if err != nil || p == nil {
-		return s, err
+	text, err := read(book)
+	if err != nil {
+		return &Suite{File: file}, err
 	}
 	raw, err := read(file)
 	if err != nil {
-		return s, err
+		return &Suite{File: file, Source: text}, err
 	}
-	cases, accepted, list := Read(source.NewFile(file, raw), p)
+	return Try(ctx, source.NewFile(book, text), source.NewFile(file, raw), beside(filepath.Dir(book)), o)
+}
+
+// Try plays the tests of a playbook that may call others. Mistakes in either text
+// stand in the suite; an error is that ctx ended.
+func Try(ctx context.Context, book, tests *source.File, others compile.Playbooks, o Options) (*Suite, error) {
+	s := &Suite{File: tests.Name, Source: book.Bytes}
+	p, list := compile.Compile(book, compile.Options{Actions: generic{}, Playbooks: others})
+	if list.HasErrors() {
+		s.List, s.Mistakes = list, told(list)
+		return s, nil
+	}
+	s.Playbook = p.Playbook
+	cases, accepted, list := Read(tests, p)
 	s.List = append(s.List, list...)
 	if s.List.HasErrors() {
 		s.Mistakes = told(s.List)
@@ -143,6 +154,7 @@ func Run(ctx context.Context, file string, o Options) (*Suite, error) {
 		return s, nil // proofs stand on tests that pass
 	}
 	if o.Mutate {
+		var err error
 		if s.Mutants, err = Mutants(p); err != nil {
 			return s, err
 		}
@@ -178,22 +190,6 @@ func sampled[T any](all []T, n int) []T {
 		out = append(out, all[i])
 	}
 	return out
-}
-
-func (s *Suite) compile(book string) (*plan.Plan, error) {
-	raw, err := read(book)
-	if err != nil {
-		return nil, err
-	}
-	s.Source = raw
-	p, list := compile.Compile(source.NewFile(book, raw), compile.Options{Actions: generic{}, Playbooks: beside(filepath.Dir(book))})
-	if list.HasErrors() {
-		s.List = list
-		s.Mistakes = told(list)
-		return nil, nil
-	}
-	s.Playbook = p.Playbook
-	return p, nil
 }
 
 func told(list diag.List) []string {

@@ -51,9 +51,15 @@ func (p *preview) report() *api.Plan {
 			}
 		}
 		for _, e := range v.played.Effects {
-			if l.effects[e.key()] == 0 {
+			n := l.effects[e.key()]
+			if n == 0 {
 				l.effects[e.key()] = len(l.effects) + 1
 				out.Effects = append(out.Effects, p.effect(l, v, e))
+				continue
+			}
+			if first := &out.Effects[n-1]; first.Ask == 0 && e.Approval != "" { // a guard wanted it approved first
+				again := p.effect(l, v, e)
+				first.Ask, first.Hold, first.Already = again.Ask, again.Hold, again.Already
 			}
 		}
 		if v.played.Problem != "" {
@@ -151,9 +157,17 @@ func (p *preview) ways(l *listed, out *api.Plan) {
 			ways[0].After = waits(pt.req)
 		}
 		for _, v := range pt.ways {
-			if v.played != nil {
-				ways = append(ways, p.way(l, pt, v))
+			if v.played == nil {
+				continue
 			}
+			w := p.way(l, pt, v)
+			if pt.con != nil && pt.con.later && w.same(ways[0]) {
+				continue // it is the way that the read shows now
+			}
+			ways = append(ways, w.PlanWay)
+		}
+		if pt.con != nil && pt.con.later && len(ways) == 1 {
+			continue
 		}
 		if pt.req != nil {
 			out.Asks[l.requests[pt.req.ID]-1].Answers = ways
@@ -189,9 +203,16 @@ func waits(r *Request) string {
 	return "for as long as it takes"
 }
 
+// parted is a way beside the one that it leaves.
+type parted struct{ api.PlanWay }
+
+func (w parted) same(assumed api.PlanWay) bool {
+	return len(w.With)+len(w.Without)+len(w.Asks) == 0 && w.Closing == assumed.Closing && w.Reason == assumed.Reason
+}
+
 // way compares a way with the one that it leaves.
-func (p *preview) way(l *listed, pt *point, v *variant) api.PlanWay {
-	w := api.PlanWay{Way: pt.labels[v.option], Closing: v.played.Result.Closing, Reason: v.played.Result.Reason}
+func (p *preview) way(l *listed, pt *point, v *variant) parted {
+	w := parted{api.PlanWay{Way: pt.labels[v.option], Closing: v.played.Result.Closing, Reason: v.played.Result.Reason}}
 	if pt.req != nil && pt.says[v.option].Silent {
 		w.After = waits(pt.req)
 		if strings.Contains(w.Reason, neverAnswered) {
@@ -272,7 +293,7 @@ func (p *preview) notes(out *api.Plan) {
 		out.Notes = append(out.Notes, fmt.Sprintf("there are more ways than the %d that were played", mostPlays))
 	}
 	if p.Offline {
-		out.Notes = append(out.Notes, "offline: fixtures answered the reads; guards, inventory and targets were not asked")
+		out.Notes = append(out.Notes, "offline: fixtures answered the reads; guards, inventory and targets were not asked, and calendars are taken as open")
 	}
 	walk(p.Plan, func(st *plan.Step) {
 		if st.Pause != nil && st.Pause.ForAlert != nil {

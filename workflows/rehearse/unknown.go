@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/plan"
 )
@@ -18,8 +19,10 @@ type condition struct {
 	at, what, text string
 	on             []string
 	// ways are what it can be; the first is assumed. texts are the expressions that
-	// force them.
+	// force them; "" leaves the condition as it is.
 	ways, texts []string
+	// later says that it hangs on what a read will say when its time comes.
+	later bool
 }
 
 func (c *condition) key() string { return c.what + "|" + c.at }
@@ -39,17 +42,17 @@ func hanging(root *plan.Plan) (*unknowns, error) {
 }
 
 func (u *unknowns) of(p *plan.Plan, root string) error {
-	after := answersOf(p)
+	after, later := answersOf(p), laterOf(p)
 	walk(p, func(st *plan.Step) {
 		at := qualified(root, p.Playbook, st.Path)
 		if st.If != nil {
-			u.branch(p, after, at, "if", *st.If)
+			u.branch(p, after, later, at, "if", *st.If)
 		}
 		if st.Approve != nil && st.Approve.When != nil {
-			u.branch(p, after, at, "approve", *st.Approve.When)
+			u.branch(p, after, later, at, "approve", *st.Approve.When)
 		}
 		if st.Choose != nil {
-			u.choice(p, after, at, st.Choose)
+			u.choice(p, after, later, at, st.Choose)
 		}
 		if st.Repeat != nil {
 			u.list = append(u.list, &condition{
@@ -87,18 +90,29 @@ func conditionsOf(st *plan.Step) []plan.ExprRef {
 	return out
 }
 
-func (u *unknowns) branch(p *plan.Plan, after answers, at, what string, ref plan.ExprRef) {
-	if on := after.read(p, ref); len(on) > 0 {
-		u.list = append(u.list, &condition{at: at, what: what, text: text(p, ref), on: on, ways: []string{"true", "false"}, texts: []string{"true", "false"}})
+// asReadNow is the way of a condition that hangs on a read whose time has not come.
+const asReadNow = "as it reads now"
+
+func (u *unknowns) branch(p *plan.Plan, after, later answers, at, what string, ref plan.ExprRef) {
+	c := &condition{at: at, what: what, text: text(p, ref), on: after.read(p, ref), ways: []string{"true", "false"}, texts: []string{"true", "false"}}
+	if len(c.on) == 0 {
+		c.on, c.later = later.read(p, ref), true
+		c.ways, c.texts = append([]string{asReadNow}, c.ways...), append([]string{""}, c.texts...)
+	}
+	if len(c.on) > 0 {
+		u.list = append(u.list, c)
 	}
 }
 
-func (u *unknowns) choice(p *plan.Plan, after answers, at string, s *plan.SwitchBody) {
-	on := after.read(p, s.On)
-	if len(on) == 0 {
+func (u *unknowns) choice(p *plan.Plan, after, later answers, at string, s *plan.SwitchBody) {
+	c := &condition{at: at, what: "switch", text: text(p, s.On), on: after.read(p, s.On)}
+	if len(c.on) == 0 {
+		c.on, c.later = later.read(p, s.On), true
+		c.ways, c.texts = []string{asReadNow}, []string{""}
+	}
+	if len(c.on) == 0 {
 		return
 	}
-	c := &condition{at: at, what: "switch", text: text(p, s.On), on: on}
 	add := func(way, value string) {
 		raw, err := json.Marshal(value)
 		if err == nil {
@@ -179,6 +193,55 @@ func answersOf(p *plan.Plan) answers {
 		in(p.Phases[i].Steps, nil)
 	}
 	return out
+}
+
+// laterOf follows the reads that a run makes after something happened that may
+// change what they say: a wait, a question, an approval, a round of a repeat, a
+// called playbook, an effect that changes a state.
+func laterOf(p *plan.Plan) answers {
+	out := answers{}
+	happened := false
+	add := func(id string, steps []string) {
+		for _, s := range steps {
+			if id != "" && !slices.Contains(out[id], s) {
+				out[id] = append(out[id], s)
+			}
+		}
+	}
+	var in func(steps []plan.Step)
+	in = func(steps []plan.Step) {
+		for i := range steps {
+			st := &steps[i]
+			happened = happened || st.Approve != nil || st.Repeat != nil
+			for _, inside := range st.Inside() {
+				in(inside)
+			}
+			switch {
+			case st.Action != nil && !st.Action.Effect && happened:
+				add(st.ID, []string{st.Path})
+			case st.Action == nil || !st.Action.Effect:
+				for _, ref := range st.Exprs() {
+					if st.People == nil {
+						add(st.ID, out.read(p, ref))
+					}
+				}
+			}
+			happened = happened || st.Pause != nil || st.People != nil || st.Child != nil || changes(p, st)
+		}
+	}
+	for i := range p.Phases {
+		in(p.Phases[i].Steps)
+	}
+	return out
+}
+
+// changes reports whether a step changes a state of the world that a read may see.
+func changes(p *plan.Plan, st *plan.Step) bool {
+	if st.Action == nil || !st.Action.Effect {
+		return false
+	}
+	sp, ok := p.ActionSpec(st.Action.Name)
+	return !ok || sp.Reversal != spec.Unneeded
 }
 
 // read lists the steps on whose answers an expression hangs. That a step was done,
@@ -266,6 +329,9 @@ func (u *unknowns) forced(p *plan.Plan, root string, way func(key string) int) (
 
 // force puts the expression of one way in the place of the condition's own.
 func (c *condition) force(p *plan.Plan, st *plan.Step, way int) {
+	if c.texts[way] == "" {
+		return
+	}
 	of := kind.Of(kind.Boolean)
 	if c.what == "switch" {
 		of = kind.Of(kind.String)

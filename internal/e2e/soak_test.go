@@ -1,0 +1,240 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quell-soar/quell/server/api"
+)
+
+var soakFlag = flag.Duration("soak", 0, "how long TestSoak lasts; 0 is 20 s, and an hour with QUELL_SOAK=1")
+
+// sample is one look at the server.
+type sample struct {
+	at                       time.Duration
+	ended, rss, files, goros int
+	// store and engine are megabytes on disk, journals included; payloads is how
+	// many rows of the store hold detail.
+	store, engine float64
+}
+
+// TestSoak lets runs come at half the rate that the server was seen to sustain just
+// before, with retention short, and samples what it needs. Memory, descriptors and
+// goroutines must not grow, nor the databases once retention has caught up: by the
+// slope of a line through the second half of the samples.
+func TestSoak(t *testing.T) {
+	lasts := *soakFlag
+	if lasts == 0 {
+		lasts = 20 * time.Second
+		if os.Getenv("QUELL_SOAK") == "1" {
+			lasts = time.Hour
+		}
+	}
+	t.Logf("repeat: go test ./internal/e2e -run TestSoak -soak %s -timeout 2h", lasts)
+	l := startLab(t)
+	l.hostsOf(2000)
+	// The engine keeps no history for less than an hour; a soak of an hour sees it
+	// grow up to that.
+	keep := max(4*time.Second, lasts/12)
+	h := newHouse(t, l, fmt.Sprintf("retention: {export: %s, keep: %s, histories: 1h}\n", filepath.Join(t.TempDir(), "export"), keep))
+	h.playbook("brief-hold", strings.Replace(ownRelease, "on:\n", "on:\n  alert:\n    - from: [crowdstrike]\n      when: size(alert.hosts) == 1\n      inputs:\n        hostname: ${{ alert.hosts[0].name }}\n      once_per: alert.id\n", 1))
+	h.config = strings.Replace(h.config, "[contain-infected-host.yaml, ", "[", 1)
+	h.write("quell.yaml", h.config)
+	h.start()
+	sent := 0
+	send := func() {
+		sent++
+		if got, err := h.alert(fmt.Sprintf("soak-%d", sent), hostname(1+sent%2000)); err != nil || len(got.Runs) != 1 {
+			t.Errorf("alert %d: %+v, %v", sent, got, err)
+		}
+	}
+	rate := h.capacity(send) / 2
+	t.Logf("it sustains %.1f runs/s; the soak sends %.1f", rate*2, rate)
+	var list []sample
+	ctx, cancel := context.WithTimeout(t.Context(), lasts)
+	defer cancel()
+	next, look := time.NewTicker(time.Duration(float64(time.Second)/rate)), time.NewTicker(lasts/40)
+	defer next.Stop()
+	defer look.Stop()
+	for began := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			table(t, list)
+			h.drained(sent)
+			trends(t, list, lasts)
+			h.auditOK()
+			return
+		case <-next.C:
+			send()
+		case <-look.C:
+			list = append(list, h.sample(time.Since(began)))
+		}
+	}
+}
+
+// capacity is how many runs a second come to their end when 120 are sent at once.
+func (h *house) capacity(send func()) float64 {
+	h.t.Helper()
+	const n = 120
+	began := time.Now()
+	for range n {
+		send()
+	}
+	h.drained(n)
+	return n / time.Since(began).Seconds()
+}
+
+// drained waits until n runs have ended, by the metrics: a list of all would be a
+// load of its own.
+func (h *house) drained(n int) {
+	h.t.Helper()
+	eventually(h.t, 5*time.Minute, fmt.Sprintf("%d runs end", n), func() (bool, error) {
+		page, err := h.client().Runs(h.t.Context(), api.RunFilter{Status: api.RunRunning, Limit: 1})
+		if err != nil || len(page.Runs) > 0 {
+			return false, err
+		}
+		page, err = h.client().Runs(h.t.Context(), api.RunFilter{Status: api.RunWaiting, Limit: 1})
+		return err == nil && len(page.Runs) == 0, err
+	})
+}
+
+func (h *house) sample(at time.Duration) sample {
+	h.t.Helper()
+	s := sample{at: at, rss: h.status("VmRSS")}
+	if fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", h.cmd.Process.Pid)); err == nil {
+		s.files = len(fds)
+	}
+	m := h.metrics()
+	s.goros, s.ended = int(m["go_goroutines"]), int(m["ended"])
+	data := filepath.Join(h.dir, "data")
+	s.store, s.engine = megabytes(filepath.Join(data, "quell.db")), megabytes(filepath.Join(data, "engine", "temporal.db"))
+	return s
+}
+
+// metrics reads what the server tells of itself; ended sums the runs that ended.
+func (h *house) metrics() map[string]float64 {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, "http://"+h.listen+"/v1/metrics", nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if h.reader == "" {
+		h.reader = h.secret("soak", "analyst")
+	}
+	req.Header.Set("Authorization", "Bearer "+h.reader)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		h.t.Fatalf("metrics: %s", res.Status)
+	}
+	out := map[string]float64{}
+	for sc := bufio.NewScanner(res.Body); sc.Scan(); {
+		name, value, ok := strings.Cut(sc.Text(), " ")
+		v, err := strconv.ParseFloat(value, 64)
+		if !ok || err != nil {
+			continue
+		}
+		if base, _, _ := strings.Cut(name, "{"); base == "quell_runs_ended_total" {
+			out["ended"] += v
+		}
+		out[name] = v
+	}
+	return out
+}
+
+// megabytes is the size of a database with its journals.
+func megabytes(file string) float64 {
+	total := 0.0
+	for _, end := range []string{"", "-wal"} {
+		st, err := os.Stat(file + end)
+		if err == nil {
+			total += float64(st.Size()) / 1e6
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return -1
+		}
+	}
+	return total
+}
+
+func table(t *testing.T, list []sample) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%8s %8s %6s %6s %6s %9s %9s\n", "at", "ended", "RSS", "files", "gorout", "store MB", "engine MB")
+	for _, s := range list {
+		fmt.Fprintf(&b, "%8s %8d %6d %6d %6d %9.1f %9.1f\n", s.at.Round(time.Second), s.ended, s.rss, s.files, s.goros, s.store, s.engine)
+	}
+	t.Log("\n" + b.String())
+}
+
+// trends holds the second half of the samples against their bounds. A soak of less
+// than five minutes is no measure of growth, and only of the way.
+func trends(t *testing.T, list []sample, lasts time.Duration) {
+	t.Helper()
+	half := list[len(list)/2:]
+	for _, c := range []struct {
+		name string
+		of   func(sample) float64
+		// bound is how much of its mean it may grow by in the second half.
+		bound float64
+	}{
+		{"RSS", func(s sample) float64 { return float64(s.rss) }, 0.10},
+		{"descriptors", func(s sample) float64 { return float64(s.files) }, 0.05},
+		{"goroutines", func(s sample) float64 { return float64(s.goros) }, 0.05},
+		{"store", func(s sample) float64 { return s.store }, 0.35},
+	} {
+		grows := growth(half, c.of)
+		t.Logf("%s grows by %+.1f %% of its mean in the second half", c.name, 100*grows)
+		if lasts >= 5*time.Minute && grows > c.bound {
+			t.Errorf("%s grows by %.1f %%, wanted at most %.0f %%", c.name, 100*grows, 100*c.bound)
+		}
+	}
+}
+
+// growth is the slope of the line of least squares, over the whole span, as a part
+// of the mean.
+func growth(list []sample, of func(sample) float64) float64 {
+	var n, sx, sy, sxx, sxy float64
+	for _, s := range list {
+		x, y := s.at.Seconds(), of(s)
+		n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
+	}
+	if n < 2 || sy == 0 {
+		return 0
+	}
+	slope := (n*sxy - sx*sy) / (n*sxx - sx*sx)
+	span := list[len(list)-1].at.Seconds() - list[0].at.Seconds()
+	return slope * span / (sy / n)
+}
+
+// TestGrowth: a line that stands has no growth, one that doubles has two thirds of
+// its mean, and noise is none.
+func TestGrowth(t *testing.T) {
+	for name, c := range map[string]struct {
+		rss  []int
+		want float64
+	}{
+		"stands": {[]int{5, 5, 5, 5}, 0}, "doubles": {[]int{300, 400, 500, 600}, 300.0 / 450}, "falls": {[]int{600, 500, 400, 300}, -300.0 / 450},
+		"goes up and down": {[]int{5, 6, 6, 5}, 0}, "one": {[]int{5}, 0},
+	} {
+		var list []sample
+		for i, v := range c.rss {
+			list = append(list, sample{at: time.Duration(i) * time.Second, rss: v})
+		}
+		if got := growth(list, func(s sample) float64 { return float64(s.rss) }); got < c.want-1e-9 || got > c.want+1e-9 {
+			t.Errorf("%s: %f, want %f", name, got, c.want)
+		}
+	}
+}

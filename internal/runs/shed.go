@@ -1,0 +1,88 @@
+package runs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quell-soar/quell/internal/store"
+)
+
+// Shedable lists runs that ended before a time, with their detail still there, the
+// oldest first, without so many of them; not those whose caller or callee has not
+// ended.
+func (r *Runs) Shedable(ctx context.Context, before time.Time, skip, limit int) ([]string, error) {
+	return r.names(ctx, `SELECT id FROM runs WHERE status = 'ended' AND shed = 0 AND ended < ?
+		AND NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent <> '' AND c.parent = runs.id AND c.status <> 'ended')
+		AND NOT EXISTS (SELECT 1 FROM runs p WHERE p.id = runs.parent AND p.status <> 'ended')
+		ORDER BY ended, id LIMIT ? OFFSET ?`, before.UnixNano(), limit, skip)
+}
+
+// Shed deletes the detail of a run: inputs, result, settings, what joined it. That
+// it was, when, by whom and how it closed stays, and so does its id: it is not
+// given away again.
+func (r *Runs) Shed(tx *store.Tx, id string) error {
+	if _, err := tx.Exec(`UPDATE runs SET shed = 1, inputs = ?, settings = ?, bindings = ?, targets = ?, result = NULL, calendars = NULL, calls = NULL WHERE id = ?`,
+		[]byte("{}"), []byte("{}"), []byte("[]"), []byte("[]"), id); err != nil {
+		return fmt.Errorf("shed %s: %w", id, err)
+	}
+	for _, q := range []string{`DELETE FROM joins WHERE run = ?`, `DELETE FROM verbs WHERE run = ?`, `DELETE FROM firings WHERE run = ?`} {
+		if _, err := tx.Exec(q, id); err != nil {
+			return fmt.Errorf("shed %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// ShedableAlerts lists alerts that were received before a time and have no run
+// whose detail is still there, the oldest first, without so many of them.
+func (r *Runs) ShedableAlerts(ctx context.Context, before time.Time, skip, limit int) ([]string, error) {
+	return r.names(ctx, `SELECT id FROM alerts WHERE received < ? AND NOT EXISTS
+		(SELECT 1 FROM verdicts v JOIN runs ON runs.id = v.run WHERE v.alert = alerts.id AND runs.shed = 0)
+		ORDER BY received, id LIMIT ? OFFSET ?`, before.UnixNano(), limit, skip)
+}
+
+// ShedAlert deletes an alert and what it meant. The same alert, should it come
+// again after so long, is a new one.
+func (r *Runs) ShedAlert(tx *store.Tx, id string) error {
+	for _, q := range []string{`DELETE FROM verdicts WHERE alert = ?`, `DELETE FROM alerts WHERE id = ?`} {
+		if _, err := tx.Exec(q, id); err != nil {
+			return fmt.Errorf("shed alert %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// OldestOpen is when the oldest run was claimed that has not ended; zero where all
+// have.
+func (r *Runs) OldestOpen(ctx context.Context) (time.Time, error) {
+	var first int64
+	err := r.db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT COALESCE(MIN(created), 0) FROM runs WHERE status <> 'ended'`).Scan(&first)
+	})
+	return fromNanos(first), err
+}
+
+func (r *Runs) names(ctx context.Context, q string, args ...any) ([]string, error) {
+	var out []string
+	err := r.db.View(ctx, func(tx *store.Tx) error {
+		out = nil
+		rows, err := tx.Query(q, args...)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var id string
+			if err := rows.Scan(&id); err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			out = append(out, id)
+		}
+		return errors.Join(rows.Err(), rows.Close())
+	})
+	if err != nil {
+		return nil, fmt.Errorf("runs: %w", err)
+	}
+	return out, nil
+}
