@@ -133,6 +133,10 @@ var bans = []struct {
 		who:  []string{"..."}, but: []string{"connectors/sdk", "connectors/proto", "connectors/host/launch"}, what: []string{"github.com/hashicorp/go-plugin"},
 	},
 	{
+		rule: "metrics and traces are made in one place; the engine's SDK tells its own",
+		who:  []string{"..."}, but: []string{"internal/telemetry", "internal/engine", "internal/e2e"}, what: []string{"github.com/prometheus/...", "go.opentelemetry.io/..."},
+	},
+	{
 		rule: "programs are started in few places, from lists of arguments: no action runs a command",
 		who:  []string{"..."}, but: []string{"connectors/host/launch", "connectors/sdk/reach/reachtest", "internal/app", "internal/store/storetest", "internal/archtest"}, what: []string{"os/exec"},
 	},

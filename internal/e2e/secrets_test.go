@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -10,15 +9,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,37 +26,15 @@ import (
 // them.
 type vault struct {
 	*house
-	lab     *labProcess
-	inner   *lab.Lab
-	scan    *scanner
+	lab   *labProcess
+	inner *lab.Lab
+	scan  *scanner
+	// otlp takes the traces.
+	otlp    *receiver
 	planted []string
 	// kept are the files that hold a secret on purpose, as paths in the house.
 	kept []string
 	runs []string
-
-	mu sync.Mutex
-	// spans are the bodies that serve sent to the receiver of its traces.
-	spans [][]byte
-}
-
-// receiver takes the traces, as a collector would.
-func (v *vault) receiver() string {
-	v.t.Helper()
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body := io.Reader(r.Body)
-		if r.Header.Get("Content-Encoding") == "gzip" {
-			var err error
-			if body, err = gzip.NewReader(body); err != nil {
-				return
-			}
-		}
-		raw, _ := io.ReadAll(body)
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		v.spans = append(v.spans, raw)
-	}))
-	v.t.Cleanup(srv.Close)
-	return srv.URL + "/v1/traces"
 }
 
 // plant makes a secret of a kind that every door takes: 40 characters, printable,
@@ -106,7 +80,7 @@ func newVault(t *testing.T) (*vault, *echo) {
 		t.Fatal(err)
 	}
 	l.furnish()
-	v := &vault{house: examplesHouse(t, l), lab: l, inner: inner, scan: newScanner()}
+	v := &vault{house: examplesHouse(t, l), lab: l, inner: inner, scan: newScanner(), otlp: startReceiver(t)}
 	for name, text := range map[string]string{
 		"falcon.secret": falconSecret, "jira.token": jiraToken, "entra.secret": lab.EntraClientSecret, "panos.secret": lab.PanosPassword,
 		"vt.secret": lab.VirusTotalKey, "splunk.secret": lab.SplunkToken, "asset.secret": lab.AssetToken, "mail.secret": lab.MailPassword, "source.key": sourceKey,
@@ -122,7 +96,7 @@ func newVault(t *testing.T) (*vault, *echo) {
 	v.config = strings.Replace(v.config, "access: {local_roles: [analyst]}\n", v.access(), 1)
 	v.config = strings.Replace(v.config, "modes:\n  playbooks: {", "modes:\n  playbooks: {provoke: act, ", 1)
 	v.config += v.behindEcho(at) + "  leaky:\n    connector: leaky\n    mode: act\n    binary: " + buildLeaky(t) + "\n    secrets: {token: " + v.file("leaky.secret", v.plant("the leaky connector's token")) + "}\n"
-	v.config += "telemetry:\n  traces: {endpoint: \"" + v.receiver() + "\", headers: {authorization: " + v.file("collector.token", v.plant("the token of the traces' receiver")) + "}}\n"
+	v.config += "telemetry: {traces: {endpoint: " + v.otlp.URL + "/v1/traces, headers: {x-collector-key: " + v.file("collector.key", v.plant("the collector's key")) + "}}}\n"
 	v.rebind("edr: falcon, ticket: jira, iam: entra, mail: entra, firewall: panos, intel: vt, sandbox: vt, search: splunk, asset: asset, notify: mail")
 	provoke, err := os.ReadFile("testdata/provoke.yaml")
 	if err != nil {
@@ -245,14 +219,11 @@ func TestPlantedSecrets(t *testing.T) {
 // nothing may.
 func (v *vault) verdict(e *echo) {
 	v.t.Helper()
-	v.mu.Lock()
-	for _, raw := range v.spans {
-		v.scan.scan("traces", raw)
+	spans, raw := v.otlp.all()
+	v.scan.scan("the traces", raw)
+	if len(spans) < 50 {
+		v.t.Errorf("only %d spans came", len(spans))
 	}
-	if len(v.spans) == 0 {
-		v.t.Error("no traces came, so none could be looked through")
-	}
-	v.mu.Unlock()
 	var decoys string
 	found := slices.DeleteFunc(v.scan.found, func(f string) bool {
 		is := strings.HasPrefix(f, decoy)
@@ -562,13 +533,13 @@ func (v *vault) filled(path string) []string {
 	case strings.HasPrefix(path, "/v1/alerts/"):
 		if list, err := v.client().Alerts(v.t.Context(), api.AlertFilter{Limit: 200}); err == nil {
 			for _, a := range list.Alerts {
-				out = append(out, "/v1/alerts/"+url.PathEscape(a.ID))
+				out = append(out, "/v1/alerts/"+a.ID)
 			}
 		}
 	case strings.HasPrefix(path, "/v1/approvals/"):
 		if list, err := v.client().Approvals(v.t.Context(), api.ApprovalFilter{All: true}); err == nil {
 			for _, a := range list.Approvals {
-				out = append(out, "/v1/approvals/"+url.PathEscape(a.ID))
+				out = append(out, "/v1/approvals/"+a.ID)
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -39,8 +40,10 @@ type house struct {
 	// what it is run by.
 	program string
 	under   []string
-	// reader is a token that may read, once one was needed.
-	reader string
+	// local is the client of client, made once.
+	dial    sync.Once
+	local   *api.Client
+	dialled error
 	// config is the text of quell.yaml.
 	config string
 	// exited is closed once the present process is gone.
@@ -171,14 +174,18 @@ func (h *house) stop() {
 	}
 }
 
-// client speaks to the house over its unix socket, as the local admin.
+// client speaks to the house over its unix socket, as the local admin. It is one for
+// the house's life: each keeps connections, which would look like a leak of the
+// server's.
 func (h *house) client() *api.Client {
 	h.t.Helper()
-	c, err := api.Dial(api.Options{Socket: filepath.Join(h.dir, "data", "run", "quell.sock")})
-	if err != nil {
-		h.t.Fatal(err)
+	h.dial.Do(func() {
+		h.local, h.dialled = api.Dial(api.Options{Socket: filepath.Join(h.dir, "data", "run", "quell.sock")})
+	})
+	if h.dialled != nil {
+		h.t.Fatal(h.dialled)
 	}
-	return c
+	return h.local
 }
 
 // alert posts a Falcon detection about a host and returns the run that it means.

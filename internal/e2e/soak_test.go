@@ -1,16 +1,13 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +21,7 @@ var soakFlag = flag.Duration("soak", 0, "how long TestSoak lasts; 0 is 20 s, and
 type sample struct {
 	at                       time.Duration
 	ended, rss, files, goros int
-	// store and engine are megabytes on disk, journals included; payloads is how
-	// many rows of the store hold detail.
+	// store and engine are megabytes on disk, journals included.
 	store, engine float64
 }
 
@@ -95,8 +91,7 @@ func (h *house) capacity(send func()) float64 {
 	return n / time.Since(began).Seconds()
 }
 
-// drained waits until n runs have ended, by the metrics: a list of all would be a
-// load of its own.
+// drained waits until no run is open; n were sent.
 func (h *house) drained(n int) {
 	h.t.Helper()
 	eventually(h.t, 5*time.Minute, fmt.Sprintf("%d runs end", n), func() (bool, error) {
@@ -115,45 +110,19 @@ func (h *house) sample(at time.Duration) sample {
 	if fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", h.cmd.Process.Pid)); err == nil {
 		s.files = len(fds)
 	}
-	m := h.metrics()
-	s.goros, s.ended = int(m["go_goroutines"]), int(m["ended"])
+	m, err := h.client().Metrics(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	s.goros = int(m["go_goroutines"])
+	for name, v := range m {
+		if strings.HasPrefix(name, "quell_runs_ended_total{") {
+			s.ended += int(v)
+		}
+	}
 	data := filepath.Join(h.dir, "data")
 	s.store, s.engine = megabytes(filepath.Join(data, "quell.db")), megabytes(filepath.Join(data, "engine", "temporal.db"))
 	return s
-}
-
-// metrics reads what the server tells of itself; ended sums the runs that ended.
-func (h *house) metrics() map[string]float64 {
-	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, "http://"+h.listen+"/v1/metrics", nil)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	if h.reader == "" {
-		h.reader = h.secret("soak", "analyst")
-	}
-	req.Header.Set("Authorization", "Bearer "+h.reader)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode != http.StatusOK {
-		h.t.Fatalf("metrics: %s", res.Status)
-	}
-	out := map[string]float64{}
-	for sc := bufio.NewScanner(res.Body); sc.Scan(); {
-		name, value, ok := strings.Cut(sc.Text(), " ")
-		v, err := strconv.ParseFloat(value, 64)
-		if !ok || err != nil {
-			continue
-		}
-		if base, _, _ := strings.Cut(name, "{"); base == "quell_runs_ended_total" {
-			out["ended"] += v
-		}
-		out[name] = v
-	}
-	return out
 }
 
 // megabytes is the size of a database with its journals.

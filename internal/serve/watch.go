@@ -57,9 +57,16 @@ func newWatch(ctx context.Context, cfg *config.Config, version string, log zerol
 	if w.tracer, err = tracerOf(ctx, cfg.Telemetry.Traces, version, w); err != nil {
 		return nil, err
 	}
-	c.push("traces", w.tracer.Close)
+	c.push("traces", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, lastSpans)
+		defer cancel()
+		return w.tracer.Close(ctx)
+	})
 	return w, nil
 }
+
+// lastSpans is how long the end of the process waits for a receiver of traces.
+const lastSpans = 3 * time.Second
 
 func tracerOf(ctx context.Context, t config.Traces, version string, w *watch) (*telemetry.Tracer, error) {
 	u, err := url.Parse(t.Endpoint)
