@@ -257,7 +257,7 @@ func (v *vault) rebind(to string) {
 func (v *vault) tokens(n int) {
 	v.t.Helper()
 	for i := range n {
-		made, err := v.client().CreateToken(v.t.Context(), api.NewToken{Name: fmt.Sprintf("t%d", i), User: "ann", Roles: []string{"analyst"}, Scopes: []string{"read", "launch"}, Expires: "1d"})
+		made, err := v.client().CreateToken(v.t.Context(), api.NewToken{Name: fmt.Sprintf("t%d", len(v.planted)), User: "ann", Roles: []string{"analyst"}, Scopes: []string{"read", "launch"}, Expires: "1d"})
 		if err != nil {
 			v.t.Fatal(err)
 		}

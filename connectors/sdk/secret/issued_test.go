@@ -49,3 +49,17 @@ func TestEscapes(t *testing.T) {
 		}
 	}
 }
+
+// What is left of a secret where a text was cut is taken out too.
+func TestCutSecret(t *testing.T) {
+	r := secret.NewRedactor(secret.New("token-0123456789abcdef"))
+	coded := base64.StdEncoding.EncodeToString([]byte("token-0123456789abcdef"))
+	for text, want := range map[string]string{
+		"refused token-01234…": "refused [secret]…", "a " + coded[:12] + "… and more": "a [secret]… and more", "refused by whom…": "refused by whom…",
+		"an end in tok…": "an end in tok…", "token-0123456789abcdef…": "[secret]…",
+	} {
+		if got := r.Text(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}

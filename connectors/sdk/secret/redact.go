@@ -65,7 +65,33 @@ func (r *Redactor) Text(s string) string {
 	if r == nil || len(r.forms) == 0 {
 		return s
 	}
-	return r.replacer.Replace(s)
+	return r.trimmed(r.replacer.Replace(s))
+}
+
+// cut stands where a text was shortened.
+const cut = "…"
+
+// trimmed takes out what is left of a secret before a cut: who shortens a text
+// does not know that a secret lies across its end.
+func (r *Redactor) trimmed(s string) string {
+	if !strings.Contains(s, cut) {
+		return s
+	}
+	pieces := strings.Split(s, cut)
+	for i, piece := range pieces[:len(pieces)-1] {
+		most := 0
+		for _, form := range r.forms {
+			for n := min(len(form)-1, len(piece)); n > most && n >= minRedacted; n-- {
+				if strings.HasSuffix(piece, form[:n]) {
+					most = n
+				}
+			}
+		}
+		if most > 0 {
+			pieces[i] = piece[:len(piece)-most] + Mark
+		}
+	}
+	return strings.Join(pieces, cut)
 }
 
 // Found reports whether s contains a secret in one of its forms.

@@ -6,9 +6,14 @@ import { createInterface } from "node:readline";
 import Provider from "oidc-provider";
 
 // Accounts change by lines on standard input: {"sub": {"groups": [...]}} or null.
+// {"$ahead": 600} sets its clock ahead of the machine's by seconds.
+// QUELL_REDIRECT is where browsers are sent back to.
 // Its notes about development settings are not for the line protocol below.
 console.info = console.warn = () => {};
 const accounts = new Map();
+const clock = Date.now;
+let ahead = 0;
+Date.now = () => clock() + ahead * 1000;
 const server = createServer();
 server.listen(0, "127.0.0.1", () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
@@ -16,10 +21,10 @@ server.listen(0, "127.0.0.1", () => {
     clients: [{
       client_id: "quell",
       client_secret: "s3cret",
-      redirect_uris: ["http://127.0.0.1:7878/v1/session/callback"],
+      redirect_uris: [process.env.QUELL_REDIRECT || "http://127.0.0.1:7878/v1/session/callback"],
       grant_types: ["authorization_code", "refresh_token"],
     }],
-    claims: { openid: ["sub"], profile: ["name"], groups: ["groups"] },
+    claims: { openid: ["sub"], profile: ["name"], groups: ["groups", "hasgroups"] },
     conformIdTokenClaims: false,
     // Who may be asked again gets a refresh token.
     issueRefreshToken: async (ctx, client, code) => code.scopes.has("offline_access"),
@@ -34,7 +39,8 @@ server.listen(0, "127.0.0.1", () => {
 });
 createInterface({ input: process.stdin }).on("line", (line) => {
   for (const [sub, account] of Object.entries(JSON.parse(line))) {
-    if (account) accounts.set(sub, account);
+    if (sub === "$ahead") ahead = account;
+    else if (account) accounts.set(sub, account);
     else accounts.delete(sub);
   }
   console.log("ok");
