@@ -86,16 +86,24 @@ func (a *Answers) Take(ctx context.Context, actor, key, request string) (found *
 		if _, err := tx.Exec(`DELETE FROM answers WHERE taken <= ?`, now.Add(-Life).UnixNano()); err != nil {
 			return err
 		}
+		// The insert comes first: of two processes that take a key at once, one waits
+		// here for the other, and reads below what that one did.
+		res, err := tx.Exec(`INSERT INTO answers (tenant, actor, request_key, request, status, media, body, taken) VALUES (?, ?, ?, ?, 0, '', ?, ?)
+			ON CONFLICT DO NOTHING`, a.tenant, actor, key, request, []byte{}, now.UnixNano())
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); n == 1 || err != nil {
+			return err
+		}
 		var was string
 		var taken int64
 		got := &Answer{}
-		err := tx.QueryRow(`SELECT request, status, media, body, taken FROM answers WHERE tenant = ? AND actor = ? AND request_key = ?`,
+		err = tx.QueryRow(`SELECT request, status, media, body, taken FROM answers WHERE tenant = ? AND actor = ? AND request_key = ?`,
 			a.tenant, actor, key).Scan(&was, &got.Status, &got.Media, &got.Body, &taken)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			_, err := tx.Exec(`INSERT INTO answers (tenant, actor, request_key, request, status, media, body, taken) VALUES (?, ?, ?, ?, 0, '', ?, ?)`,
-				a.tenant, actor, key, request, []byte{}, now.UnixNano())
-			return err
+			return ErrBusy // who had it gave it back in this moment
 		case err != nil:
 			return err
 		case was != request:
