@@ -86,7 +86,7 @@ func (c *cli) against(ctx context.Context, offline bool) (against, error) {
 	case err == nil:
 		return c.configCheck(ctx, conf)
 	case named:
-		return against{}, configError(err)
+		return against{}, configError(err, "; quell check --offline asks no installation")
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
 		return vocabularyOnly(path + " has mistakes"), nil
 	}

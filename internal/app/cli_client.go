@@ -102,13 +102,13 @@ func (c *cli) loadConfig() (*config.Config, error) {
 }
 
 // configError makes problems of a configuration findings, and a file that is not
-// there wrong use.
-func configError(err error) error {
+// there wrong use. more is added to what one can do about that.
+func configError(err error, more ...string) error {
 	var problems *config.Error
 	if errors.As(err, &problems) {
 		return &Error{Code: ExitFailed, Message: fmt.Sprintf("the configuration has %s:\n%s", count(len(problems.Problems), "problem"), problems)}
 	}
-	return &Error{Code: ExitUsage, Message: err.Error() + "; name the file with --config or QUELL_CONFIG"}
+	return &Error{Code: ExitUsage, Message: err.Error() + "; name the file with --config or QUELL_CONFIG" + strings.Join(more, "")}
 }
 
 func count(n int, what string) string {

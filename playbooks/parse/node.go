@@ -60,7 +60,7 @@ func (o *object) add(key, value *yaml.Node) {
 // reported, with the key that was probably meant.
 func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool) {
 	if n.Kind != yaml.MappingNode {
-		p.wrong(n, what, "a map of keys and values")
+		p.wrong(n, what, "a map of keys and values", keys...)
 		return nil, false
 	}
 	o := &object{p: p, span: p.span(n), what: what, pairs: make([]pair, 0, len(n.Content)/2)}
@@ -111,11 +111,12 @@ func quoted(s string) string {
 	return s
 }
 
-func (p *parser) wrong(n *yaml.Node, what, want string) {
+// wrong reports a value of another shape. keys are what the wanted map may have.
+func (p *parser) wrong(n *yaml.Node, what, want string, keys ...string) {
 	if n.Kind == yaml.AliasNode || n.Style&yaml.TaggedStyle != 0 {
 		return // told already
 	}
-	p.report("wrong-shape", p.span(n), shapeHelp(n, want), "%s must be %s; found %s", what, want, shape(n))
+	p.report("wrong-shape", p.span(n), shapeHelp(n, what, want, keys), "%s must be %s; found %s", what, want, shape(n))
 }
 
 func shape(n *yaml.Node) string {

@@ -181,7 +181,7 @@ func (p *parser) syntax(err error) {
 }
 
 // shapeHelp says how the shape that is wanted is written.
-func shapeHelp(n *yaml.Node, want string) string {
+func shapeHelp(n *yaml.Node, what, want string, keys []string) string {
 	empty := n.Kind == yaml.ScalarNode && n.Value == ""
 	switch {
 	case empty:
@@ -192,6 +192,8 @@ func shapeHelp(n *yaml.Node, want string) string {
 		return "begin each entry with a dash: - …"
 	case n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0:
 		return "a value that begins with { stands in quotes; an expression is ${{ … }}"
+	case strings.HasSuffix(want, "values") && n.Kind == yaml.ScalarNode && len(keys) > 0 && len(keys) <= 8 && !strings.Contains(what, " "):
+		return "write " + what + ": { " + strings.Join(keys, ": …, ") + ": … }, with the keys that you need"
 	case strings.HasSuffix(want, "values"):
 		return "write key: value, one a line"
 	}

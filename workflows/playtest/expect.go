@@ -122,7 +122,7 @@ func show[T any](list []T) string {
 	for _, x := range list {
 		out = append(out, fmt.Sprint(x))
 	}
-	return "[" + strings.Join(out, "; ") + "]"
+	return "[" + strings.Join(out, ", ") + "]"
 }
 
 func showEffects(list []*Effect) string {

@@ -87,7 +87,13 @@ type Deed struct {
 }
 
 func (d Deed) String() string {
-	return strings.TrimSpace(d.Action + " " + strings.Join(d.Targets, ", "))
+	switch len(d.Targets) {
+	case 0:
+		return d.Action
+	case 1:
+		return "{ " + d.Action + ": " + d.Targets[0] + " }"
+	}
+	return "{ " + d.Action + ": [" + strings.Join(d.Targets, ", ") + "] }"
 }
 
 // Expect is what a test expects; a nil part is not looked at.

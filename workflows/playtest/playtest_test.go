@@ -67,8 +67,8 @@ func TestDiffers(t *testing.T) {
 	for _, c := range []struct{ more, want string }{
 		{"expect: { closing: failed }", "closing: expected failed, got completed"},
 		{"expect: { reason: nothing }", "reason: expected nothing"},
-		{"expect: { effects: [] }", "effects: expected none, got [edr.isolate_host WS-1]"},
-		{"expect: { effects: [{ edr.isolate_host: WS-2 }] }", "got [edr.isolate_host WS-1]"},
+		{"expect: { effects: [] }", "effects: expected none, got [{ edr.isolate_host: WS-1 }]"},
+		{"expect: { effects: [{ edr.isolate_host: WS-2 }] }", "got [{ edr.isolate_host: WS-1 }]"},
 		{"expect: { in_force: [] }", "in_force: expected none"},
 		{"expect: { never: [edr.isolate_host] }", "never: expected edr.isolate_host, got 1 calls"},
 		{"expect: { calls: { edr.find_host: 2 } }", "calls of edr.find_host: expected 2, got 1"},
