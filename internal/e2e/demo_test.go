@@ -53,7 +53,7 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Isolate a host", "user:lena", "false alarm: invoice-viewer.exe is ours", "Nothing. What was done has been taken back"} {
+	for _, want := range []string{"Isolate a host", "user lena", "false alarm: invoice-viewer.exe is ours", "Verdict: all of it was taken back by", "Nothing was found open at"} {
 		if !strings.Contains(string(raw), want) {
 			t.Errorf("the review does not say %q", want)
 		}
