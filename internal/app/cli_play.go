@@ -23,6 +23,20 @@ type TestOptions struct {
 // was asked for does not hold; an error is that something could not be read.
 type TestFunc func(ctx context.Context, o TestOptions) (ok bool, err error)
 
+// testFile is shown to who asks for help.
+const testFile = `  # leaked-token.test.yaml, beside leaked-token.yaml
+  tests:
+    - name: a person says no
+      inputs: { account: alice }
+      answers:                       # by action; an effect without one is done
+        iam.find_user: { value: { user: alice, enabled: true } }
+      people:                        # by step; who is not mentioned is silent
+        - { step: lock, says: deny }
+      expect:
+        closing: denied
+        effects: []                  # or - iam.disable_user: alice
+        asked: [{ step: lock }]`
+
 func (c *cli) testCommand() *cobra.Command {
 	var o TestOptions
 	cmd := &cobra.Command{
@@ -31,7 +45,8 @@ func (c *cli) testCommand() *cobra.Command {
 			"with scripted connectors and people and with skipped time. No connector is called.\n" +
 			"Exits with 1 where a test fails, or where what a flag asks for does not hold.\n" +
 			"docs/testing.md describes the test files.",
-		Args: cobra.ArbitraryArgs,
+		Example: testFile,
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage("test needs a PATH; see quell test --help")
