@@ -22,6 +22,15 @@ import (
 	"github.com/quell-soar/quell/server/api"
 )
 
+// longer skips what `make test` has no time for: `make integration` plays it short,
+// `make soak` whole.
+func longer(t *testing.T) {
+	t.Helper()
+	if os.Getenv("QUELL_INTEGRATION") != "1" && os.Getenv("QUELL_SOAK") != "1" {
+		t.Skip("make integration plays it, make soak plays it whole")
+	}
+}
+
 // many is a count that is small in a test and full in a soak.
 func many(short, soak int) int {
 	if os.Getenv("QUELL_SOAK") == "1" {

@@ -32,6 +32,7 @@ type sample struct {
 func TestSoak(t *testing.T) {
 	lasts := *soakFlag
 	if lasts == 0 {
+		longer(t)
 		lasts = 20 * time.Second
 		if os.Getenv("QUELL_SOAK") == "1" {
 			lasts = time.Hour

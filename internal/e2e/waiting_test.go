@@ -56,6 +56,7 @@ contain:
 // server needs for them, kills it, and answers some of those that no memory knows
 // any more. The bounds hold in the soak only: 300 runs are no measure.
 func TestWaiting(t *testing.T) {
+	longer(t)
 	n, votes := many(300, 10_000), many(20, 300)
 	seed := *seedFlag
 	if seed == 0 {
