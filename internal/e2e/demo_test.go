@@ -31,7 +31,6 @@ func demo(t *testing.T, args ...string) *exec.Cmd {
 // else is left.
 func TestDemo(t *testing.T) {
 	alongside(t)
-	t.Parallel()
 	report := filepath.Join(t.TempDir(), "review.html")
 	cmd := demo(t, "--report", report)
 	began := time.Now()

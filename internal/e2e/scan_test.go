@@ -217,7 +217,6 @@ func rows(tx *store.Tx, query string) (out [][][]byte, err error) {
 // and in a row of a database that is longer than a page.
 func TestScanner(t *testing.T) {
 	alongside(t)
-	t.Parallel()
 	const text = `Kq7+/"&<pl-03-Zx81bYw0mNeF5hTq2Ls`
 	quoted, _ := json.Marshal(text)
 	for name, leak := range map[string]string{
