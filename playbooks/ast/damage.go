@@ -22,7 +22,7 @@ type Damage struct {
 // whole are the codes of what is true only of a text that is there as a whole:
 // something is missing, never used, not held, or has no name.
 var whole = []string{
-	"missing-key", "missing-input", "missing-case", "no-kind", "no-steps", "no-foreach", "empty-block", "empty-value", "wrong-shape",
+	"missing-key", "missing-input", "missing-case", "no-steps", "no-foreach", "empty-block", "empty-value", "wrong-shape",
 	"unused", "unused-silence", "unreachable", "unreachable-default", "constant-condition", "maybe-absent",
 	"containment-without-release", "irreversible", "unconfirmed-target", "unbounded-effect", "unbounded-loop", "limit-exceeded",
 	"too-many-events", "nothing-to-undo", "nobody-can", "veto-window", "untrusted-answer", "hostile-text", "preview", "first-acts",
@@ -38,6 +38,9 @@ var placed = []string{
 // named are the codes of names that nothing has.
 var named = []string{"unknown-step", "unknown-name", "unknown-input", "unknown-setting", "unknown-field", "unknown-playbook", "unknown-choice"}
 
+// Partial reports whether the tree may lack something that the text has.
+func (d *Damage) Partial() bool { return d != nil && len(d.Lost)+len(d.Moved) > 0 }
+
 // Hides reports whether a finding may follow from the damage alone: such a one is
 // not told.
 func (d *Damage) Hides(f *source.File, code string, at source.Span) bool {
@@ -49,7 +52,7 @@ func (d *Damage) Hides(f *source.File, code string, at source.Span) bool {
 	case touches(d.Moved, at) && slices.Contains(placed, code):
 		return true
 	}
-	if len(d.Lost)+len(d.Moved) == 0 {
+	if !d.Partial() {
 		return false
 	}
 	return slices.Contains(whole, code) || (slices.Contains(named, code) && d.mentions(f, f.Text(at)))

@@ -31,6 +31,8 @@ var alone = []string{
 	"unclosed-bracket|  - set: { a: «[»1, 2 }\n",
 	"unclosed-bracket|  - wait: «{» for: 1h ]\n",
 	"missing-comma|  - set: { a: 1 «b»: 2 }\n",
+	"colon-in-value|  - set: { a: that one we know«:» it is fine, b: c }\n",
+	"no-kind|  - «use»: edr.find_host\n    with: { hostname: \"${{ inputs.name }}\" }\n",
 	"empty-value|  - set: { a: [1,«,» 2] }\n",
 	"reserved-character|  - report: «@»home\n",
 	"reserved-character|  - set: { a: b «?» c }\n",

@@ -170,8 +170,13 @@ func (p *parser) tabs() {
 		for _, n := range lines {
 			m.expand(n, width)
 		}
-		tried := m.clone()
-		if found := len(scan(tried)); fewest < 0 || found < fewest {
+		found := 0
+		for _, f := range scan(m.clone()) {
+			if slices.Contains(mistakesOfForm, f.code) {
+				found++
+			}
+		}
+		if fewest < 0 || found < fewest {
 			fewest, p.meant = found, m
 		}
 	}

@@ -229,6 +229,10 @@ func (f *flowScan) word() {
 			continue
 		}
 		if c == ':' && (f.at+1 == len(f.text) || strings.IndexByte(" \t,[]{}", f.text[f.at+1]) >= 0) {
+			if words := strings.Fields(f.text[from:f.at]); f.keyed && len(words) > prose {
+				f.colon()
+				continue
+			}
 			if f.keyed {
 				at := from + strings.LastIndexByte(strings.TrimRight(f.text[from:f.at], " "), ' ') + 1
 				f.missingComma(at, f.at)
@@ -240,6 +244,18 @@ func (f *flowScan) word() {
 		f.at++
 	}
 	f.fresh = false
+}
+
+// prose is how many words a value may have before one that a colon follows: more
+// are a sentence, and no two entries.
+const prose = 2
+
+// colon reports a colon within a value, and takes it for text.
+func (f *flowScan) colon() {
+	f.tell(f.at, f.at+1, "colon-in-value", "quote the value, or write the map on lines of its own",
+		"YAML takes `: ` inside a value without quotes for the end of a key")
+	f.s.text.quote(f.s.line, f.at, f.at+1)
+	f.reread()
 }
 
 // reserved reports a character that a value in brackets cannot have without
