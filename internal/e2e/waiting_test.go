@@ -98,7 +98,10 @@ func TestWaiting(t *testing.T) {
 	dice := rand.New(rand.NewPCG(seed, 1))
 	var took []time.Duration
 	for _, i := range dice.Perm(n)[:votes] {
-		took = append(took, h.answered(asked[ids[i]]))
+		one := h.answered(asked[ids[i]])
+		if took = append(took, one); one > time.Second {
+			t.Logf("approval %d, of %s, took %s", len(took), ids[i], one.Round(time.Millisecond))
+		}
 	}
 	slices.Sort(took)
 	p50, p99 := took[len(took)/2], took[len(took)*99/100]
@@ -164,6 +167,11 @@ func (h *house) answered(a api.Approval) time.Duration {
 		}
 		took := time.Since(began)
 		if d.Status == api.RunEnded {
+			if took > 600*time.Millisecond || os.Getenv("QUELL_WAITN") == "101" {
+				for _, e := range d.Entries {
+					h.t.Logf("   %s %s", e.At.Sub(began).Round(time.Millisecond), e.Kind)
+				}
+			}
 			if d.Closing != "completed" {
 				h.t.Errorf("%s closed %s", a.Run, d.Closing)
 			}
