@@ -100,7 +100,7 @@ func serverConfig(file string, ports []int, fast bool) *config.Config {
 const (
 	// cachedStates is how many workflows' states the history service keeps, some
 	// 25 kB each. Reading one anew takes a few queries of SQLite.
-	cachedStates = 1024
+	cachedStates = 2048
 	// queueWorkers is how many goroutines work on one of the three queues. They all
 	// use one connection to the database, and each keeps the largest stack that it
 	// ever had; 512 of them are no faster.
