@@ -16,6 +16,7 @@ var ownRelease = strings.NewReplacer("hold-host", "brief-hold", "for: 1h, then: 
 // hold whose time is over by the wall clock is not released by itself; it is told
 // why, and a person releases it.
 func TestClockJump(t *testing.T) {
+	alongside(t)
 	set := []string{"unshare", "--time", "--boottime", "-600"}
 	if out, err := exec.Command(set[0], append(set[1:], "true")...).CombinedOutput(); err != nil {
 		t.Skipf("no time namespace can be made here: %v %s", err, out)

@@ -92,6 +92,7 @@ func (r backRow) name() string { return fmt.Sprintf("back-%02d-%s", r.step, r.wa
 // is as it was wherever there is an exact inverse, and the list says of the others
 // what they are. Four rows by default, all forty with QUELL_SOAK.
 func TestUndoTable(t *testing.T) {
+	alongside(t)
 	var rows []backRow
 	for k := 1; k <= len(ten); k++ {
 		for _, way := range []string{stillRunning, wasCancelled, hadFailed, hadClosed} {

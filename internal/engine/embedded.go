@@ -49,6 +49,12 @@ func freePorts(n int) ([]int, error) {
 	return ports, nil
 }
 
+// The server's stores: all that is, and the list of workflows; see fewListed.
+const (
+	mainStore = "sqlite"
+	listStore = "list"
+)
+
 // serverConfig is the server's configuration: one connection and one shard,
 // because SQLite has one writer and more of either halves its throughput.
 func serverConfig(file string, ports []int, fast bool) *config.Config {
@@ -68,8 +74,11 @@ func serverConfig(file string, ports []int, fast bool) *config.Config {
 	cfg := &config.Config{
 		Global: config.Global{Membership: config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: "127.0.0.1"}},
 		Persistence: config.Persistence{
-			DefaultStore: "sqlite", VisibilityStore: "sqlite", NumHistoryShards: 1,
-			DataStores: map[string]config.DataStore{"sqlite": {SQL: db}},
+			DefaultStore: mainStore, VisibilityStore: listStore, NumHistoryShards: 1,
+			DataStores: map[string]config.DataStore{
+				mainStore: {SQL: db},
+				listStore: {CustomDataStoreConfig: &config.CustomDatastoreConfig{Name: listStore}},
+			},
 		},
 		ClusterMetadata: &cluster.Config{
 			FailoverVersionIncrement: 10, MasterClusterName: "active", CurrentClusterName: "active",
@@ -143,6 +152,7 @@ func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger, m me
 		temporal.WithLogger(logger),
 		temporal.WithTLSConfigFactory(certs),
 		temporal.WithDynamicConfigClient(dynamicSettings()),
+		temporal.WithCustomVisibilityStoreFactory(lists{*cfg.Persistence.DataStores[mainStore].SQL}),
 	}
 	if m != nil {
 		opts = append(opts, temporal.WithCustomMetricsHandler(m))
@@ -154,7 +164,7 @@ func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger, m me
 // namespace. A half-made file of an interrupted first start is made anew: the
 // marker is written last.
 func prepareDatabase(file string, cfg *config.Config) error {
-	db := cfg.Persistence.DataStores["sqlite"].SQL
+	db := cfg.Persistence.DataStores[mainStore].SQL
 	marker := file + ".schema"
 	made, err := os.ReadFile(marker)
 	switch {

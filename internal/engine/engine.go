@@ -136,7 +136,8 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e.client, err = dial(ctx, seal(client.Options{
 		HostPort: loopback(ports[0]), Namespace: Namespace, Logger: sdkLogger{o.Log}, MetricsHandler: o.Metrics.Handler(),
-		ConnectionOptions: client.ConnectionOptions{TLS: certs.client()},
+		// Bytes cost nothing within one process, and packing them does.
+		ConnectionOptions: client.ConnectionOptions{TLS: certs.client(), GrpcCompression: &client.GrpcCompressionNone{}},
 	}, o.Payloads))
 	if err == nil {
 		err = e.retain(ctx, cmp.Or(o.Retention, retention))
