@@ -58,9 +58,6 @@ contain:
 func TestWaiting(t *testing.T) {
 	longer(t)
 	n, votes := many(300, 10_000), many(20, 300)
-	if v, _ := strconv.Atoi(os.Getenv("QUELL_WAITN")); v > 0 {
-		n, votes = v, 100
-	}
 	seed := *seedFlag
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
