@@ -12,8 +12,8 @@ import (
 
 // TestReplay replays the histories of earlier builds. Runs wait for days at
 // approvals and holds, across upgrades: a change that fails here would block
-// them. A history is never edited; a new release adds its own with
-// `QUELL_RECORD=DIR go test ./internal/e2e -run ForgedUpdate`.
+// them. A history is never edited; a new release adds its own folder with
+// `QUELL_RECORD=DIR go test ./internal/e2e -run 'Histories|ForgedUpdate'`.
 func TestReplay(t *testing.T) {
 	files, err := filepath.Glob("testdata/replay/*/*.json")
 	if err != nil || len(files) == 0 {

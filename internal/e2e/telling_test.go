@@ -59,8 +59,15 @@ func newStage(t *testing.T) *stage {
 // stageOn is a stage with these connectors; l may be nil.
 func stageOn(t *testing.T, l *lab.Lab, h *host.Host) *stage {
 	t.Helper()
+	return stageAt(t, l, h, engine.Options{})
+}
+
+// stageAt is stageOn with an engine that o describes.
+func stageAt(t *testing.T, l *lab.Lab, h *host.Host, o engine.Options) *stage {
+	t.Helper()
 	dir := t.TempDir()
-	e, err := engine.Start(t.Context(), engine.Options{Dir: dir, Log: zerolog.Nop()})
+	o.Dir, o.Log = dir, zerolog.Nop()
+	e, err := engine.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

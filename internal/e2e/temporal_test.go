@@ -18,6 +18,7 @@ import (
 
 	"go.temporal.io/server/common/cluster"
 	temporalconfig "go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
@@ -32,6 +33,9 @@ import (
 const (
 	temporalDir   = "QUELL_E2E_TEMPORAL_DIR"
 	temporalPorts = "QUELL_E2E_TEMPORAL_PORTS"
+	// temporalSuggest is after how many events that server suggests to continue as
+	// new, where it is not Temporal's own number.
+	temporalSuggest = "QUELL_E2E_TEMPORAL_SUGGEST"
 )
 
 var temporalServices = []primitives.ServiceName{
@@ -42,15 +46,17 @@ var temporalServices = []primitives.ServiceName{
 type temporal struct {
 	t      *testing.T
 	dir    string
+	env    []string
 	ports  []string
 	cmd    *exec.Cmd
 	exited chan struct{}
 }
 
-// startTemporal runs one with the namespace quell, until the test ends.
-func startTemporal(t *testing.T) *temporal {
+// startTemporal runs one with the namespace quell, until the test ends; env is
+// added to its environment.
+func startTemporal(t *testing.T, env ...string) *temporal {
 	t.Helper()
-	s := &temporal{t: t, dir: t.TempDir()}
+	s := &temporal{t: t, dir: t.TempDir(), env: env}
 	for range temporalServices {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -76,7 +82,7 @@ func (s *temporal) start() {
 		s.t.Fatal(err)
 	}
 	s.cmd = exec.Command(self)
-	s.cmd.Env = append(os.Environ(), temporalDir+"="+s.dir, temporalPorts+"="+strings.Join(s.ports, ","))
+	s.cmd.Env = append(append(os.Environ(), temporalDir+"="+s.dir, temporalPorts+"="+strings.Join(s.ports, ",")), s.env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.cmd.Stderr = logFile(s.t, "temporal.log")
 	out, err := s.cmd.StdoutPipe()
@@ -126,7 +132,12 @@ func serveTemporal(dir, ports string) error {
 		hosts[name] = static.SingleLocalHost(net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Services[string(name)].RPC.GRPCPort)))
 		names = append(names, string(name))
 	}
-	srv, err := temporalserver.NewServer(temporalserver.WithConfig(cfg), temporalserver.ForServices(names), temporalserver.WithStaticHosts(hosts), temporalserver.WithLogger(log.NewNoopLogger()))
+	settings := dynamicconfig.StaticClient{}
+	if n, err := strconv.Atoi(os.Getenv(temporalSuggest)); err == nil {
+		settings[dynamicconfig.HistoryCountSuggestContinueAsNew.Key()] = n
+	}
+	srv, err := temporalserver.NewServer(temporalserver.WithConfig(cfg), temporalserver.ForServices(names), temporalserver.WithStaticHosts(hosts),
+		temporalserver.WithDynamicConfigClient(settings), temporalserver.WithLogger(log.NewNoopLogger()))
 	if err != nil {
 		return err
 	}
