@@ -33,7 +33,9 @@ var clocks = []struct {
 // person releases it. What a time service does changes nothing.
 func TestClockJump(t *testing.T) {
 	for _, c := range clocks {
-		t.Run(c.name, func(t *testing.T) { clockCase(t, []string{"unshare", "--time", "--boottime", c.since}, c.says, c.putOff) })
+		t.Run(c.name, func(t *testing.T) {
+			clockCase(t, []string{"unshare", "--time", "--boottime", c.since}, c.says, c.putOff)
+		})
 	}
 }
 

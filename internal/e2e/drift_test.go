@@ -173,7 +173,8 @@ func (d *drifting) stateOf() string {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	hosts, _ := world["hosts"].([]map[string]any)
+	falcon, _ := world["crowdstrike"].(map[string]any)
+	hosts, _ := falcon["hosts"].([]map[string]any)
 	for _, h := range hosts {
 		if h["hostname"] == d.host {
 			return fmt.Sprint(h["status"])

@@ -238,8 +238,72 @@ func TestTwoServers(t *testing.T) {
 		}
 	}
 	l.check(t, names)
+	recorded(t, l, b, list)
 	rep := b.auditBy(filepath.Join(a.dir, "data-keys", "ledger.key.pub"))
 	if !rep.OK {
 		t.Errorf("the ledger does not verify: %+v", rep.Findings)
 	}
+}
+
+// TestTemporalRestarted ends an external Temporal twice without warning: while
+// tickets are being created and while hosts are being isolated. Ready tells of it;
+// what answers meanwhile is stored; once Temporal is back everything goes on by
+// itself, each effect once and after its intent.
+func TestTemporalRestarted(t *testing.T) {
+	integration(t)
+	const n = 5
+	tp, l := startTemporal(t), startLab(t)
+	l.hostsOf(n)
+	h := newHouse(t, l, fmt.Sprintf("temporal: {address: %q}\n", tp.address()))
+	h.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for i, vendor := range []string{"jira create", "crowdstrike contain"} {
+		l.script(vendor + ": 4x hold 3s\n")
+		if i == 0 {
+			for k := 1; k < n; k++ {
+				if got, err := h.alert(fmt.Sprintf("away-%d", k), hostname(k)); err != nil || len(got.Runs) != 1 {
+					t.Fatalf("alert %d: %+v, %v", k, got, err)
+				}
+			}
+		} else {
+			go h.approveAll(ctx)
+		}
+		eventually(t, time.Minute, "effects are with the vendor", func() (bool, error) { return len(unanswered(l)) >= 2, nil })
+		inHand := len(unanswered(l))
+		tp.kill()
+		eventually(t, time.Minute, "ready says that the engine is away", func() (bool, error) {
+			r, err := h.client().Ready(ctx)
+			return err == nil && !r.Ready, err
+		})
+		eventually(t, time.Minute, "the vendor answers", func() (bool, error) { return len(unanswered(l)) == 0, nil })
+		if i == 0 { // it is stored, whatever Temporal does, or it is told that it is not
+			got, err := h.alert(fmt.Sprintf("away-%d", n), hostname(n))
+			t.Logf("an alert while Temporal is away: %+v, %v", got, err)
+		}
+		tp.start()
+		t.Logf("%s: %d effects were with the vendor when Temporal ended", vendor, inHand)
+	}
+	eventually(t, time.Minute, "the last alert is taken", func() (bool, error) {
+		got, err := h.alert(fmt.Sprintf("away-%d", n), hostname(n))
+		return err == nil && len(got.Runs) == 1, err
+	})
+	began := time.Now()
+	list := h.ended(n, 4*time.Minute)
+	t.Logf("all %d runs ended %s after Temporal was back", len(list), time.Since(began).Round(time.Millisecond))
+	names := make([]string, n)
+	for i := range names {
+		names[i] = hostname(i + 1)
+	}
+	if len(list) != n {
+		t.Errorf("%d runs for %d alerts", len(list), n)
+	}
+	for _, r := range list {
+		if r.Closing != "completed" {
+			t.Errorf("%s closed %s: %s", r.ID, r.Closing, r.Reason)
+		}
+	}
+	l.check(t, names)
+	recorded(t, l, h, list)
+	h.auditOK()
 }
