@@ -30,9 +30,10 @@ var clocks = []struct {
 // TestClockJump restarts the server in a time namespace in which more or less time
 // has passed since boot: as if the wall clock had been set. A hold whose time is
 // over only by the wall clock is not released by itself; it is told why, and a
-// person releases it. What a time service does changes nothing.
+// person releases it. What a time service does changes nothing. One row by default,
+// all with QUELL_SOAK.
 func TestClockJump(t *testing.T) {
-	for _, c := range clocks {
+	for _, c := range clocks[:many(1, len(clocks))] {
 		t.Run(c.name, func(t *testing.T) {
 			clockCase(t, []string{"unshare", "--time", "--boottime", c.since}, c.says, c.putOff)
 		})

@@ -12,29 +12,35 @@ import (
 	"github.com/quell-soar/quell/server/api"
 )
 
-// slowness is what becomes of the syncs of the server, the embedded engine's and
-// the store's alike.
+// slowness is what becomes of the syncs of the server.
 type slowness struct {
 	name  string
 	delay time.Duration
 	errno syscall.Errno
+	// only is how the names of the files begin that it befalls; empty is all: the
+	// store and the embedded engine.
+	only string
 	// stuck: no sync comes back at all; killed: and the process is killed then.
 	stuck, killed bool
+	// mended is after how long a slow disk is as it was; 0 is after the runs' end.
+	mended time.Duration
 }
 
 // TestSlowDisk makes the server's syncs slow, stuck and failing while effects are
 // under way, and mends the disk. While nothing can be put on disk, no alert is
-// acknowledged and no effect happens; while it is slow, everything goes on slowly;
-// afterwards all runs end by themselves, each effect once and on record. Two rows by
-// default, all with QUELL_SOAK.
+// acknowledged and no effect happens; while the store is slow, everything goes on
+// slowly; afterwards all runs end by themselves, each effect once and on record. A
+// commit of 700 ms takes longer than a permit to call lives. Two rows by default,
+// all with QUELL_SOAK.
 func TestSlowDisk(t *testing.T) {
 	table := []slowness{
-		{name: "a sync takes 700 ms", delay: 700 * time.Millisecond},
+		{name: "a sync of the store takes 700 ms", only: "quell.db", delay: 700 * time.Millisecond},
 		{name: "stuck", stuck: true},
 		{name: "a sync takes 100 ms", delay: 100 * time.Millisecond},
-		{name: "a sync takes 2 s", delay: 2 * time.Second},
+		{name: "a sync takes 2 s, for 20 s", delay: 2 * time.Second, mended: 20 * time.Second},
 		{name: "stuck and killed", stuck: true, killed: true},
 		{name: "a sync fails", errno: syscall.EIO},
+		{name: "a sync of the store fails", only: "quell.db", errno: syscall.EIO},
 	}
 	for _, c := range table[:many(2, len(table))] {
 		t.Run(c.name, func(t *testing.T) { slowCase(t, c) })
@@ -47,6 +53,7 @@ func slowCase(t *testing.T, c slowness) {
 	l.hostsOf(n)
 	h := newHouse(t, l, "")
 	s := slowly(t, h)
+	s.only = c.only
 	if err := h.begin(); err != nil {
 		t.Skipf("the kernel does not let syncs be held here: %v", err)
 	}
@@ -74,6 +81,10 @@ func slowCase(t *testing.T, c slowness) {
 		_, err := h.alert(fmt.Sprint("slow-", n), hostname(n))
 		late <- err
 	}
+	if c.mended > 0 {
+		eventually(t, time.Minute, "the disk is mended", func() (bool, error) { return time.Since(began) > c.mended, nil })
+		s.set(0, 0)
+	}
 	if c.killed {
 		h.kill()
 	}
@@ -91,7 +102,7 @@ func slowCase(t *testing.T, c slowness) {
 			return err == nil && len(got.Runs) == 1, err
 		})
 	}
-	list := h.ended(n, 4*time.Minute)
+	list := h.ended(n, 2*time.Minute)
 	t.Logf("%s: %d runs ended %s after, with %d syncs", c.name, len(list), time.Since(began).Round(time.Millisecond), s.count()-synced)
 	names := make([]string, n)
 	for i := range names {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -75,7 +76,9 @@ type syncs struct {
 	socket string
 	wg     sync.WaitGroup
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	// only is how the names of the files begin whose syncs are meant; empty is all.
+	only  string
 	delay time.Duration
 	errno syscall.Errno
 	// gate is closed when stuck syncs may go; nil where they are not stuck.
@@ -179,14 +182,18 @@ func (s *syncs) listen(fd int) {
 		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&in))); errno != 0 {
 			continue // it was killed meanwhile
 		}
-		s.wg.Go(func() { s.decide(fd, in.id) })
+		s.wg.Go(func() { s.decide(fd, in) })
 	}
 }
 
 // decide lets one sync through when its time has come, or fails it.
-func (s *syncs) decide(fd int, id uint64) {
+func (s *syncs) decide(fd int, in notice) {
+	file, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", in.pid, int32(in.args[0]))) //nolint:gosec // a descriptor
 	s.mu.Lock()
 	delay, errno, gate := s.delay, s.errno, s.gate
+	if !strings.HasPrefix(filepath.Base(file), s.only) {
+		delay, errno, gate = 0, 0, nil
+	}
 	s.mu.Unlock()
 	if gate != nil {
 		<-gate
@@ -194,9 +201,9 @@ func (s *syncs) decide(fd int, id uint64) {
 	if delay > 0 {
 		<-time.After(delay)
 	}
-	out := verdict{id: id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	out := verdict{id: in.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 	if errno != 0 {
-		out = verdict{id: id, errno: -int32(errno)} //nolint:gosec // small
+		out = verdict{id: in.id, errno: -int32(errno)} //nolint:gosec // small
 	}
 	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&out)))
 	s.mu.Lock()
