@@ -30,8 +30,9 @@ demo: ## build, then show one incident from alert to review on this machine; DEM
 	@scripts/build-demo.sh '$(GO)' '$(LDFLAGS)'
 	@bin/quell demo $(DEMO)
 
+# The end-to-end tests take the longest and mostly wait, so they start first.
 test: ## all tests, in their short form
-	CGO_ENABLED=0 $(GO) test ./...
+	CGO_ENABLED=0 $(GO) test ./internal/e2e ./...
 
 race: ## the tests with the race detector, without those that link the Temporal server
 	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -Ev '$(HEAVY)')

@@ -88,7 +88,7 @@ func (c *cli) check(ctx context.Context, args []string, f checkFlags) error {
 	if err := c.diagnostics(all); err != nil {
 		return err
 	}
-	if c.output == outputText && !f.quiet {
+	if c.output == outputText && !f.quiet && (read > 0 || unread == nil) {
 		c.summary(read, tests, all, at)
 	}
 	switch {
@@ -198,7 +198,8 @@ func margin(text string) string {
 	return b.String()
 }
 
-// compile reads one file and compiles it against the vocabulary.
+// compile reads one file and compiles it against the vocabulary: who compares two
+// versions, or sends a file to a server, which checks it against its own.
 func (c *cli) compile(name string) (*plan.Plan, diag.List, error) {
 	return c.compileFor(name, vocabularyOnly(""))
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/quell-soar/quell/connectors/vocabulary"
 	"github.com/quell-soar/quell/server/api"
 )
 
@@ -100,26 +99,4 @@ func (c *cli) knownCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&binary, "binary", "", "the connectors' program; default quell-connector beside this one")
 	return cmd
-}
-
-// actionsCommand is where the compiler sends an author who named an action that
-// is not there.
-func (c *cli) actionsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "actions", Short: "List the generic actions that playbooks may use, offline", Args: exactly(),
-		RunE: func(*cobra.Command, []string) error {
-			all := vocabulary.All()
-			return c.show(all, func() error {
-				t := newTable(c.out, "ACTION", "CLASS", "INVERSE", "INPUTS", "TITLE")
-				for _, a := range all {
-					inputs := make([]string, len(a.Inputs))
-					for i, in := range a.Inputs {
-						inputs[i] = in.Name
-					}
-					t.row(a.Name, string(a.Class), a.Inverse, strings.Join(inputs, " "), a.Title)
-				}
-				return t.flush()
-			})
-		},
-	}
 }

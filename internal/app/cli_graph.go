@@ -16,24 +16,31 @@ import (
 var graphs = map[string]func(*plan.Plan) []byte{"svg": graph.SVG, "mermaid": graph.Mermaid, "dot": graph.DOT}
 
 func (c *cli) graphCommand() *cobra.Command {
-	form, file := "", ""
+	form, file, offline := "", "", false
 	cmd := &cobra.Command{
 		Use: "graph FILE [--file FILE]", Short: "Draw a playbook",
 		Long: "Draw a playbook as SVG, Mermaid or DOT, to standard output or a file: phases,\n" +
 			"approvals, questions, holds, what takes an effect back, branches and loops. The SVG\n" +
-			"needs nothing else and follows the reader's light or dark scheme. - reads standard\n" +
-			"input.",
+			"needs nothing else and follows the reader's light or dark scheme. The actions are those\n" +
+			"that quell check finds: of the server, of the configuration's connectors, or generic.\n" +
+			"- reads standard input.",
 		Args: exactly("FILE"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			draw := graphs[form]
 			if draw == nil {
 				return usage("there is no form %s; there are svg, mermaid and dot", clean(cut(form, 20)))
 			}
-			p, list, err := c.compile(args[0])
+			at, err := c.against(cmd.Context(), offline)
+			if err != nil {
+				return err
+			}
+			at.installed = nil // a picture needs nobody who serves or decides
+			p, list, err := c.compileFor(args[0], at)
 			if err != nil {
 				return err
 			}
 			if p == nil {
+				_, _ = fmt.Fprintf(c.err, "checked against %s\n", clean(at.what))
 				return errors.Join(diag.Render(c.err, list), quiet(ExitFailed))
 			}
 			out := draw(p)
@@ -49,5 +56,6 @@ func (c *cli) graphCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&form, "format", "svg", "svg, mermaid or dot")
 	cmd.Flags().StringVar(&file, "file", "", "write to this file")
+	cmd.Flags().BoolVar(&offline, "offline", false, "know the generic vocabulary only, whatever is installed")
 	return cmd
 }

@@ -23,14 +23,22 @@ func (s stdio) Close() error {
 }
 
 func (c *cli) lspCommand() *cobra.Command {
-	return &cobra.Command{
+	offline := false
+	cmd := &cobra.Command{
 		Use: "lsp", Short: "Serve an editor",
 		Long: "Speak the Language Server Protocol over standard input and output: diagnostics,\n" +
-			"completion, hover, definitions and layout of playbooks. An editor starts it;\n" +
-			"docs/editors.md says how.",
+			"completion, hover, definitions and layout of playbooks. It knows what quell check\n" +
+			"checks against when it starts, and logs to the editor what that is. An editor starts\n" +
+			"it; docs/editors.md says how.",
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return lsp.Serve(cmd.Context(), stdio{c.in, c.out}, generic{})
+			at, err := c.against(cmd.Context(), offline)
+			if err != nil { // an editor is of use without an installation too
+				at = vocabularyOnly(err.Error())
+			}
+			return lsp.Serve(cmd.Context(), stdio{c.in, c.out}, lsp.House{Actions: at.actions, Installed: at.installed, Name: clean(at.what)})
 		},
 	}
+	cmd.Flags().BoolVar(&offline, "offline", false, "know the generic vocabulary only, whatever is installed")
+	return cmd
 }

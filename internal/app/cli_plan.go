@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -99,6 +100,9 @@ func (c *cli) plan(ctx context.Context, name string, f planFlags) error {
 		return err
 	}
 	got, err := cl.Plan(ctx, req)
+	if away := (*api.Unreachable)(nil); errors.As(err, &away) {
+		return fmt.Errorf("%w; without a server: quell plan --offline, where a test file answers the reads", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -152,7 +156,7 @@ func (c *cli) planOffline(ctx context.Context, o OfflinePlan) error {
 	}
 	got, list, err := c.Plan(ctx, o)
 	if err != nil {
-		return usage("%v", err)
+		return withExample(err)
 	}
 	if list.HasErrors() {
 		if err := c.diagnostics(list); err != nil {

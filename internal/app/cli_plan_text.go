@@ -116,7 +116,11 @@ func many(n int, what string) string {
 }
 
 func (p *page) reads(got *api.Plan) {
-	if len(got.Reads) > 0 {
+	switch {
+	case len(got.Reads) == 0:
+	case got.Offline:
+		p.head("Reads, answered by the fixtures")
+	default:
 		p.head("Reads, called now")
 	}
 	for _, r := range got.Reads {

@@ -2,7 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -24,18 +27,28 @@ type TestOptions struct {
 type TestFunc func(ctx context.Context, o TestOptions) (ok bool, err error)
 
 // testFile is shown to who asks for help.
-const testFile = `  # leaked-token.test.yaml, beside leaked-token.yaml
+const testFile = `  # lost-laptop.test.yaml, beside lost-laptop.yaml
   tests:
     - name: a person says no
-      inputs: { account: alice }
+      inputs: { hostname: ws-42, owner: alice }
       answers:                       # by action; an effect without one is done
-        iam.find_user: { value: { user: alice, enabled: true } }
+        edr.find_host: { value: { device: WS-42, hostname: ws-42, state: normal, os: macOS } }
+        iam.find_user: { value: { user: alice, privileged: true } }
+        search.sign_ins: { value: { rows: [] } }
       people:                        # by step; who is not mentioned is silent
-        - { step: lock, says: deny }
+        - { step: cut_off, says: deny }
       expect:
         closing: denied
-        effects: []                  # or - iam.disable_user: alice
-        asked: [{ step: lock }]`
+        effects: []                  # or [{ edr.isolate_host: WS-42 }]
+        asked: [{ step: cut_off }]   # who was asked, in order`
+
+// withExample shows a test file to who has none.
+func withExample(err error) error {
+	if errors.Is(err, fs.ErrNotExist) && strings.Contains(err.Error(), ".test.yaml") {
+		return usage("%v; such a file looks like this:\n\n%s\n", err, testFile)
+	}
+	return usage("%v", err)
+}
 
 func (c *cli) testCommand() *cobra.Command {
 	var o TestOptions
@@ -58,7 +71,7 @@ func (c *cli) testCommand() *cobra.Command {
 			ok, err := c.Test(cmd.Context(), o)
 			switch {
 			case err != nil:
-				return usage("%v", err)
+				return withExample(err)
 			case !ok:
 				return quiet(ExitFailed)
 			}

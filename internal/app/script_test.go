@@ -2,7 +2,11 @@ package app_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
 	"io"
+	"io/fs"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -13,6 +17,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/quell-soar/quell/internal/app"
+	"github.com/quell-soar/quell/playbooks/diag"
+	"github.com/quell-soar/quell/server/api"
 )
 
 // shell is what one script has around its commands.
@@ -88,13 +94,32 @@ func runQuell(ts *testscript.TestScript, want int, args []string) {
 			args[i] = filepath.Join(dir, a)
 		}
 	}
-	code := app.Program{Version: "1.2.3"}.Run(s.desk.t.Context(), app.Env{
+	code := app.Program{Version: "1.2.3", Plan: offlinePlan, Test: noTests}.Run(s.desk.t.Context(), app.Env{
 		Args: args, Stdin: in, Stdout: ts.Stdout(), Stderr: ts.Stderr(), Getenv: ts.Getenv,
 		Screen: func() (int, int, bool) { return s.width, s.height, s.width > 0 },
 	})
 	if code != want {
 		ts.Fatalf("quell %s: exit code %d, want %d", strings.Join(args, " "), code, want)
 	}
+}
+
+// offlinePlan makes the plan of the desk, as fixtures would.
+func offlinePlan(_ context.Context, o app.OfflinePlan) (*api.Plan, diag.List, error) {
+	if o.Fixtures == "" {
+		return nil, nil, fmt.Errorf("there is no file one.test.yaml: %w", fs.ErrNotExist)
+	}
+	raw, err := os.ReadFile("testdata/plan/plan.json")
+	if err != nil {
+		return nil, nil, err
+	}
+	p := new(api.Plan)
+	err = json.Unmarshal(raw, p)
+	p.Offline = true
+	return p, nil, err
+}
+
+func noTests(context.Context, app.TestOptions) (bool, error) {
+	return false, fmt.Errorf("there is no file one.test.yaml: %w", fs.ErrNotExist)
 }
 
 func screen(ts *testscript.TestScript, _ bool, args []string) {

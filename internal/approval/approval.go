@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -305,7 +306,7 @@ func load(tx *store.Tx, id, lock string) (*Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("approval: read %s: %w", id, err)
 	}
-	return r, firstError(votes(tx, []*Request{r}), events(tx, []*Request{r}))
+	return r, cmp.Or(votes(tx, []*Request{r}), events(tx, []*Request{r}))
 }
 
 type scanner interface{ Scan(...any) error }

@@ -173,12 +173,3 @@ func (r *Request) withdrawn() Tally {
 // untrusted reports whether an actor is an affected person whom a run asked; see
 // run.Subject. Such a one answers questions and decides nothing.
 func untrusted(actor string) bool { return strings.HasPrefix(actor, "subject:") }
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -54,7 +55,7 @@ func (a *Approvals) List(ctx context.Context, f Filter) ([]*Request, string, err
 			out = out[:f.Limit]
 			next = store.Cursor(out[f.Limit-1].Opened.UnixNano(), out[f.Limit-1].ID)
 		}
-		return firstError(votes(tx, out), events(tx, out))
+		return cmp.Or(votes(tx, out), events(tx, out))
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("approval: list: %w", err)
@@ -129,7 +130,7 @@ func each(tx *store.Tx, query string, args []any, read func(scanner) error) (err
 	if err != nil {
 		return err
 	}
-	defer func() { err = firstError(err, rows.Close()) }()
+	defer func() { err = cmp.Or(err, rows.Close()) }()
 	for rows.Next() {
 		if err := read(rows); err != nil {
 			return err

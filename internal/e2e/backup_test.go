@@ -22,6 +22,7 @@ func (h *house) quell(args ...string) {
 // restores it: the kill switch is on, no host is isolated until it is lifted, and
 // then the run ends as if nothing had been.
 func TestBackup(t *testing.T) {
+	alongside(t)
 	integration(t)
 	l := startLab(t)
 	l.hostsOf(1)

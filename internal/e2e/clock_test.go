@@ -33,6 +33,7 @@ var clocks = []struct {
 // person releases it. What a time service does changes nothing. One row by default,
 // all with QUELL_SOAK.
 func TestClockJump(t *testing.T) {
+	alongside(t)
 	for _, c := range clocks[:many(1, len(clocks))] {
 		t.Run(c.name, func(t *testing.T) {
 			clockCase(t, []string{"unshare", "--time", "--boottime", c.since}, c.says, c.putOff)

@@ -30,7 +30,7 @@ func demo(t *testing.T, args ...string) *exec.Cmd {
 // person approves, what was done is taken back, the review is there, and nothing
 // else is left.
 func TestDemo(t *testing.T) {
-	t.Parallel()
+	alongside(t)
 	report := filepath.Join(t.TempDir(), "review.html")
 	cmd := demo(t, "--report", report)
 	began := time.Now()

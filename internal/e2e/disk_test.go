@@ -20,6 +20,7 @@ import (
 
 // TestFullDisk fills the disk under a running server.
 func TestFullDisk(t *testing.T) {
+	alongside(t)
 	l := startLab(t)
 	h := newHouse(t, l, "")
 	filler := filepath.Join(smallDisk(t, h), "filler")
@@ -34,6 +35,7 @@ func TestFullDisk(t *testing.T) {
 // is begun and it is said why; the run ends, with its effects on record; and what
 // was put off is taken once there is space.
 func TestLowDisk(t *testing.T) {
+	alongside(t)
 	l := startLab(t)
 	l.hostsOf(2)
 	h := newHouse(t, l, "limits: {free_disk_mib: 24}\n")
@@ -120,6 +122,7 @@ func smallDisk(t *testing.T, h *house) string {
 // TestReadOnly makes the store's files immutable under a running server, which
 // refuses writes to files that are open already.
 func TestReadOnly(t *testing.T) {
+	alongside(t)
 	l := startLab(t)
 	h := newHouse(t, l, "")
 	set := func(on bool) error {

@@ -38,6 +38,7 @@ type drift struct {
 // what was contained before Quell came stays, and a second run that contains anew
 // holds it from then on.
 func TestDrift(t *testing.T) {
+	alongside(t)
 	table := []drift{
 		{"nobody touches it", []string{"A brief", "A ends"}, 1, 1, "normal", []string{"done"}},
 		{"released by hand, then its time is over", []string{"A brief", "hand releases", "A ends"}, 1, 0, "normal", []string{"already"}},

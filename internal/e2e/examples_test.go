@@ -251,6 +251,7 @@ func answerTo(step string, f api.Field) json.RawMessage {
 // `quell plan` calls no effect and names every target that the run touches; after
 // all, what was recorded plays back through the same version as it went.
 func TestExamples(t *testing.T) {
+	alongside(t)
 	for n, e := range sixExamples() {
 		t.Run(e.name, func(t *testing.T) {
 			l := startLab(t)

@@ -41,6 +41,7 @@ const (
 // playbook that asks nobody: no more hosts are isolated than the budget allows, no
 // controller ever, and everything else waits for people.
 func TestFleet(t *testing.T) {
+	alongside(t)
 	l := startLab(t)
 	h := fleetHouse(t, l, "")
 	h.start()

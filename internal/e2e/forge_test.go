@@ -32,6 +32,7 @@ import (
 // nothing. A stored vote then does. With QUELL_RECORD=DIR the histories are
 // written for the replay tests.
 func TestForgedUpdate(t *testing.T) {
+	alongside(t)
 	ctx := t.Context()
 	l, err := lab.Start(lab.Options{})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 // version, a broken one is told and changes nothing, and a server whose
 // repository is away starts with what it has.
 func TestGitSource(t *testing.T) {
+	alongside(t)
 	git, err := exec.LookPath("git")
 	if err != nil {
 		t.Skip("git is not installed: nothing makes and serves a repository here")

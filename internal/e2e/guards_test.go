@@ -31,6 +31,14 @@ func longer(t *testing.T) {
 	}
 }
 
+// alongside lets a test run beside others of its kind: it has servers of its own
+// and mostly waits for them. In a soak each has the machine to itself.
+func alongside(t *testing.T) {
+	if os.Getenv("QUELL_SOAK") != "1" {
+		t.Parallel()
+	}
+}
+
 // many is a count that is small in a test and full in a soak.
 func many(short, soak int) int {
 	if os.Getenv("QUELL_SOAK") == "1" {
@@ -194,6 +202,7 @@ func (h *house) settledDown(within time.Duration) {
 // among them, alone and in lists, in mode act: neither is acted on, and no more
 // hosts than the budget allows.
 func TestGuardsHold(t *testing.T) {
+	alongside(t)
 	const most = 5
 	n := many(24, 200)
 	self, err := os.Hostname()
@@ -262,6 +271,7 @@ func TestGuardsHold(t *testing.T) {
 // one and in lists, in mode act: of the administrators one is never acted on, and
 // everybody else is locked.
 func TestLastAdminStays(t *testing.T) {
+	alongside(t)
 	l := startLab(t)
 	l.control("POST", "/entra/users", []byte(`{"users": [
 		{"name": "root@corp.example", "roles": ["global-admin"]}, {"name": "ann@corp.example", "roles": ["global-admin"]},

@@ -91,6 +91,7 @@ func tales() []tale {
 // this build, holds no secret, and has its place among those that later builds must
 // replay. With QUELL_RECORD=DIR they are written there.
 func TestHistories(t *testing.T) {
+	alongside(t)
 	l, err := lab.Start(lab.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -127,6 +128,7 @@ func TestHistories(t *testing.T) {
 // TestHistoriesOnward keeps the histories of a run that goes on in new executions:
 // on a Temporal server of its own, which suggests it early.
 func TestHistoriesOnward(t *testing.T) {
+	alongside(t)
 	l, err := lab.Start(lab.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -332,6 +334,7 @@ func (k *keeper) doubt(id string) {
 
 // TestHistoriesFiring keeps the history of a firing of a schedule.
 func TestHistoriesFiring(t *testing.T) {
+	alongside(t)
 	s := newStage(t)
 	s.set.Recorder.Starter = func(context.Context, task.FireRequest) (task.FireResult, error) {
 		return task.FireResult{Verdict: task.Started, Run: "p/x/1"}, nil

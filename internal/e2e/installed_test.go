@@ -80,6 +80,7 @@ triage:
 // first a playbook is good; with the second the server refuses it and serves the
 // others, and quell check finds why, at the server and without it.
 func TestInstalled(t *testing.T) {
+	alongside(t)
 	h := &house{t: t, dir: t.TempDir(), log: logFile(t, "serve.log")}
 	t.Cleanup(h.stop)
 	if err := os.Mkdir(filepath.Join(h.dir, "playbooks"), 0o700); err != nil {

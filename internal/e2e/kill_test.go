@@ -50,6 +50,7 @@ type killPlan struct {
 // compares the lab's world with what the plans asked for. The full figures are
 // those of `make soak`.
 func TestKill(t *testing.T) {
+	alongside(t)
 	p := killPlan{runs: 8, kills: 3, pluginKills: 3, pluginFreezes: 1, apart: 5 * time.Second, minOpen: 3, wantBetween: 1, moves: 15 * time.Second}
 	if os.Getenv("QUELL_SOAK") != "" {
 		p = killPlan{runs: 100, kills: 30, pluginKills: 50, pluginFreezes: 10, apart: 5 * time.Second, minOpen: 20, wantBetween: 10, moves: 15 * time.Second}
@@ -63,6 +64,7 @@ func TestKill(t *testing.T) {
 // TestKillControl is TestKill with read-back switched off: the same checks must
 // fail, or they would prove nothing.
 func TestKillControl(t *testing.T) {
+	alongside(t)
 	if testing.Short() {
 		t.Skip("the control of TestKill; left out with -short")
 	}

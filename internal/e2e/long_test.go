@@ -19,6 +19,7 @@ import (
 // 50,000 in the soak. It finishes, and none of its executions has more than
 // 10,000 events.
 func TestLong(t *testing.T) {
+	alongside(t)
 	n := many(8000, 50_000)
 	s := newStage(t)
 	text := fmt.Sprintf(`quell: 1

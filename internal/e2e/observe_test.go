@@ -262,6 +262,7 @@ func observingHouse(t *testing.T, l *labProcess) *house {
 // and their world is what it was, while the report tells what would have happened.
 // Promoted, one playbook keeps its digest and acts, and the others still observe.
 func TestObserve(t *testing.T) {
+	alongside(t)
 	n, few := many(len(kinds), 510), many(0, 2*len(kinds))
 	l := startLab(t)
 	l.populate(n + 3*few + 1)

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -18,84 +17,14 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/quell-soar/quell/internal/signin/signintest"
 	"github.com/quell-soar/quell/server/api"
 )
-
-// idp is a certified OpenID Connect provider in its own process.
-type idp struct {
-	t      *testing.T
-	issuer string
-	in     io.Writer
-	out    *bufio.Reader
-}
-
-// startIDP installs and starts the provider of the sign-in's own test.
-func startIDP(t *testing.T, redirect string) *idp {
-	t.Helper()
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not here: %v", tool, err)
-		}
-	}
-	dir := t.TempDir()
-	script, err := os.ReadFile("../signin/testdata/provider.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "provider.mjs"), script, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	install := exec.CommandContext(t.Context(), "npm", "install", "--no-audit", "--no-fund", "--prefix", dir, "oidc-provider@8.8.1")
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm install: %v\n%s", err, out)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "provider.mjs")
-	cmd.Dir, cmd.Stderr, cmd.Env = dir, os.Stderr, append(os.Environ(), "QUELL_REDIRECT="+redirect)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
-	p := &idp{t: t, in: in, out: bufio.NewReader(out)}
-	p.issuer = p.line()
-	return p
-}
-
-func (p *idp) line() string {
-	p.t.Helper()
-	s, err := p.out.ReadString('\n')
-	if err != nil {
-		p.t.Fatalf("the provider: %v", err)
-	}
-	return strings.TrimSpace(s)
-}
-
-// set changes accounts, or the clock.
-func (p *idp) set(change string) {
-	p.t.Helper()
-	if _, err := fmt.Fprintln(p.in, change); err != nil {
-		p.t.Fatal(err)
-	}
-	if got := p.line(); got != "ok" {
-		p.t.Fatalf("the provider said %q", got)
-	}
-}
 
 // window is a person's browser: cookies, trust in the house's certificate, and
 // nothing else.
@@ -127,8 +56,6 @@ func (h *house) window(base string, roots *x509.CertPool) *window {
 	return w
 }
 
-var formAction = regexp.MustCompile(`<form[^>]* action="([^"]+)"`)
-
 // signIn goes to the provider and through its pages as who, and returns the
 // status that the house answered with, and what it said.
 func (w *window) signIn(who string) (int, string) {
@@ -146,18 +73,11 @@ func (w *window) signIn(who string) (int, string) {
 		if strings.HasPrefix(res.Request.URL.String(), w.base) {
 			return res.StatusCode, string(page)
 		}
-		m := formAction.FindSubmatch(page)
-		if m == nil {
-			w.t.Fatalf("no form at %s:\n%s", res.Request.URL, page)
-		}
-		to, err2 := res.Request.URL.Parse(string(m[1]))
+		to, form, last, err2 := signintest.Form(page, res.Request.URL, who)
 		if err2 != nil {
 			w.t.Fatal(err2)
 		}
-		form := url.Values{"prompt": {"consent"}}
-		if strings.Contains(string(page), `name="login"`) {
-			form = url.Values{"prompt": {"login"}, "login": {who}, "password": {"any"}}
-		} else if w.consenting != nil {
+		if last && w.consenting != nil {
 			w.consenting()
 		}
 		res, err = w.c.PostForm(to.String(), form)
@@ -231,7 +151,7 @@ func (h *house) certificate() *x509.CertPool {
 
 // idpHouse is a house over TLS at which people of a provider sign in. Its port
 // must be known before it starts: the provider sends browsers back to it.
-func idpHouse(t *testing.T) (*house, *idp, func() *window) {
+func idpHouse(t *testing.T) (*house, *signintest.Provider, func() *window) {
 	t.Helper()
 	l := startLab(t)
 	l.hostsOf(3)
@@ -241,7 +161,7 @@ func idpHouse(t *testing.T) (*house, *idp, func() *window) {
 	}
 	at := spot.Addr().String()
 	_ = spot.Close()
-	p := startIDP(t, "https://"+at+"/v1/session/callback")
+	p := signintest.Start(t, "https://"+at+"/v1/session/callback")
 	h := newHouse(t, l, "")
 	roots := h.certificate()
 	h.write("oidc.secret", "s3cret\n")
@@ -253,7 +173,7 @@ func idpHouse(t *testing.T) (*house, *idp, func() *window) {
   tls: {cert: quell.pem, key: quell.key}
   people: {alice: {subject: 00u1}, bob: {subject: 00u2}}
   oidc:
-    issuer: `+p.issuer+`
+    issuer: `+p.Issuer()+`
     client_id: quell
     client_secret: "file:oidc.secret"
     redirect: https://`+at+`/v1/session/callback
@@ -271,7 +191,7 @@ func idpHouse(t *testing.T) (*house, *idp, func() *window) {
 func TestOIDC(t *testing.T) {
 	integration(t)
 	h, p, open := idpHouse(t)
-	p.set(`{"00u1": {"name": "Alice", "groups": ["SOC"]}, "00u2": {"name": "Bob", "groups": ["SOC", "Leads", "Choir"]}, "00u3": {"name": "Eve", "groups": ["Choir"]}, "00u4": {"name": "Max", "hasgroups": "true"}}`)
+	p.Set(`{"00u1": {"name": "Alice", "groups": ["SOC"]}, "00u2": {"name": "Bob", "groups": ["SOC", "Leads", "Choir"]}, "00u3": {"name": "Eve", "groups": ["Choir"]}, "00u4": {"name": "Max", "hasgroups": "true"}}`)
 	alice, bob := open(), open()
 	for _, c := range []struct {
 		w     *window
@@ -306,7 +226,7 @@ func (h *house) refusals(code, actor string) (n int) {
 
 // letNobodyIn: without a group that gives a role, and where the provider left the
 // groups out because there are too many.
-func (h *house) letNobodyIn(p *idp, open func() *window) {
+func (h *house) letNobodyIn(p *signintest.Provider, open func() *window) {
 	h.t.Helper()
 	for who, want := range map[string]struct {
 		status      int
@@ -335,22 +255,22 @@ func (h *house) letNobodyIn(p *idp, open func() *window) {
 
 // skewed: a minute is let pass, ten are not, in neither direction past the end
 // of a token.
-func (h *house) skewed(p *idp, open func() *window) {
+func (h *house) skewed(p *signintest.Provider, open func() *window) {
 	h.t.Helper()
 	for ahead, want := range map[int]int{60: http.StatusSeeOther, -60: http.StatusSeeOther, 600: http.StatusUnauthorized, -3 * 3600: http.StatusUnauthorized} {
 		w := open()
-		w.consenting = func() { p.set(fmt.Sprintf(`{"$ahead": %d}`, ahead)) }
+		w.consenting = func() { p.Set(fmt.Sprintf(`{"$ahead": %d}`, ahead)) }
 		if status, said := w.signIn("00u2"); status != want {
 			h.t.Errorf("the provider's clock is ahead by %d s: %d %s, want %d", ahead, status, said, want)
 		}
-		p.set(`{"$ahead": 0}`)
+		p.Set(`{"$ahead": 0}`)
 	}
 }
 
 // revoked: alice saw the question, lost her group, and says yes. Nothing happens
 // and it stands on record; bob's yes counts. Then bob is gone from the provider
 // altogether, and his session with him.
-func (h *house) revoked(p *idp, alice, bob *window) {
+func (h *house) revoked(p *signintest.Provider, alice, bob *window) {
 	h.t.Helper()
 	got, err := h.alert("oidc-1", hostname(1))
 	if err != nil || len(got.Runs) != 1 {
@@ -367,7 +287,7 @@ func (h *house) revoked(p *idp, alice, bob *window) {
 	})
 	yes, path := api.Vote{Decision: api.Approve, Seal: req.Seal, Reason: "I saw it"}, "/v1/approvals/"+url.PathEscape(req.ID)+"/vote"
 	var after api.Approval
-	p.set(`{"00u1": {"name": "Alice", "groups": ["Choir"]}}`)
+	p.Set(`{"00u1": {"name": "Alice", "groups": ["Choir"]}}`)
 	if status, problem := alice.send(http.MethodPost, path, yes, &after); status != http.StatusForbidden {
 		h.t.Errorf("alice, who lost her group: %d %+v", status, problem)
 	}
@@ -380,7 +300,7 @@ func (h *house) revoked(p *idp, alice, bob *window) {
 	if status, problem := bob.send(http.MethodPost, path, yes, &after); status != http.StatusOK {
 		h.t.Fatalf("bob: %d %+v", status, problem)
 	}
-	p.set(`{"00u2": null}`)
+	p.Set(`{"00u2": null}`)
 	got, err = h.alert("oidc-2", hostname(2))
 	if err != nil || len(got.Runs) != 1 {
 		h.t.Fatalf("%+v, %v", got, err)

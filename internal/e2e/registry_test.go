@@ -30,6 +30,7 @@ triage:
 // what is retired starts no more, and what waits goes on. A broken file in the
 // folder keeps the version before it, over a restart too.
 func TestRegistry(t *testing.T) {
+	alongside(t)
 	h := newHouse(t, startLab(t), "")
 	h.start()
 	c, ctx := h.client(), t.Context()

@@ -13,6 +13,7 @@ import (
 // TestRetention lets the detail of a run go that still holds a host. The export
 // verifies, also with the server's own key, and an undo releases the host.
 func TestRetention(t *testing.T) {
+	alongside(t)
 	l := startLab(t)
 	l.hostsOf(2)
 	export := filepath.Join(t.TempDir(), "export")

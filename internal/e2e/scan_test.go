@@ -216,7 +216,7 @@ func rows(tx *store.Tx, query string) (out [][][]byte, err error) {
 // TestScanner: what is put somewhere on purpose is found in each of its forms,
 // and in a row of a database that is longer than a page.
 func TestScanner(t *testing.T) {
-	t.Parallel()
+	alongside(t)
 	const text = `Kq7+/"&<pl-03-Zx81bYw0mNeF5hTq2Ls`
 	quoted, _ := json.Marshal(text)
 	for name, leak := range map[string]string{

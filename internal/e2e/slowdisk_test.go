@@ -30,9 +30,10 @@ type slowness struct {
 // under way, and mends the disk. While nothing can be put on disk, no alert is
 // acknowledged and no effect happens; while the store is slow, everything goes on
 // slowly; afterwards all runs end by themselves, each effect once and on record. A
-// commit of 700 ms takes longer than a permit to call lives. Two rows by default,
-// all with QUELL_SOAK.
+// commit of 700 ms takes longer than a permit to call lives. Two rows in
+// `make integration`, all in `make soak`.
 func TestSlowDisk(t *testing.T) {
+	longer(t)
 	table := []slowness{
 		{name: "a sync of the store takes 700 ms", only: "quell.db", delay: 700 * time.Millisecond},
 		{name: "stuck", stuck: true},

@@ -412,6 +412,7 @@ func paths(list []run.StepProgress) []string {
 // TestSchedules keeps Temporal's schedules as they are wanted: made, brought up to
 // date, deleted; and each firing claims once.
 func TestSchedules(t *testing.T) {
+	alongside(t)
 	s := newStage(t)
 	ctx := t.Context()
 	fired := make(chan task.FireRequest, 10)

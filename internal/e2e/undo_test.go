@@ -38,6 +38,7 @@ contain:
 // released once, by the last. Contained again after that, it is a new effect. A
 // host that was isolated before Quell came stays isolated.
 func TestUndo(t *testing.T) {
+	alongside(t)
 	l := startLab(t)
 	l.hostsOf(3)
 	l.control("POST", "/hosts", []byte(`{"hosts": [{"hostname": "foreign-1", "state": "contained"}]}`), nil)

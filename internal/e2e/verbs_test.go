@@ -111,6 +111,7 @@ func (r backRow) name() string { return fmt.Sprintf("back-%02d-%s", r.step, r.wa
 // list says of the others what they are. Five rows by default, all fifty with
 // QUELL_SOAK.
 func TestUndoTable(t *testing.T) {
+	alongside(t)
 	var rows []backRow
 	for k := 1; k <= len(ten); k++ {
 		for _, way := range []string{stillRunning, wasCancelled, hadFailed, hadClosed, isForgotten} {

@@ -76,6 +76,7 @@ const collectorKey = "collector-key-0123456789"
 // every line of the log says which run it is of. None of the three has the host's
 // name or a secret.
 func TestWatched(t *testing.T) {
+	alongside(t)
 	l, otlp := startLab(t), startReceiver(t)
 	l.hostsOf(2)
 	h := newHouse(t, l, fmt.Sprintf("telemetry: {traces: {endpoint: %s/v1/traces, headers: {x-collector-key: \"file:collector.key\"}}}\n", otlp.URL))

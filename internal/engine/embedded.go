@@ -49,6 +49,12 @@ func freePorts(n int) ([]int, error) {
 	return ports, nil
 }
 
+// The server's stores: all that is, and the list of workflows; see fewListed.
+const (
+	mainStore = "sqlite"
+	listStore = "list"
+)
+
 // serverConfig is the server's configuration: one connection and one shard,
 // because SQLite has one writer and more of either halves its throughput.
 func serverConfig(file string, ports []int, fast bool) *config.Config {
@@ -68,8 +74,11 @@ func serverConfig(file string, ports []int, fast bool) *config.Config {
 	cfg := &config.Config{
 		Global: config.Global{Membership: config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: "127.0.0.1"}},
 		Persistence: config.Persistence{
-			DefaultStore: "sqlite", VisibilityStore: "sqlite", NumHistoryShards: 1,
-			DataStores: map[string]config.DataStore{"sqlite": {SQL: db}},
+			DefaultStore: mainStore, VisibilityStore: listStore, NumHistoryShards: 1,
+			DataStores: map[string]config.DataStore{
+				mainStore: {SQL: db},
+				listStore: {CustomDataStoreConfig: &config.CustomDatastoreConfig{Name: listStore}},
+			},
 		},
 		ClusterMetadata: &cluster.Config{
 			FailoverVersionIncrement: 10, MasterClusterName: "active", CurrentClusterName: "active",
@@ -95,19 +104,37 @@ func serverConfig(file string, ports []int, fast bool) *config.Config {
 	return cfg
 }
 
+// Bounds of what the server keeps in memory. Its defaults are those of a cluster's
+// history host.
+const (
+	// cachedStates is how many workflows' states the history service keeps, some
+	// 25 kB each. Reading one anew takes a few queries of SQLite.
+	cachedStates = 2048
+	// queueWorkers is how many goroutines work on one of the three queues. They all
+	// use one connection to the database, and each keeps the largest stack that it
+	// ever had; 512 of them are no faster.
+	queueWorkers = 64
+)
+
 // dynamicSettings raises the poll rates that would add 50 ms to each quiet step,
-// and gives each task queue one partition, which one machine does not need more
-// of.
+// gives each task queue one partition, which one machine does not need more of, and
+// bounds memory.
 func dynamicSettings() dynamicconfig.StaticClient {
 	const polls = 1000
 	return dynamicconfig.StaticClient{
-		dynamicconfig.TransferProcessorMaxPollRPS.Key():                  polls,
-		dynamicconfig.TimerProcessorMaxPollRPS.Key():                     polls,
-		dynamicconfig.VisibilityProcessorMaxPollRPS.Key():                polls,
-		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():           1,
-		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():          1,
-		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                 8096,
-		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
+		dynamicconfig.TransferProcessorMaxPollRPS.Key():             polls,
+		dynamicconfig.TimerProcessorMaxPollRPS.Key():                polls,
+		dynamicconfig.VisibilityProcessorMaxPollRPS.Key():           polls,
+		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():      1,
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():     1,
+		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():            cachedStates,
+		dynamicconfig.TransferProcessorSchedulerWorkerCount.Key():   queueWorkers,
+		dynamicconfig.TimerProcessorSchedulerWorkerCount.Key():      queueWorkers,
+		dynamicconfig.VisibilityProcessorSchedulerWorkerCount.Key(): queueWorkers,
+		// There is no other cluster to take anything from.
+		dynamicconfig.ReplicationProcessorSchedulerWorkerCount.Key():            1,
+		dynamicconfig.ReplicationLowPriorityProcessorSchedulerWorkerCount.Key(): 1,
+		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key():        100,
 	}
 }
 
@@ -125,6 +152,7 @@ func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger, m me
 		temporal.WithLogger(logger),
 		temporal.WithTLSConfigFactory(certs),
 		temporal.WithDynamicConfigClient(dynamicSettings()),
+		temporal.WithCustomVisibilityStoreFactory(lists{*cfg.Persistence.DataStores[mainStore].SQL}),
 	}
 	if m != nil {
 		opts = append(opts, temporal.WithCustomMetricsHandler(m))
@@ -136,7 +164,7 @@ func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger, m me
 // namespace. A half-made file of an interrupted first start is made anew: the
 // marker is written last.
 func prepareDatabase(file string, cfg *config.Config) error {
-	db := cfg.Persistence.DataStores["sqlite"].SQL
+	db := cfg.Persistence.DataStores[mainStore].SQL
 	marker := file + ".schema"
 	made, err := os.ReadFile(marker)
 	switch {

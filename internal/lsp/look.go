@@ -31,7 +31,7 @@ type look struct {
 
 func (s *server) look(u protocol.DocumentURI, at protocol.Position) look {
 	f := source.NewFile(fileName(u), []byte(s.text(u)))
-	l := look{actions: s.actions, file: f, uri: u, line: int(at.Line) + 1}
+	l := look{actions: s.house.Actions, file: f, uri: u, line: int(at.Line) + 1}
 	l.head, l.tail = before(f.Line(l.line), at.Character)
 	return l
 }

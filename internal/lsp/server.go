@@ -18,10 +18,19 @@ import (
 	"github.com/quell-soar/quell/playbooks/source"
 )
 
+// House is what playbooks are checked against.
+type House struct {
+	Actions compile.Catalogue
+	// Installed is where they shall run; nil where nobody knows.
+	Installed *compile.Installation
+	// Name is what the editor's log calls it.
+	Name string
+}
+
 // Serve speaks with one editor until it says exit, closes the stream, or ctx
 // ends. The first is no error.
-func Serve(ctx context.Context, rw io.ReadWriteCloser, actions compile.Catalogue) error {
-	s := &server{actions: actions, conn: jsonrpc2.NewConn(jsonrpc2.NewStream(rw)), open: map[protocol.DocumentURI]string{}}
+func Serve(ctx context.Context, rw io.ReadWriteCloser, h House) error {
+	s := &server{house: h, conn: jsonrpc2.NewConn(jsonrpc2.NewStream(rw)), open: map[protocol.DocumentURI]string{}}
 	s.conn.Go(ctx, s.handle)
 	select {
 	case <-ctx.Done():
@@ -35,8 +44,8 @@ func Serve(ctx context.Context, rw io.ReadWriteCloser, actions compile.Catalogue
 }
 
 type server struct {
-	actions compile.Catalogue
-	conn    jsonrpc2.Conn
+	house House
+	conn  jsonrpc2.Conn
 
 	mu   sync.Mutex
 	open map[protocol.DocumentURI]string
@@ -70,6 +79,10 @@ func (s *server) handle(ctx context.Context, reply jsonrpc2.Replier, req jsonrpc
 	switch req.Method() {
 	case protocol.MethodInitialize:
 		return reply(ctx, capabilities(), nil)
+	case protocol.MethodInitialized:
+		return errors.Join(reply(ctx, nil, nil), s.conn.Notify(ctx, protocol.MethodWindowLogMessage, protocol.LogMessageParams{
+			Type: protocol.MessageTypeInfo, Message: "playbooks are checked against " + s.house.Name,
+		}))
 	case protocol.MethodShutdown:
 		return reply(ctx, nil, nil)
 	case protocol.MethodExit:
@@ -134,7 +147,7 @@ func (s *server) changed(ctx context.Context, u protocol.DocumentURI, text strin
 	s.open[u] = text
 	s.mu.Unlock()
 	f := source.NewFile(fileName(u), []byte(text))
-	_, list := compile.Compile(f, compile.Options{Actions: s.actions, Playbooks: shelf{folder(u)}})
+	_, list := compile.Compile(f, compile.Options{Actions: s.house.Actions, Installed: s.house.Installed, Playbooks: shelf{folder(u)}})
 	return s.publish(ctx, u, f, list)
 }
 

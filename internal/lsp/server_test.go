@@ -42,7 +42,7 @@ type pipes struct {
 // program for that.
 func TestMain(m *testing.M) {
 	if os.Getenv("QUELL_TEST_LSP") != "" {
-		if err := lsp.Serve(context.Background(), pipes{os.Stdin, os.Stdout}, generic{}); err != nil {
+		if err := lsp.Serve(context.Background(), pipes{os.Stdin, os.Stdout}, lsp.House{Actions: generic{}, Name: "the vocabulary of a test"}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -177,7 +178,7 @@ func (r *Runs) ListAlerts(ctx context.Context, f AlertFilter) ([]Alert, string, 
 			}
 			out = append(out, a)
 		}
-		if err := firstError(rows.Err(), rows.Close()); err != nil {
+		if err := cmp.Or(rows.Err(), rows.Close()); err != nil {
 			return err
 		}
 		for i := range out {

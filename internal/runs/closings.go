@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -23,7 +24,7 @@ func (r *Runs) CloseAlerts(ctx context.Context, runID, as string) (all, already 
 		for rows.Next() {
 			var id, was string
 			if err := rows.Scan(&id, &was); err != nil {
-				return firstError(err, rows.Close())
+				return cmp.Or(err, rows.Close())
 			}
 			all++
 			if was == as {
@@ -32,7 +33,7 @@ func (r *Runs) CloseAlerts(ctx context.Context, runID, as string) (all, already 
 			}
 			change = append(change, id)
 		}
-		if err := firstError(rows.Err(), rows.Close()); err != nil {
+		if err := cmp.Or(rows.Err(), rows.Close()); err != nil {
 			return err
 		}
 		for _, id := range change {

@@ -1,17 +1,12 @@
 package signin_test
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,78 +14,8 @@ import (
 
 	"github.com/quell-soar/quell/connectors/sdk/secret"
 	"github.com/quell-soar/quell/internal/signin"
+	"github.com/quell-soar/quell/internal/signin/signintest"
 )
-
-// process is a running provider.
-type process struct {
-	issuer string
-	in     io.Writer
-	out    *bufio.Reader
-}
-
-// startReal installs and starts the provider of testdata/provider.mjs.
-func startReal(t *testing.T) *process {
-	t.Helper()
-	if os.Getenv("QUELL_INTEGRATION") == "" {
-		t.Skip("needs Node and the npm registry: make integration")
-	}
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not here: %v", tool, err)
-		}
-	}
-	dir := t.TempDir()
-	script, err := os.ReadFile(filepath.Join("testdata", "provider.mjs"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "provider.mjs"), script, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	install := exec.CommandContext(t.Context(), "npm", "install", "--no-audit", "--no-fund", "--prefix", dir, "oidc-provider@8.8.1")
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm install: %v\n%s", err, out)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "provider.mjs")
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
-	p := &process{in: in, out: bufio.NewReader(out)}
-	p.issuer = p.line(t)
-	return p
-}
-
-func (p *process) line(t *testing.T) string {
-	t.Helper()
-	s, err := p.out.ReadString('\n')
-	if err != nil {
-		t.Fatalf("the provider: %v", err)
-	}
-	return strings.TrimSpace(s)
-}
-
-// accounts changes who is known, as JSON.
-func (p *process) accounts(t *testing.T, change string) {
-	t.Helper()
-	if _, err := fmt.Fprintln(p.in, change); err != nil {
-		t.Fatal(err)
-	}
-	if got := p.line(t); got != "ok" {
-		t.Fatalf("the provider said %q", got)
-	}
-}
-
-var action = regexp.MustCompile(`<form[^>]* action="([^"]+)"`)
 
 // browse is a person at the provider's pages: it signs in as who, consents, and
 // returns what the browser is sent back with.
@@ -119,17 +44,12 @@ func browse(t *testing.T, location, who string) url.Values {
 		}
 		page, err2 := io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		m := action.FindSubmatch(page)
-		if err2 != nil || m == nil {
-			t.Fatalf("no form at %s: %v\n%s", res.Request.URL, err2, page)
-		}
-		to, err2 := res.Request.URL.Parse(string(m[1]))
 		if err2 != nil {
 			t.Fatal(err2)
 		}
-		form := url.Values{"prompt": {"consent"}}
-		if strings.Contains(string(page), `name="login"`) {
-			form = url.Values{"prompt": {"login"}, "login": {who}, "password": {"any"}}
+		to, form, _, err2 := signintest.Form(page, res.Request.URL, who)
+		if err2 != nil {
+			t.Fatal(err2)
 		}
 		res, err = c.PostForm(to.String(), form)
 	}
@@ -140,12 +60,15 @@ func browse(t *testing.T, location, who string) url.Values {
 // TestRealProvider signs in at a certified provider in its own process: groups
 // become roles, a person who is let go loses them at the next decision.
 func TestRealProvider(t *testing.T) {
-	real := startReal(t)
-	real.accounts(t, `{"00u1": {"name": "Alice", "groups": ["SOC", "Leads"]}}`)
+	if os.Getenv("QUELL_INTEGRATION") == "" {
+		t.Skip("needs Node and the npm registry: make integration")
+	}
+	real := signintest.Start(t, "http://127.0.0.1:7878/v1/session/callback")
+	real.Set(`{"00u1": {"name": "Alice", "groups": ["SOC", "Leads"]}}`)
 	for _, scopes := range [][]string{{"groups"}, {"groups", "offline_access"}} {
 		now := time.Now()
 		pr, err := signin.New(signin.Options{
-			Issuer: real.issuer, ClientID: "quell", Secret: secret.New("s3cret"), Redirect: "http://127.0.0.1:7878/v1/session/callback",
+			Issuer: real.Issuer(), ClientID: "quell", Secret: secret.New("s3cret"), Redirect: "http://127.0.0.1:7878/v1/session/callback",
 			Scopes: scopes, Roles: map[string][]string{"SOC": {"analyst"}, "Leads": {"ir-lead"}}, Dial: dial, Now: func() time.Time { return now },
 		})
 		if err != nil {
@@ -167,18 +90,18 @@ func TestRealProvider(t *testing.T) {
 			t.Errorf("%v: %+v", scopes, id)
 		}
 
-		real.accounts(t, `{"00u1": {"name": "Alice", "groups": ["SOC"]}}`)
+		real.Set(`{"00u1": {"name": "Alice", "groups": ["SOC"]}}`)
 		less, err := pr.Recheck(t.Context(), id)
 		if err != nil || !slices.Equal(less.Roles, []string{"analyst"}) {
 			t.Errorf("%v: out of Leads: %+v, %v", scopes, less, err)
 		}
-		real.accounts(t, `{"00u1": null}`)
+		real.Set(`{"00u1": null}`)
 		_, err = pr.Recheck(t.Context(), less)
 		var gone *signin.RefusedError
 		if !errors.As(err, &gone) {
 			t.Errorf("%v: an account that is gone: %v", scopes, err)
 		}
-		real.accounts(t, `{"00u1": {"name": "Alice", "groups": ["SOC", "Leads"]}}`)
+		real.Set(`{"00u1": {"name": "Alice", "groups": ["SOC", "Leads"]}}`)
 
 		// A code is good once; its second use ends what the first gave (RFC 6749
 		// section 4.1.2), so it is tried with a sign-in of its own.

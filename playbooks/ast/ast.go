@@ -66,6 +66,10 @@ type Playbook struct {
 
 	// Silences are the comments that allow warnings, in their order.
 	Silences []*Silence
+
+	// Damage is where mistakes of YAML keep the tree from being what was meant;
+	// nil where there are none.
+	Damage *Damage
 }
 
 // Input is an entry of inputs or settings, or a field of ask.

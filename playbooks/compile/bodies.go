@@ -102,8 +102,12 @@ func (u *unit) given(g given, env expr.Env) []plan.NamedValue {
 				help = "its inputs are " + fieldNames(g.fields)
 			}
 			u.report(g.unknown, w.Name.Span(), help, "%s has no input %s", g.of, name)
-			u.anything([]ast.Named{w}, env)
-			continue
+			if f, ok = meantField(name, record, g.list); !ok {
+				u.anything([]ast.Named{w}, env)
+				continue
+			}
+			name = f.Name
+			seen[name] = true
 		}
 		v := u.value(w.Value, target{what: name + " of " + g.of, typ: f.Type, sink: f.Sink, optional: f.Optional}, env)
 		out = append(out, plan.NamedValue{Name: name, Value: v})

@@ -106,7 +106,9 @@ type unit struct {
 	// knot is why the playbook's calls do not end.
 	knot *knot
 
-	tree    *ast.Playbook
+	tree *ast.Playbook
+	// parsed is how many of the findings are about the text itself.
+	parsed  int
 	ids     map[string]*name
 	infos   map[*ast.Step]*info
 	order   []*name
@@ -167,6 +169,7 @@ func (u *unit) compile() (p *plan.Plan, list diag.List) {
 			break
 		}
 	}
+	u.forget()
 	list = u.silenced().Sorted()
 	if list.HasErrors() {
 		return nil, list
@@ -174,10 +177,22 @@ func (u *unit) compile() (p *plan.Plan, list diag.List) {
 	return u.draft, list
 }
 
+// forget takes back what may follow only from a mistake of YAML that was told.
+func (u *unit) forget() {
+	if u.tree == nil || u.tree.Damage == nil {
+		return
+	}
+	found := slices.DeleteFunc(slices.Clone(u.list[u.parsed:]), func(d diag.Diagnostic) bool {
+		return d.File == u.file && u.tree.Damage.Hides(u.file, d.Code, d.Span)
+	})
+	u.list = append(u.list[:u.parsed:u.parsed], found...)
+}
+
 func (u *unit) parse() {
 	tree, list := parse.Parse(u.file)
 	u.tree = tree
 	u.list = append(u.list, list...)
+	u.parsed = len(u.list)
 	if tree != nil {
 		u.session.stack, u.entered = append(u.session.stack, tree.Name.String()), true
 	}

@@ -108,7 +108,7 @@ func (u *unit) bare(t ast.Text, env expr.Env, want kind.Type) (*plan.ExprRef, ex
 		return &ref, checked
 	}
 	if checked.Optional {
-		u.absent(t.Part(0, len(strings.TrimRight(t.String(), "\n"))))
+		u.absent(t.Part(0, len(strings.TrimRight(t.String(), "\n"))), want)
 		return &ref, checked
 	}
 	if help, fits := assignable(want, checked.Type); !fits {
@@ -118,8 +118,12 @@ func (u *unit) bare(t ast.Text, env expr.Env, want kind.Type) (*plan.ExprRef, ex
 }
 
 // absent reports a value that may be absent where there must be one.
-func (u *unit) absent(at source.Span) {
-	u.report("maybe-absent", at, "end the chain of .? with .orValue(…)", "the value may be absent here")
+func (u *unit) absent(at source.Span, want kind.Type) {
+	help := "read it in a block whose `if` has it: if: has(…)"
+	if instead, ok := expr.Instead(want); ok {
+		help = "write " + strings.Join(strings.Fields(u.file.Text(at)), " ") + ".orValue(" + instead + ")"
+	}
+	u.report("maybe-absent", at, help, "the value may be absent here")
 }
 
 // mayBeAbsent reports whether a value is an expression that may give none.

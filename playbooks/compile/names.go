@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
+	"github.com/quell-soar/quell/playbooks/ast"
 	"github.com/quell-soar/quell/playbooks/diag"
 )
 
@@ -54,6 +55,19 @@ func nearType(s string) string {
 		return "list<string>"
 	}
 	return diag.Near(s, known)
+}
+
+// meantField is the field that a name which there is not most likely means: a near
+// one that is not given beside it. So a slip is told once, and not again as a
+// field that is missing.
+func meantField(name string, t kind.Type, list []ast.Named) (kind.Field, bool) {
+	var known []string
+	for _, f := range t.Fields {
+		if !slices.ContainsFunc(list, func(n ast.Named) bool { return n.Name.String() == f.Name }) {
+			known = append(known, f.Name)
+		}
+	}
+	return t.Field(diag.Near(name, known))
 }
 
 // nearField proposes a field of a record.

@@ -209,7 +209,11 @@ func (u *unit) mapped(list []ast.Named, at source.Span, what string, env expr.En
 		f, ok := u.inputs.Inputs.Field(name)
 		if !ok {
 			u.report("unknown-input", in.Name.Span(), nearField(name, u.inputs.Inputs), "there is no input %s", name)
-			continue
+			if f, ok = meantField(name, u.inputs.Inputs, list); !ok {
+				continue
+			}
+			name = f.Name
+			seen[name] = true
 		}
 		v := u.value(in.Value, target{what: "the input " + name, typ: f.Type, optional: defaults[name]}, env)
 		out = append(out, plan.NamedValue{Name: name, Value: v})

@@ -80,7 +80,8 @@ func (u *unit) mapValue(v *ast.Value, to target, env expr.Env) plan.Value {
 	given := map[string]bool{}
 	var fields []kind.Field
 	for _, e := range v.Map {
-		elem := target{what: e.Name.String() + " of " + to.what, sink: to.sink}
+		name := e.Name.String()
+		elem := target{what: name + " of " + to.what, sink: to.sink}
 		switch to.typ.Kind {
 		case kind.Map:
 			elem.typ = *to.typ.Elem
@@ -88,14 +89,17 @@ func (u *unit) mapValue(v *ast.Value, to target, env expr.Env) plan.Value {
 			f, ok := to.typ.Field(e.Name.String())
 			if !ok {
 				u.report("unknown-field", e.Name.Span(), cmp.Or(nearField(e.Name.String(), to.typ), "its fields are "+fieldNames(to.typ.Fields)), "%s has no field %s", to.what, e.Name)
-				continue
+				if f, ok = meantField(name, to.typ, v.Map); !ok {
+					continue
+				}
+				name = f.Name
 			}
 			elem.typ = f.Type
 		}
-		given[e.Name.String()] = true
+		given[name] = true
 		x := u.value(e.Value, elem, env)
-		fields = append(fields, kind.Field{Name: e.Name.String(), Type: x.Type})
-		out.Map = append(out.Map, plan.NamedValue{Name: e.Name.String(), Value: x})
+		fields = append(fields, kind.Field{Name: name, Type: x.Type})
+		out.Map = append(out.Map, plan.NamedValue{Name: name, Value: x})
 	}
 	for _, f := range to.typ.Fields {
 		if !given[f.Name] && !f.Optional {
@@ -185,7 +189,7 @@ func (u *unit) whole(t ast.Text, s expr.Segment, to target, env expr.Env) plan.V
 		u.report("wrong-type", trimmed(t, s), cmp.Or(help, "use "+a(to.typ)+": another input, or a field of a result"), "%s takes %s; this is %s", to.what, a(to.typ), a(named(got)))
 	}
 	if checked.Optional && !to.optional {
-		u.absent(trimmed(t, s))
+		u.absent(trimmed(t, s), got)
 	}
 	if to.typ.Kind == "" {
 		out.Type = got

@@ -18,6 +18,12 @@ import (
 // ask the reader to be as clever as the compiler.
 type absences struct {
 	spans *spans
+	root  celast.Expr
+	// top are the names at the root, where no loop's variable is known.
+	top *kinds
+	// chain is the whole of the selections that the walk is within, such as
+	// steps.asset.owner around steps.asset; nil outside of one.
+	chain celast.Expr
 	found []Problem
 }
 
@@ -39,12 +45,14 @@ func (f facts) with(more []string) facts {
 
 // walk visits a node with what is known to be present there.
 func (a *absences) walk(e celast.Expr, k *kinds, known facts) {
+	if e.Kind() == celast.SelectKind {
+		a.selections(e, k, known)
+		return
+	}
+	chain := a.chain
+	a.chain = nil
+	defer func() { a.chain = chain }()
 	switch e.Kind() {
-	case celast.SelectKind:
-		a.walk(e.AsSelect().Operand(), k, known)
-		if !e.AsSelect().IsTestOnly() {
-			a.selection(e, k, known)
-		}
 	case celast.CallKind:
 		a.call(e, k, known)
 	case celast.ListKind:
@@ -87,6 +95,19 @@ func (a *absences) call(e celast.Expr, k *kinds, known facts) {
 	}
 }
 
+// selections visits a selection and what it selects from.
+func (a *absences) selections(e celast.Expr, k *kinds, known facts) {
+	chain := a.chain
+	if chain == nil && !e.AsSelect().IsTestOnly() {
+		a.chain = e
+	}
+	a.walk(e.AsSelect().Operand(), k, known)
+	if !e.AsSelect().IsTestOnly() {
+		a.selection(e, k, known)
+	}
+	a.chain = chain
+}
+
 func (a *absences) selection(e celast.Expr, k *kinds, known facts) {
 	s := e.AsSelect()
 	if optional(s.Operand(), k) {
@@ -106,13 +127,65 @@ func (a *absences) selection(e celast.Expr, k *kinds, known facts) {
 	if shown == "" {
 		shown = string(a.spans.src[from:to])
 	}
-	code, operand := "maybe-absent", strings.TrimSuffix(shown, "."+s.FieldName())
 	a.found = append(a.found, Problem{
-		Code: code, From: from, To: to,
-		Message: fmt.Sprintf("%s may be absent here", shown),
-		Help: fmt.Sprintf("write has(%s) && …, has(%s) ? … : …, or %s.?%s….orValue(…)",
-			shown, shown, operand, s.FieldName()),
+		Code: "maybe-absent", From: from, To: to,
+		Message: fmt.Sprintf("%s may be absent here", shown), Help: a.cure(e, k, path, shown),
 	})
+}
+
+// cure writes the expression as it may stand, in the ways that there are.
+func (a *absences) cure(e celast.Expr, k *kinds, path, shown string) string {
+	text := func(from, to int) string { return string(a.spans.src[from:to]) }
+	var ways []string
+	if path != "" && k == a.top && k.of(a.root).Kind == kind.Boolean {
+		whole := strings.TrimSpace(string(a.spans.src))
+		if strings.Contains(whole, "||") || strings.Contains(whole, "?") {
+			whole = "(" + whole + ")"
+		}
+		ways = append(ways, "has("+path+") && "+whole)
+	}
+	if instead, ok := Instead(k.of(a.chain)); ok {
+		from, end := a.spans.of(e.AsSelect().Operand())
+		field, _ := a.spans.field(e)
+		_, to := a.spans.of(a.chain)
+		ways = append(ways, text(from, end)+".?"+text(field, to)+".orValue("+instead+")")
+	}
+	switch {
+	case len(ways) > 0:
+		return "write " + strings.Join(ways, "\nor    ")
+	case path != "" && k == a.top:
+		return "put the step into a `do` block that has `if: has(" + path + ")`"
+	}
+	return "leave out first those without it: .filter(x, has(x." + e.AsSelect().FieldName() + "))"
+}
+
+// Instead writes a value that may stand for one that is absent, as an author may
+// want it; false for what has none, such as a handle.
+func Instead(t kind.Type) (string, bool) {
+	if t.Text() {
+		return `""`, t.Kind != kind.Secret && t.Kind != kind.Artifact && t.Kind != kind.Calendar
+	}
+	switch t.Kind {
+	case kind.Int:
+		return "0", true
+	case kind.Double:
+		return "0.0", true
+	case kind.Boolean:
+		return "false", true
+	case kind.Severity, kind.Criticality:
+		return string(t.Kind) + ".high", true
+	case kind.Timestamp:
+		return "now", true
+	case kind.Duration:
+		return "hours(0)", true
+	case kind.List:
+		return "[]", true
+	case kind.Choice:
+		if len(t.Of) > 0 {
+			return `"` + t.Of[0] + `"`, true
+		}
+	}
+	return "", false
 }
 
 // optional reports whether a node is an optional value, through which CEL

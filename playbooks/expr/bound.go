@@ -2,8 +2,8 @@ package expr
 
 import (
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/checker"
 	celast "cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 )
@@ -68,7 +68,7 @@ func (t *checking) cost(ast *cel.Ast) {
 	if len(t.spans.src) <= cheap && !loops(ast.NativeRep().Expr()) {
 		return // as many steps as it has letters, at most
 	}
-	est, err := checker.Cost(ast.NativeRep(), sizes{t.c.bounds})
+	est, err := cost.Cost(ast.NativeRep(), sizes{t.c.bounds})
 	if err != nil || est.Max <= maxCost {
 		return
 	}
@@ -101,8 +101,8 @@ func loops(root celast.Expr) bool {
 // sizes tells CEL's cost estimator how large things are.
 type sizes struct{ bounds map[string]int }
 
-// EstimateSize implements checker.CostEstimator.
-func (s sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
+// EstimateSize implements cost.Estimator.
+func (s sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	path := ""
 	for i, p := range n.Path() {
 		if i > 0 {
@@ -111,33 +111,33 @@ func (s sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
 		path += p
 	}
 	if most, ok := s.bounds[path]; ok && most > 0 {
-		return &checker.SizeEstimate{Max: uint64(most)}
+		return &cost.SizeEstimate{Max: uint64(most)}
 	}
 	switch n.Type().Kind() {
 	case types.ListKind, types.MapKind:
-		return &checker.SizeEstimate{Max: assumedList}
+		return &cost.SizeEstimate{Max: assumedList}
 	case types.StringKind:
-		return &checker.SizeEstimate{Max: assumedText}
+		return &cost.SizeEstimate{Max: assumedText}
 	}
-	return &checker.SizeEstimate{Min: 1, Max: 1}
+	return &cost.SizeEstimate{Min: 1, Max: 1}
 }
 
-// EstimateCallCost implements checker.CostEstimator.
-func (s sizes) EstimateCallCost(_, overload string, target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+// EstimateCallCost implements cost.Estimator.
+func (s sizes) EstimateCallCost(_, overload string, target *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
 	switch overload {
 	case "list_take_int":
 		if e := args[0].Expr(); e.Kind() == celast.LiteralKind {
 			if n, ok := e.AsLiteral().(types.Int); ok && n >= 0 {
-				return &checker.CallEstimate{
-					CostEstimate: checker.CostEstimate{Min: 1, Max: uint64(n) + 1},
-					ResultSize:   &checker.SizeEstimate{Max: uint64(n)},
+				return &cost.CallEstimate{
+					CostEstimate: cost.CostEstimate{Min: 1, Max: uint64(n) + 1},
+					ResultSize:   &cost.SizeEstimate{Max: uint64(n)},
 				}
 			}
 		}
 	case "list_distinct", "list_chunks_int", "list_take", "list_distinct_by", "list_join_string":
-		return &checker.CallEstimate{
-			CostEstimate: checker.CostEstimate{Min: 1, Max: assumedList + 1},
-			ResultSize:   &checker.SizeEstimate{Max: assumedList},
+		return &cost.CallEstimate{
+			CostEstimate: cost.CostEstimate{Min: 1, Max: assumedList + 1},
+			ResultSize:   &cost.SizeEstimate{Max: assumedList},
 		}
 	}
 	return nil

@@ -194,7 +194,7 @@ func (t *checking) finish(ast *cel.Ast) (Checked, []Problem) {
 	native := ast.NativeRep()
 	t.kinds.checks = native.TypeMap()
 	root := native.Expr()
-	ab := &absences{spans: t.spans}
+	ab := &absences{spans: t.spans, root: root, top: t.kinds}
 	ab.walk(root, t.kinds, facts{}.with(t.env.Present))
 	t.found = append(t.found, ab.found...)
 	t.closedSets(root, t.kinds)

@@ -129,3 +129,48 @@ func chains(paths [][]string) string {
 	}
 	return strings.Join(out, " ")
 }
+
+// TestCuresCanBePasted writes what the help for a value that may be absent says
+// in its place, and wants an expression without a mistake.
+func TestCuresCanBePasted(t *testing.T) {
+	e := env()
+	e.Locals = []kind.Field{{Name: "h", Type: kind.Of(kind.Hash)}}
+	c := expr.NewChecker(nil)
+	for text, ways := range map[string]int{
+		"steps.asset.criticality == criticality.high":                                2,
+		"inputs.ratio > 0.5 || steps.asset.criticality == criticality.high":          2,
+		"steps.asset.criticality":                                                    1,
+		"has(steps.asset.owner) && inputs.ratio > 0.5":                               1,
+		"'owner: ' + steps.asset.criticality":                                        0,
+		"steps.find.rows.exists(r, r.ip == '10.0.0.1')":                              1,
+		"steps.find.rows.filter(r, has(r.ip)).all(x, x.ip != steps.find.rows[0].ip)": 1,
+	} {
+		_, problems := c.Check(text, e)
+		if ways == 0 {
+			continue
+		}
+		if len(problems) == 0 || problems[0].Code != "maybe-absent" {
+			t.Errorf("%s: %+v", text, problems)
+			continue
+		}
+		help, ok := strings.CutPrefix(problems[0].Help, "write ")
+		if !ok || len(problems) > 1 {
+			t.Errorf("%s: %+v", text, problems)
+			continue
+		}
+		list := strings.Split(help, "\nor    ")
+		if len(list) != ways {
+			t.Errorf("%s: %d ways, want %d: %q", text, len(list), ways, list)
+		}
+		for _, way := range list {
+			mended := way
+			if !strings.HasPrefix(way, "has(") {
+				chain, _, _ := strings.Cut(strings.Replace(way, ".?", ".", 1), ".orValue(")
+				mended = strings.Replace(text, chain, way, 1)
+			}
+			if _, left := c.Check(mended, e); len(left) > 0 {
+				t.Errorf("%s: mended to %s: %+v", text, mended, left)
+			}
+		}
+	}
+}

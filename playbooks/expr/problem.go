@@ -143,12 +143,23 @@ func (t *checking) functionName(paren int) (from, to int) {
 	return paren, paren
 }
 
+// absentOf is a value for an optional operand of an operator, whose types CEL
+// writes.
+func absentOf(args string) string {
+	for name, value := range map[string]string{"int": "0", "double": "0.0", "bool": "false", "list": "[]"} {
+		if strings.Contains(args, "optional_type("+name) {
+			return value
+		}
+	}
+	return `""`
+}
+
 func (t *checking) overload(fn, args string, node celast.Expr, from, to int) {
 	shown, isOp := operators.FindReverse(fn)
 	help := ""
 	switch {
 	case strings.Contains(args, "optional_type"):
-		help = "end a chain of .? with .orValue(…)"
+		help = "end the chain of .? with a value for what is absent, such as .orValue(" + absentOf(args) + ")"
 	case strings.Contains(args, "int") && strings.Contains(args, "double"):
 		help = "write the whole number as a double: 5.0, or double(x)"
 	case (strings.Contains(args, "severity") || strings.Contains(args, "criticality")) && strings.Contains(args, "string"):

@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
-	"cel.dev/cel-go/interpreter"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/plan"
@@ -129,26 +129,26 @@ func cleanMessage(m string) string {
 // costs says what the library's own calls cost: the size of what they go over.
 type costs struct{}
 
-// CallCost implements interpreter.ActualCostEstimator.
+// CallCost implements cost.ActualCostEstimator.
 func (costs) CallCost(_, overload string, args []ref.Val, _ ref.Val) *uint64 {
 	if !strings.HasPrefix(overload, "list_") && !strings.HasPrefix(overload, "string_") && overload != "json_parse_string" {
 		return nil
 	}
-	cost := uint64(1)
+	units := uint64(1)
 	for _, a := range args {
 		switch x := a.(type) {
 		case types.String:
-			cost += uint64(len(x)) / 10
+			units += uint64(len(x)) / 10
 		case traits.Sizer:
 			if n, ok := x.Size().(types.Int); ok {
-				cost += uint64(n)
+				units += uint64(n)
 			}
 		}
 	}
-	return &cost
+	return &units
 }
 
 var (
-	_ interpreter.ActualCostEstimator = costs{}
-	_ cel.Activation                  = activation{}
+	_ cost.ActualCostEstimator = costs{}
+	_ cel.Activation           = activation{}
 )

@@ -32,10 +32,19 @@ func scalarText(e *entry) (head string, block []string) {
 	if plain(s, false) {
 		return s.Value, nil
 	}
-	if isExpression(e) && utf8.RuneCountInString(s.Value) > 0 && blockSafe(s.Value) && !ambiguous(s.Value) {
+	if isExpression(e) && !staysQuoted(s) && blockSafe(s.Value) && !ambiguous(s.Value) {
 		return "|-", []string{s.Value}
 	}
 	return quoted(s.Value), nil
+}
+
+// staysQuoted reports whether an expression that its author put in quotes reads
+// well so: without an escape.
+func staysQuoted(s *source.Scalar) bool {
+	if s.Style != source.Single && s.Style != source.Double {
+		return false
+	}
+	return !strings.ContainsAny(s.Value, "\n\t") && (!strings.ContainsAny(s.Value, `"\`) || !strings.Contains(s.Value, "'"))
 }
 
 // flowText is how a scalar within brackets is written.

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -86,20 +87,41 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 			continue
 		}
 		if keys != nil && !slices.Contains(keys, k.Value) {
-			p.unknownKey(k, what, keys)
-			continue
+			if k = p.unknownKey(n, k, what, keys); k == nil {
+				continue
+			}
 		}
 		o.add(k, v)
 	}
 	return o, true
 }
 
-func (p *parser) unknownKey(k *yaml.Node, what string, keys []string) {
-	help := ""
-	if near := diag.Near(k.Value, keys); near != "" {
+// unknownKey reports a key of a map. One that is near a key which the map lacks
+// counts as that, so that a slip is told once: the answer is the key as meant, nil
+// where there is none.
+func (p *parser) unknownKey(n, k *yaml.Node, what string, keys []string) *yaml.Node {
+	near := diag.Near(k.Value, keys)
+	help := "there are " + strings.Join(keys, ", ")
+	if near != "" {
 		help = "did you mean " + near + "?"
 	}
 	p.report("unknown-key", p.span(k), help, "%s has no key %s", what, quoted(k.Value))
+	if near == "" || hasKey(n, near) {
+		return nil
+	}
+	meant, at := *k, *p.scalar(k)
+	meant.Value, at.Value = near, near
+	p.scalars[&meant] = &at
+	return &meant
+}
+
+func hasKey(n *yaml.Node, key string) bool {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
 }
 
 func quoted(s string) string {
@@ -166,6 +188,9 @@ func (p *parser) text(n *yaml.Node, what string) ast.Text {
 		return ast.Text{}
 	}
 	if n.Value == "" && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) == 0 {
+		if n.Anchor != "" {
+			return ast.Text{} // told already
+		}
 		p.report("empty-value", p.span(n), "give it a value or remove the key", "%s is empty", what)
 		return ast.Text{}
 	}

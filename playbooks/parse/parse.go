@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -47,17 +48,30 @@ func Parse(f *source.File) (*ast.Playbook, diag.List) {
 	if !ok {
 		return nil, p.list
 	}
+	told := len(p.list)
 	tree := p.playbook(root)
+	if p.meant != nil {
+		p.list = slices.Concat(p.list[:told], slices.DeleteFunc(p.list[told:], func(d diag.Diagnostic) bool {
+			return p.meant.damage.Hides(p.file, d.Code, d.Span)
+		}))
+	}
 	if tree == nil || p.stepCount > MaxSteps {
 		return nil, p.list
 	}
-	tree.Silences = p.silences(root)
+	if tree.Silences = p.silences(root); p.meant != nil {
+		tree.Damage = &p.meant.damage
+	}
 	return tree, p.list
 }
 
 type parser struct {
 	file *source.File
 	list diag.List
+	// meant is what YAML reads in place of the file, which has mistakes that keep
+	// it from being read; nil where there are none.
+	meant *mended
+	// tabbed says that lines of meant are indented by a guess.
+	tabbed bool
 	// scalars and ends keep what was mapped: a node's span is asked for again
 	// by everything around it.
 	scalars map[*yaml.Node]*source.Scalar
@@ -85,16 +99,20 @@ const emptyHelp = "a playbook begins with\n  quell: 1\n  playbook: its-name"
 // beyond maps, lists and scalars.
 func (p *parser) document() (*yaml.Node, bool) {
 	text := bytes.TrimPrefix(p.file.Bytes, []byte("\xef\xbb\xbf"))
+	if p.meant != nil {
+		text = p.meant.bytes()
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
-	var doc yaml.Node
-	err := decode(dec, &doc)
+	doc := new(yaml.Node)
+	err := decode(dec, doc)
 	if errors.Is(err, io.EOF) {
 		p.report("empty-file", p.file.Span(0, 0), emptyHelp, "the file is empty")
 		return nil, false
 	}
 	if err != nil {
-		p.syntax(err)
-		return nil, false
+		if dec, doc = p.mend(err); doc == nil {
+			return nil, false
+		}
 	}
 	if n := doc.Content; len(n) != 1 || (n[0].Kind == yaml.ScalarNode && n[0].Value == "" && n[0].Style == 0) {
 		p.report("empty-file", p.file.Span(0, 0), emptyHelp, "the file has no content")
@@ -104,8 +122,11 @@ func (p *parser) document() (*yaml.Node, bool) {
 	if err := decode(dec, &second); !errors.Is(err, io.EOF) {
 		p.secondDocument(doc.Content[0])
 	}
+	if p.meant != nil {
+		p.meant.restore(doc.Content[0])
+	}
 	count := 0
-	if !p.plainYAML(doc.Content[0], 0, &count) {
+	if !p.plainYAML(doc.Content[0], false, 0, &count) {
 		return nil, false
 	}
 	return doc.Content[0], true
@@ -133,8 +154,9 @@ func (p *parser) secondDocument(first *yaml.Node) {
 }
 
 // plainYAML refuses anchors, aliases, merge keys and tags, and holds the bounds
-// on depth and number. It returns false where a bound is broken.
-func (p *parser) plainYAML(n *yaml.Node, depth int, count *int) bool {
+// on depth and number. It returns false where a bound is broken. flow says that
+// the node stands in brackets.
+func (p *parser) plainYAML(n *yaml.Node, flow bool, depth int, count *int) bool {
 	*count++
 	if depth > MaxDepth {
 		p.report("too-deep", p.span(n), "flatten it", "maps and lists nest deeper than %d levels", MaxDepth)
@@ -156,10 +178,11 @@ func (p *parser) plainYAML(n *yaml.Node, depth int, count *int) bool {
 	case n.Tag == "!!merge":
 		p.report("merge-key", p.span(n), "write the keys out", "merge keys are not part of the language")
 	case n.Style&yaml.TaggedStyle != 0:
-		p.tag(n)
+		p.tag(n, flow)
 	}
+	flow = n.Style&yaml.FlowStyle != 0
 	for _, c := range n.Content {
-		if !p.plainYAML(c, depth+1, count) {
+		if !p.plainYAML(c, flow, depth+1, count) {
 			return false
 		}
 	}
@@ -167,16 +190,23 @@ func (p *parser) plainYAML(n *yaml.Node, depth int, count *int) bool {
 }
 
 // tag tells a YAML tag from an expression that begins with an exclamation mark,
-// which YAML takes for one and swallows.
-func (p *parser) tag(n *yaml.Node) {
+// which YAML takes for one and swallows. The expression is read all the same.
+func (p *parser) tag(n *yaml.Node, flow bool) {
 	if strings.HasPrefix(n.Tag, "!!") {
 		p.report("tag", p.word(n), "leave the tag out: a value's type follows from its field", "tags are not part of the language")
 		return
 	}
-	line := p.file.Line(n.Line)
-	rest := strings.TrimSpace(string([]rune(line)[min(max(n.Column-1, 0), len([]rune(line))):]))
-	p.report("tag", p.word(n), "quote the expression: '"+strings.ReplaceAll(rest, "'", "''")+"'",
+	at := p.word(n)
+	line := []rune(p.file.Line(n.Line))
+	rest := strings.TrimSpace(cutComment(string(line[min(max(n.Column-1, 0), len(line)):])))
+	if !flow {
+		at = p.file.Span(at.Start.Offset, at.Start.Offset+len(rest))
+	}
+	p.report("tag", at, "quote the expression: '"+strings.ReplaceAll(rest, "'", "''")+"'",
 		"YAML reads a value that begins with ! as a tag and drops it")
+	if n.Kind == yaml.ScalarNode && !flow && n.Style == yaml.TaggedStyle && strings.HasSuffix(rest, n.Value) {
+		n.Value, n.Style, n.Tag = rest, 0, "!!str"
+	}
 }
 
 // room gives the steps of a list that there is room for, and reports the first

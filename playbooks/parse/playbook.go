@@ -178,8 +178,8 @@ func (p *parser) kindOf(n *yaml.Node) (string, bool) {
 	}
 	switch {
 	case len(found) == 0:
-		p.noKind(n)
-		return "", false
+		meant := p.noKind(n)
+		return meant, meant != ""
 	case len(found) > 1:
 		p.report("two-kinds", p.span(found[1]), "write two steps", "a step has one kind; this one has %s and %s", found[0].Value, found[1].Value)
 		return "", false
@@ -187,7 +187,9 @@ func (p *parser) kindOf(n *yaml.Node) (string, bool) {
 	return found[0].Value, true
 }
 
-func (p *parser) noKind(n *yaml.Node) {
+// noKind reports a step without a kind. A key that is near one counts as that, so
+// that a slip is told once.
+func (p *parser) noKind(n *yaml.Node) string {
 	help := "write one of " + strings.Join(ast.Kinds(), ", ")
 	at := p.span(n)
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -196,14 +198,19 @@ func (p *parser) noKind(n *yaml.Node) {
 			continue
 		}
 		for _, kind := range ast.Kinds() {
-			if near := nearKind(k.Value, kind); near {
+			if nearKind(k.Value, kind) {
 				p.report("no-kind", p.span(k), "did you mean "+kind+"?", "%s is not a kind of step", quoted(k.Value))
-				return
+				p.scalar(k).Value, k.Value = kind, kind
+				return kind
 			}
 		}
+	}
+	if p.meant != nil && p.meant.damage.Partial() {
+		return "" // what it does may be what is lost
 	}
 	if len(n.Content) > 0 {
 		at = p.span(n.Content[0])
 	}
 	p.report("no-kind", at, help, "the step does not say what it does")
+	return ""
 }

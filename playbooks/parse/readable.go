@@ -2,7 +2,11 @@ package parse
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"iter"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -28,23 +32,61 @@ func (p *parser) readable() bool {
 		p.report("encoding", p.file.Span(0, 0), "save the file as UTF-8", "the file is UTF-16")
 		return false
 	}
-	for at := 0; at < len(text); {
+	p.characters()
+	if !p.shallow() {
+		return false
+	}
+	p.tabs()
+	return true
+}
+
+// characters reports those that no text may have, and puts others in their
+// places for YAML to read.
+func (p *parser) characters() {
+	encoded := true
+	for at, text := 0, p.file.Bytes; at < len(text) && !p.full(); {
 		r, size := utf8.DecodeRune(text[at:])
-		if r == utf8.RuneError && size <= 1 {
-			p.report("encoding", p.file.Span(at, at+1), "save the file as UTF-8", "the byte %#02x is not UTF-8", text[at])
-			return false
-		}
-		if control(r) || (r == '\r' && !bytes.HasPrefix(text[at:], []byte("\r\n"))) {
+		switch {
+		case r == utf8.RuneError && size <= 1:
+			if encoded { // the others are of the same making
+				p.report("encoding", p.file.Span(at, at+1), "save the file as UTF-8", "the byte %#02x is not UTF-8", text[at])
+			}
+			encoded = false
+			p.cover(at, size)
+		case control(r), r == '\r' && !bytes.HasPrefix(text[at:], []byte("\r\n")):
 			p.report("control-character", p.file.Span(at, at+size), "remove it", "the control character %U is not allowed", r)
-			return false
-		}
-		if hidden(r) && at > 0 {
+			p.cover(at, size)
+		case hidden(r) && at > 0:
 			p.report("hidden-character", p.file.Span(at, at+size), `remove it, or write it as \u escape in double quotes`,
 				"the invisible character %U hides what the text says", r)
 		}
 		at += size
 	}
-	return p.shallow() && p.tabs()
+}
+
+// mended is what YAML reads in place of the file.
+func (p *parser) mended() *mended {
+	if p.meant == nil {
+		p.meant = newMended(p.file)
+	}
+	return p.meant
+}
+
+// cover writes something harmless, as long, over a character.
+func (p *parser) cover(at, size int) {
+	instead := "?"
+	if size > len(instead) {
+		instead = "\u00a0"
+	}
+	line := p.file.At(at).Line
+	from := at - bytes.LastIndexByte(p.file.Bytes[:at], '\n') - 1
+	if line == 1 && bytes.HasPrefix(p.file.Bytes, []byte("\xef\xbb\xbf")) {
+		from -= 3
+	}
+	if text := p.mended().line(line); from >= 0 && from+size <= len(text) {
+		p.meant.replace(line, from, instead)
+	}
+	p.meant.damage.Unclear = append(p.meant.damage.Unclear, p.file.Span(at, at+size))
 }
 
 // What may stand at most before YAML sees the text: its library takes a time
@@ -108,36 +150,84 @@ func hidden(r rune) bool {
 }
 
 // tabs finds tabs in indentation: YAML forbids them, and its own message has no
-// column. Within a block scalar a tab behind the block's own spaces is text.
-func (p *parser) tabs() bool {
-	const none = -2
-	block := none // the column that a block scalar's lines stand deeper than
-	first := false
-	for n := 1; n <= p.file.Lines(); n++ {
-		line := p.file.Line(n)
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		rest := strings.TrimLeft(line, " ")
-		indent := len(line) - len(rest)
-		inside := block != none && indent > block
-		if inside && !first {
-			continue
-		}
-		// A tab cannot begin a block's first line: there YAML still measures.
-		if rest[0] == '\t' {
-			at := p.file.Offset(n, indent+1)
+// column. Of lines in a row that begin so the first is told. What they mean is
+// found out: the width counts with which YAML reads the text.
+func (p *parser) tabs() {
+	var lines []int
+	last := 0
+	for n := range p.tabbedLines() {
+		indent := indentOf(p.file.Line(n))
+		at := p.file.Offset(n, indent+1)
+		if lines == nil || strings.TrimSpace(strings.Join(p.between(last, n), "")) != "" {
 			p.report("tab", p.file.Span(at, at+1), "indent with spaces", "YAML does not allow a tab as indentation")
-			return false
 		}
-		if first = false; inside {
-			continue
+		lines, last = append(lines, n), n
+	}
+	if lines == nil {
+		return
+	}
+	p.tabbed = true
+	fewest := -1
+	before := p.mended()
+	for _, width := range []int{2, 4, 8} {
+		m := before.clone()
+		for _, n := range lines {
+			m.expand(n, width)
 		}
-		if block = none; strings.ContainsAny(rest, "|>") && blockHeader.MatchString(rest) {
-			block, first = blockParent(rest, indent), !explicitIndent.MatchString(rest)
+		found := 0
+		for _, f := range scan(m.clone()) {
+			if slices.Contains(mistakesOfForm, f.code) {
+				found++
+			}
+		}
+		if fewest < 0 || found < fewest {
+			fewest, p.meant = found, m
 		}
 	}
-	return true
+}
+
+// between are the lines behind one and before another.
+func (p *parser) between(first, last int) []string {
+	var out []string
+	for n := first + 1; n < last; n++ {
+		out = append(out, p.file.Line(n))
+	}
+	return out
+}
+
+// tabbedLines yields the lines whose indentation has a tab. Within a block scalar
+// a tab behind the block's own spaces is text.
+func (p *parser) tabbedLines() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		const none = -2
+		block := none // the column that a block scalar's lines stand deeper than
+		first := false
+		for n := 1; n <= p.file.Lines(); n++ {
+			line := p.file.Line(n)
+			if strings.TrimSpace(line) == "" {
+				continue
+			}
+			rest := strings.TrimLeft(line, " ")
+			indent := len(line) - len(rest)
+			inside := block != none && indent > block
+			if inside && !first {
+				continue
+			}
+			// A tab cannot begin a block's first line: there YAML still measures.
+			if rest[0] == '\t' {
+				if !yield(n) {
+					return
+				}
+				rest = strings.TrimLeft(rest, " \t")
+			}
+			if first = false; inside {
+				continue
+			}
+			if block = none; strings.ContainsAny(rest, "|>") && blockHeader.MatchString(rest) {
+				block, first = blockParent(rest, indent), !explicitIndent.MatchString(rest)
+			}
+		}
+	}
 }
 
 var explicitIndent = regexp.MustCompile(`[|>][-+]?[1-9]`)
@@ -161,23 +251,60 @@ func blockParent(rest string, indent int) int {
 
 var yamlLine = regexp.MustCompile(`line (\d+): (.*)$`)
 
-// syntax places an error of the YAML library: at a usual mistake where there is
-// one, otherwise on the line that YAML names.
-func (p *parser) syntax(err error) {
-	if m := usual(p.file); m != nil {
-		p.report(m.code, p.file.Span(m.from, m.to), m.help, "%s", m.message)
-		return
+// mistakesOfForm are what a guess about indentation may cause.
+var mistakesOfForm = []string{"bad-indentation", "missing-colon", "missing-space"}
+
+// mend tells the usual mistakes in a text that YAML refused, and reads it as it
+// was most likely meant; nil where YAML refuses that too.
+func (p *parser) mend(err error) (*yaml.Decoder, *yaml.Node) {
+	told := len(p.list) > 0
+	m := p.mended()
+	for _, f := range scan(m) {
+		if p.tabbed && slices.Contains(mistakesOfForm, f.code) {
+			continue
+		}
+		told = true
+		p.report(f.code, p.file.Span(f.from, f.to), f.help, "%s", f.message)
 	}
-	line, text := 1, strings.TrimPrefix(err.Error(), "yaml: ")
+	if !told {
+		p.unusual(err)
+	}
+	if m.opaque {
+		return nil, nil
+	}
+	// What YAML still refuses goes away, with what stands deeper.
+	const tries = 4
+	for range tries {
+		dec, doc := yaml.NewDecoder(bytes.NewReader(m.bytes())), new(yaml.Node)
+		if err = decode(dec, doc); err == nil {
+			return dec, doc
+		}
+		line, _ := refused(err)
+		if errors.Is(err, io.EOF) || !m.drop(line) {
+			break
+		}
+	}
+	return nil, nil
+}
+
+// refused is where YAML says that it stopped, and why.
+func refused(err error) (line int, why string) {
+	line, why = 1, strings.TrimPrefix(err.Error(), "yaml: ")
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
-		text = m[2]
+		why = m[2]
 	}
+	return line, why
+}
+
+// unusual reports an error of the YAML library on the line that it names.
+func (p *parser) unusual(err error) {
+	line, why := refused(err)
 	line = min(max(line, 1), p.file.Lines())
 	content := p.file.Line(line)
 	lead := len(content) - len(strings.TrimLeft(content, " "))
 	p.report("yaml", p.file.Span(p.file.Offset(line, 1)+lead, p.file.Offset(line, 1<<30)),
-		"compare the indentation with the lines around it; quote values with special characters", "not valid YAML: %s", text)
+		"compare the indentation with the lines around it; quote values with special characters", "not valid YAML: %s", why)
 }
 
 // shapeHelp says how the shape that is wanted is written.

@@ -2,17 +2,22 @@ package parse
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/quell-soar/quell/playbooks/ast"
+	"github.com/quell-soar/quell/playbooks/diag"
 	"github.com/quell-soar/quell/playbooks/source"
 )
 
 // scanner reads a text that YAML refused and looks for the usual mistakes of
 // people who write YAML. It knows only the YAML that a playbook may have: block
-// maps and lists, the five styles of scalars, { } and [ ]. It stops at the first
-// mistake; of a text that YAML accepts it says nothing.
+// maps and lists, the five styles of scalars, { } and [ ]. Behind a mistake it
+// mends the text and goes on, so that one run tells them all; of a text that YAML
+// accepts it says nothing.
 type scanner struct {
-	file *source.File
+	// text is the file as it was meant, as far as the scanner has read.
+	text *mended
 	// open are the block maps and lists around the current line, outermost first.
 	open []level
 	// line is the current one, from 1; lines of a scalar are skipped by it.
@@ -25,7 +30,12 @@ type scanner struct {
 	// hollow is the line at which a block scalar ended that has no text; 0 where
 	// there is none.
 	hollow int
-	found  *mistake
+	// misread is the last line that was told to stand wrong, told the last whose
+	// value was told: one mistake of a sort is told once for a line.
+	misread, told int
+	// read is how much was looked at.
+	read  int
+	found []mistake
 }
 
 // level is an open block collection: the column of its keys or dashes, from 0.
@@ -38,6 +48,8 @@ type plainText struct {
 	line, from, to int
 	// parent is the column above which a line goes on with the text.
 	parent int
+	// item says that it is an entry of a list, told that it was told to need quotes.
+	item, told bool
 }
 
 // mistake is what was found: a code, its words and its place in bytes.
@@ -46,29 +58,59 @@ type mistake struct {
 	from, to            int
 }
 
-// usual looks for a usual mistake; nil where it finds none.
-func usual(f *source.File) *mistake {
-	s := &scanner{file: f, line: 1, fresh: true}
-	for s.line <= f.Lines() && s.found == nil {
+// maxRead is how much the scanner looks at, a line of usual length counting as
+// one; a text in which it looks again and again for the end of something is not
+// worth more.
+const (
+	maxRead = 4 * MaxLines
+	usually = 80
+)
+
+// scan looks for the usual mistakes, and mends the text around them. It may end
+// before the text does, where there are too many.
+func scan(m *mended) []mistake {
+	s := &scanner{text: m, line: 1, fresh: true}
+	for s.line <= len(m.lines) && s.going() {
 		s.next()
 	}
 	return s.found
 }
 
-func (s *scanner) start(line int) int { return s.file.Offset(line, 1) }
+// usual looks for the usual mistakes of a file.
+func usual(f *source.File) []mistake { return scan(newMended(f)) }
+
+// going reports whether more mistakes help anybody.
+func (s *scanner) going() bool { return s.read < maxRead && len(s.found) < diag.MaxShown }
+
+// at reads a line.
+func (s *scanner) at(line int) string {
+	text := s.text.line(line)
+	s.read += 1 + len(text)/usually
+	return text
+}
 
 // tell notes a mistake at bytes of a line.
 func (s *scanner) tell(line, from, to int, code, help, message string) {
-	if s.found == nil {
-		at := s.start(line)
-		s.found = &mistake{code: code, message: message, help: help, from: at + from, to: at + max(from, to)}
+	switch code {
+	case "bad-indentation", "missing-colon":
+		if s.misread == line {
+			return
+		}
+		s.misread = line
 	}
+	s.found = append(s.found, mistake{
+		code: code, message: message, help: help,
+		from: s.text.offset(line, from), to: s.text.offset(line, max(from, to)),
+	})
 }
+
+// again reads a line anew that was mended.
+func (s *scanner) again(line int) { s.line, s.plain, s.fresh = line, nil, true }
 
 // next reads one line and what goes on behind it.
 func (s *scanner) next() {
-	text := strings.TrimRight(s.file.Line(s.line), " \t")
-	indent := len(text) - len(strings.TrimLeft(text, " "))
+	text := strings.TrimRight(s.at(s.line), " \t")
+	indent := indentOf(text)
 	rest := text[indent:]
 	switch {
 	case rest == "" || rest[0] == '#':
@@ -78,7 +120,7 @@ func (s *scanner) next() {
 		s.line++
 		return
 	case conflict.MatchString(text):
-		s.tell(s.line, 0, len(text), "merge-conflict", "take one of the two sides and remove the marks", "a mark of a merge conflict was left in the file")
+		s.conflict(text)
 		return
 	case indent == 0 && (strings.HasPrefix(rest, "---") || strings.HasPrefix(rest, "...")) && strings.TrimLeft(rest[3:], " ") == "":
 		s.open, s.plain, s.fresh = nil, nil, true
@@ -95,7 +137,62 @@ func (s *scanner) next() {
 	}
 }
 
+func indentOf(text string) int { return len(text) - len(strings.TrimLeft(text, " ")) }
+
 var conflict = regexp.MustCompile(`^\s?(<{7}|={7}|>{7})( |$)`)
+
+// conflict reports the marks of a merge, and keeps the first side of the two.
+func (s *scanner) conflict(text string) {
+	s.tell(s.line, 0, len(text), "merge-conflict", "take one of the two sides and remove the marks", "a mark of a merge conflict was left in the file")
+	s.text.cut(s.line, 0)
+	if !strings.HasPrefix(strings.TrimSpace(text), "<") {
+		return
+	}
+	middle := 0
+	for n := s.line + 1; n <= len(s.text.lines) && s.going(); n++ {
+		line := s.at(n)
+		if !conflict.MatchString(line) {
+			continue
+		}
+		switch strings.TrimSpace(line)[0] {
+		case '=':
+			if middle == 0 {
+				middle = n
+			}
+		case '>':
+			if middle > 0 {
+				s.drop(middle, n)
+			}
+			return
+		case '<':
+			return
+		}
+	}
+}
+
+// drop takes lines away.
+func (s *scanner) drop(first, last int) {
+	s.text.lost(first, last)
+	for n := first; n <= last; n++ {
+		s.text.cut(n, 0)
+	}
+}
+
+// deeper is the last line of those behind one that stand deeper than a column.
+func (s *scanner) deeper(line, column int) int {
+	last := line
+	for n := line + 1; n <= len(s.text.lines) && s.going(); n++ {
+		text := s.at(n)
+		if strings.TrimSpace(text) == "" {
+			continue
+		}
+		if indentOf(text) <= column {
+			break
+		}
+		last = n
+	}
+	return last
+}
 
 var keyForm = regexp.MustCompile(`^[A-Za-z_][\w.-]*:(\s|$)`)
 
@@ -105,92 +202,71 @@ func (s *scanner) goesOn(text string, indent int) {
 	rest := cutComment(text[indent:])
 	colon := colonIn(rest)
 	switch {
-	case colon >= 0 && s.glued(p):
-	case colon >= 0 && keyForm.MatchString(rest):
+	case colon < 0:
+	case s.glued(p), s.itemWithoutColon(p, rest):
+		return
+	case p.told:
+		s.text.quote(s.line, indent, indent+len(rest))
+	case keyForm.MatchString(rest) && p.parent >= 0 && !p.item:
 		s.tell(s.line, indent, indent+colon, "bad-indentation", "move it below the key that it belongs with",
 			"this line stands deeper than the one above, so that YAML takes it for more of its value")
-	case colon >= 0:
-		s.colon(s.line, indent+colon)
+		s.move(indent, p.parent)
+		s.again(s.line)
+		return
+	default:
+		p.told = true
+		s.colon(s.line, indent+colon, indent, indent+len(rest))
 	}
 	s.line++
 }
 
-func (s *scanner) colon(line, at int) {
+// colon reports a colon in a value without quotes, and quotes the value.
+func (s *scanner) colon(line, at, from, to int) {
 	s.tell(line, at, at+1, "colon-in-value", "quote the value, or write it in a | block",
 		"YAML takes `: ` inside a value without quotes for the end of a key")
+	s.text.quote(line, from, to)
 }
 
 var gluedKey = regexp.MustCompile(`^[a-z_][a-z_0-9]*:[^\s:/]`)
 
 // glued reports a key without a space behind its colon.
 func (s *scanner) glued(p *plainText) bool {
-	text := s.file.Line(p.line)[p.from:]
+	text := s.at(p.line)[p.from:]
 	if !gluedKey.MatchString(text) {
 		return false
 	}
-	at := p.from + strings.IndexByte(text, ':')
-	s.tell(p.line, at, at+1, "missing-space", "write `key: value`", "a key needs a space behind its colon")
+	s.spaceBehind(p.line, p.from+strings.IndexByte(text, ':'), "write `key: value`", "a key needs a space behind its colon")
 	return true
 }
 
-// fits closes what the line's indentation ends, and reports where it fits to
-// nothing.
-func (s *scanner) fits(text string, indent int) bool {
-	dash := isDash(text[indent:])
-	closed := false
-	for len(s.open) > 0 && s.top().indent > indent {
-		s.open = s.open[:len(s.open)-1]
-		closed = true
+// itemWithoutColon reports the first key of an item that has no colon, seen by the
+// key on the line below.
+func (s *scanner) itemWithoutColon(p *plainText, below string) bool {
+	first, _, _ := strings.Cut(s.at(p.line)[p.from:], " ")
+	if !p.item || !keyForm.MatchString(below) || !stepKey(first) {
+		return false
 	}
-	switch {
-	case len(s.open) == 0:
-		if closed {
-			return s.misplaced(indent, len(text), "this line stands further left than everything above it")
-		}
-		return true
-	case s.top().indent == indent && s.top().list && !dash:
-		// Keys of a map may stand where the dashes of its last key's list do.
-		s.open = s.open[:len(s.open)-1]
-		if len(s.open) == 0 || s.top().indent != indent {
-			return s.noDash(text, indent)
-		}
-		return true
-	case s.top().indent == indent && !s.top().list && dash:
-		if !s.fresh {
-			return s.misplaced(indent, len(text), "a list item stands among the keys of a map")
-		}
-		return true
-	case s.top().indent == indent:
-		return true
-	case closed || !s.fresh:
-		return s.misplaced(indent, len(text), "the indentation of this line matches none above it")
-	}
+	s.withoutColon(p.line, p.from, p.from+len(first))
 	return true
 }
 
-func (s *scanner) top() level { return s.open[len(s.open)-1] }
-
-func (s *scanner) misplaced(indent, end int, message string) bool {
-	s.tell(s.line, indent, end, "bad-indentation", "begin it in the column of the line that it belongs with", message)
-	return false
+func stepKey(word string) bool {
+	return slices.Contains(ast.Kinds(), word) || slices.Contains(ast.Modifiers(), word)
 }
 
-var (
-	gluedDash    = regexp.MustCompile(`^-[^\s-]`)
-	gluedKeyItem = regexp.MustCompile(`^-[a-z_]+:(\s|$)`)
-)
+// withoutColon reports a key that has no colon, and gives it one.
+func (s *scanner) withoutColon(line, from, to int) {
+	s.tell(line, from, to, "missing-colon", "write `key: value`", "the lines around are keys with values; this line has no colon")
+	s.text.unclear(line, from, to)
+	s.text.insert(line, to, ":")
+	s.again(line)
+}
 
-// noDash reports a line among list items that is none.
-func (s *scanner) noDash(text string, indent int) bool {
-	if strings.IndexByte("]}", text[indent]) >= 0 {
-		s.unopened(text, indent)
-		return false
-	}
-	if gluedDash.MatchString(text[indent:]) {
-		s.tell(s.line, indent, indent+1, "missing-space", "write `- item`", "a list item needs a space behind its dash")
-		return false
-	}
-	return s.misplaced(indent, len(text), "the lines above are list items; this line is none")
+// spaceBehind reports a colon or a dash that lacks a space, and gives it one.
+func (s *scanner) spaceBehind(line, at int, help, message string) {
+	s.tell(line, at, at+1, "missing-space", help, message)
+	s.text.insert(line, at+1, " ")
+	s.again(line)
 }
 
 func isDash(s string) bool { return s == "-" || strings.HasPrefix(s, "- ") }
@@ -211,7 +287,7 @@ func (s *scanner) content(text string, at int) {
 		}
 	}
 	if gluedKeyItem.MatchString(text[at:]) {
-		s.noDash(text, at)
+		s.noDash(s.open, text, at)
 		return
 	}
 	if end := s.key(text, at); end >= 0 {
@@ -224,7 +300,7 @@ func (s *scanner) content(text string, at int) {
 		return
 	}
 	if gluedDash.MatchString(text[at:]) && len(s.open) > 0 {
-		s.noDash(text, at)
+		s.noDash(s.open, text, at)
 		return
 	}
 	parent := -1
@@ -232,12 +308,16 @@ func (s *scanner) content(text string, at int) {
 		parent = s.top().indent
 	}
 	s.scalar(text, at, parent)
+	if s.plain != nil {
+		s.plain.item = true
+	}
 }
 
 // enter opens a collection in a column unless it is open.
 func (s *scanner) enter(at int, list bool) {
 	if n := len(s.open); n == 0 || s.top().indent != at || s.top().list != list {
-		s.open = append(s.open, level{at, list})
+		// A copy: what was open before may be needed again.
+		s.open = append(s.open[:n:n], level{at, list})
 	}
 }
 
@@ -259,34 +339,53 @@ func (s *scanner) key(text string, at int) int {
 	return -1
 }
 
+var bareKey = regexp.MustCompile(`^[A-Za-z_][\w.-]*$`)
+
 // noColon reports a line among the keys of a map that is none.
 func (s *scanner) noColon(text string, at int) {
 	end := strings.IndexAny(text[at:], " \t")
 	if end < 0 {
 		end = len(text) - at
 	}
-	if gluedKey.MatchString(text[at:]) {
-		i := at + strings.IndexByte(text[at:], ':')
-		s.tell(s.line, i, i+1, "missing-space", "write `key: value`", "a key needs a space behind its colon")
+	switch {
+	case gluedKey.MatchString(text[at:]):
+		s.spaceBehind(s.line, at+strings.IndexByte(text[at:], ':'), "write `key: value`", "a key needs a space behind its colon")
 		return
-	}
-	if gluedDash.MatchString(text[at:]) {
-		s.noDash(text, at)
+	case gluedDash.MatchString(text[at:]):
+		s.noDash(s.open, text, at)
 		return
-	}
-	if strings.IndexByte("]}", text[at]) >= 0 {
+	case strings.IndexByte("]}", text[at]) >= 0:
 		s.unopened(text, at)
 		return
+	case s.hollow == s.line:
+		s.shallowBlock(text, at)
+		return
 	}
-	if s.hollow == s.line {
-		s.tell(s.line, at, len(text), "bad-indentation", "indent it", "the text of the block above must stand deeper than its key")
+	if bareKey.MatchString(text[at : at+end]) {
+		s.withoutColon(s.line, at, at+end)
 		return
 	}
 	s.tell(s.line, at, at+end, "missing-colon", "write `key: value`", "the lines around are keys with values; this line has no colon")
+	s.drop(s.line, s.line)
+}
+
+// shallowBlock reports the text of a block that stands in the column of its key,
+// and moves it to the right.
+func (s *scanner) shallowBlock(text string, at int) {
+	s.tell(s.line, at, len(text), "bad-indentation", "indent it", "the text of the block above must stand deeper than its key")
+	for first := s.line; s.line <= len(s.text.lines) && s.going(); s.line++ {
+		line := s.at(s.line)
+		if rest := line[min(indentOf(line), at):]; strings.TrimSpace(line) != "" && s.line > first &&
+			(indentOf(line) < at || isDash(rest) || keyForm.MatchString(rest)) {
+			return
+		}
+		s.text.shift(s.line, 2)
+	}
 }
 
 func (s *scanner) unopened(text string, at int) {
 	s.tell(s.line, at, at+1, "unclosed-bracket", "remove it, or open it before", "the bracket "+text[at:at+1]+" was never opened")
+	s.text.replace(s.line, at, " ")
 }
 
 // value reads what stands behind a key on its line. parent is the column of the
@@ -302,6 +401,13 @@ func (s *scanner) value(text string, at, parent int) {
 	}
 	if isDash(text[at:]) {
 		s.tell(s.line, at, at+1, "bad-indentation", "write the dash on the next line, deeper than the key", "a list cannot begin behind its key")
+		last := s.deeper(s.line, parent)
+		s.text.lost(s.line, last)
+		s.text.quote(s.line, at, len(text))
+		for n := s.line + 1; n <= last; n++ {
+			s.text.cut(n, 0)
+		}
+		s.line = last + 1
 		return
 	}
 	s.scalar(text, at, parent)

@@ -2,6 +2,7 @@ package playtest
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,10 +65,7 @@ func (r *reader) test(v *ast.Value, base Case, defaults bool) Case {
 		r.answers(a, c.Answers)
 	}
 	if p := m["people"]; p != nil {
-		c.People = nil
-		for _, e := range list(p) {
-			c.People = append(c.People, r.say(e))
-		}
+		c.People = r.people(p)
 	}
 	if e := m["expect"]; e != nil {
 		c.Expect = r.expect(e)
@@ -75,6 +73,25 @@ func (r *reader) test(v *ast.Value, base Case, defaults bool) Case {
 		r.bad("missing-key", v.Span, "say what shall come of it:\n  expect:\n    closing: completed", "the test expects nothing")
 	}
 	return c
+}
+
+// people reads what people say: a list, since who is asked twice may say two
+// things. A map of steps is a usual mistake.
+func (r *reader) people(v *ast.Value) []Say {
+	if v.IsMap && (len(v.Map) == 0 || !slices.ContainsFunc(v.Map, func(n ast.Named) bool { return slices.Contains(sayKeys, n.Name.String()) })) {
+		step := "lock"
+		if len(v.Map) > 0 {
+			step = v.Map[0].Name.String()
+		}
+		r.bad("wrong-shape", v.Span, "write a line for each step that asks:\n  people:\n    - { step: "+step+", says: approve }",
+			"people must be a list; found a map")
+		return nil
+	}
+	var out []Say
+	for _, e := range list(v) {
+		out = append(out, r.say(e))
+	}
+	return out
 }
 
 func list(v *ast.Value) []*ast.Value {
@@ -146,8 +163,32 @@ func errorKinds() []string {
 	return append(out, "timeout")
 }
 
+// answerKeys are the keys of an answer; what the action gives stands under value.
+var answerKeys = []string{"when", "value", "error", "message", "lost", "outcome", "after", "times"}
+
+// bareValue reports an answer that is the action's result itself, which stands
+// under value: one finding, whatever fields it has.
+func (r *reader) bareValue(v *ast.Value, a spec.Action) bool {
+	for _, n := range v.Map {
+		name := n.Name.String()
+		if slices.Contains(answerKeys, name) || !slices.ContainsFunc(a.Outputs, func(f kind.Field) bool { return f.Name == name }) {
+			continue
+		}
+		help := "write value: { " + name + ": … }"
+		if strings.Contains(r.file.Text(v.Span), "\n") {
+			help = "write it deeper, below `value:`"
+		}
+		r.bad("unknown-key", n.Name.Span(), help, "%s is what %s gives: it belongs under value", name, a.Name)
+		return true
+	}
+	return false
+}
+
 func (r *reader) answer(v *ast.Value, a spec.Action) Answer {
-	m := r.object(v, "an answer", "when", "value", "error", "message", "lost", "outcome", "after", "times")
+	if r.bareValue(v, a) {
+		return Answer{}
+	}
+	m := r.object(v, "an answer", answerKeys...)
 	out := Answer{Message: r.text(m["message"]), After: r.duration(m["after"])}
 	if w := m["when"]; w != nil {
 		out.When = map[string]string{}
@@ -190,8 +231,14 @@ func comparable(x any) string {
 	return string(raw)
 }
 
+var sayKeys = []string{"step", "kind", "who", "says", "answer", "after", "why"}
+
 func (r *reader) say(v *ast.Value) Say {
-	m := r.object(v, "what a person says", "step", "kind", "who", "says", "answer", "after", "why")
+	if !v.IsMap {
+		r.bad("wrong-shape", v.Span, "write { step: ID, says: approve }", "what a person says must be a map of keys and values")
+		return Say{}
+	}
+	m := r.object(v, "what a person says", sayKeys...)
 	s := Say{Step: r.step(m["step"]), Who: r.text(m["who"]), After: r.duration(m["after"]), Why: r.text(m["why"])}
 	if m["kind"] != nil {
 		s.Kind = r.oneOf(m["kind"], "approval", "question", "failure")
@@ -329,6 +376,14 @@ func (r *reader) deeds(v *ast.Value) []Deed {
 }
 
 func (r *reader) asked(v *ast.Value) Asked {
+	if !v.IsMap {
+		step := "lock"
+		if v.Text.Given() {
+			step = v.Text.String()
+		}
+		r.bad("wrong-shape", v.Span, "write { step: "+step+" }, and if it matters kind, who, decided", "a request that is expected must be a map")
+		return Asked{}
+	}
 	m := r.object(v, "a request", "step", "kind", "who", "decided")
 	a := Asked{Step: r.step(m["step"]), Who: r.texts(m["who"]), Line: v.Span.Start.Line}
 	if m["kind"] != nil {

@@ -2,9 +2,9 @@ package playtest
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 // Output says where what came of the tests is written.
@@ -25,7 +25,7 @@ func Command(ctx context.Context, paths []string, o Options, out Output) (ok boo
 		return false, err
 	}
 	if len(files) == 0 {
-		return false, fmt.Errorf("no %s file in %v", suffix, paths)
+		return false, &NoTests{Where: "NAME" + suffix + " in " + strings.Join(paths, ", ")}
 	}
 	ok = true
 	var all []*Suite

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,8 +98,11 @@ func (o Offline) fixtures(p *plan.Plan) (*Case, diag.List, error) {
 		name = strings.TrimSuffix(strings.TrimSuffix(o.File, ".yml"), ".yaml") + suffix
 	}
 	raw, err := read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = &NoTests{Where: name}
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("fixtures: %w; name a test file or a file of recorded answers with --fixtures", err)
+		return nil, nil, fmt.Errorf("what answers the reads: %w; name a test file or a file of recorded answers with --fixtures", err)
 	}
 	if filepath.Ext(name) == ".json" {
 		c, err := recorded(raw)

@@ -99,6 +99,10 @@ func TestMistakes(t *testing.T) {
 		{"people: [{ step: isolat, says: approve }]", "7:22: error: the playbook has no step isolat"},
 		{"inputs: { hostnam: x }", "7:15: error: there is no field hostnam"},
 		{"inputs: { hostname: 'a b' }", "7:25: error:"},
+		{"answers: { edr.find_host: { state: normal } }", "7:33: error: state is what edr.find_host gives: it belongs under value"},
+		{"people: { isolate: { says: approve } }", "- { step: isolate, says: approve }"},
+		{"people: [isolate]", "write { step: ID, says: approve }"},
+		{"expect: { asked: [isolate] }", "write { step: isolate }"},
 		{"mode: *a", "alias"},
 		{"mode: act", "the test expects nothing"},
 	} {

@@ -2,8 +2,10 @@ package playtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -108,6 +110,17 @@ func Find(paths []string) ([]string, error) {
 	return slices.Compact(out), nil
 }
 
+// NoTests says that there is no file of tests.
+type NoTests struct {
+	// Where is the file that is not there, or the folder that has none.
+	Where string
+}
+
+func (e *NoTests) Error() string { return "there is no file of tests: " + e.Where }
+
+// Is makes it what it is: a file that does not exist.
+func (e *NoTests) Is(target error) bool { return target == fs.ErrNotExist }
+
 // Run plays the tests of one file. Errors are files that cannot be read.
 func Run(ctx context.Context, file string, o Options) (*Suite, error) {
 	book := strings.TrimSuffix(file, suffix) + ".yaml"
@@ -116,6 +129,9 @@ func Run(ctx context.Context, file string, o Options) (*Suite, error) {
 		return &Suite{File: file}, err
 	}
 	raw, err := read(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = &NoTests{Where: file}
+	}
 	if err != nil {
 		return &Suite{File: file, Source: text}, err
 	}
