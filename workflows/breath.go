@@ -23,15 +23,16 @@ const (
 const (
 	wideReads   = 8
 	narrowBytes = 16 << 10
-	mostHistory = 24 << 20
+	mostHistory = 28 << 20 // the 50 rounds that a loop may run at once fit
+	// olderHistory bounds runs that an earlier build took up.
+	olderHistory = 24 << 20
 )
 
 // readFully reads by a full activity. A few at a time may bring as much as any; of
 // what more there are each may bring a little, and where that is not enough it is
 // asked for again when its turn comes.
 func (it *interp) readFully(f frame, req task.ReadRequest) (res task.ReadResult, err error) {
-	if n := workflow.GetInfo(f.ctx).GetCurrentHistorySize(); n > mostHistory &&
-		workflow.GetVersion(f.ctx, "mostHistory", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+	if n := workflow.GetInfo(f.ctx).GetCurrentHistorySize(); n > olderHistory && it.beyond(f.ctx, n) {
 		return res, failed("too_large", "the run has read %d MB already, which is all that it can keep; read less at once, or let loops use what they read", n>>20)
 	}
 	if it.wide >= wideReads {
@@ -39,7 +40,9 @@ func (it *interp) readFully(f frame, req task.ReadRequest) (res task.ReadResult,
 		if err := act(f.ctx, task.ReadActivity, req, &res); err != nil || !res.Large {
 			return res, err
 		}
-		if err := workflow.Await(f.ctx, func() bool { return it.wide < wideReads }); err != nil {
+		it.queued++
+		err := workflow.Await(f.ctx, func() bool { return it.wide < wideReads })
+		if it.queued--; err != nil {
 			return res, err
 		}
 		req.Most = 0
@@ -49,6 +52,27 @@ func (it *interp) readFully(f frame, req task.ReadRequest) (res task.ReadResult,
 	res = task.ReadResult{}
 	err = act(f.ctx, task.ReadActivity, req, &res)
 	return res, err
+}
+
+// beyond reports whether a history of n bytes is all that a run can keep.
+func (it *interp) beyond(ctx workflow.Context, n int) bool {
+	switch workflow.GetVersion(ctx, "mostHistory", workflow.DefaultVersion, 2) {
+	case workflow.DefaultVersion:
+		return false
+	case 1:
+		return true
+	}
+	return n > mostHistory
+}
+
+// calm holds a loop's next round back while as many large results are asked for
+// again as may come at once: each round that began would have to end before the
+// run can go on in another execution, and all of them share this one's history.
+func (it *interp) calm(ctx workflow.Context) {
+	if it.queued < wideReads || workflow.GetVersion(ctx, "calm", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	_ = workflow.Await(ctx, func() bool { return it.queued < wideReads }) // the round itself meets the cancellation
 }
 
 // breathe ends the workflow task once enough results of local activities stand in

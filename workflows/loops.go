@@ -40,7 +40,10 @@ func (it *interp) foreach(f frame, st *plan.Step, loop *run.Loop) (result, error
 			}
 			f.node.thin()
 		}
-		it.inTurns(f.ctx, len(items)-from, st.Foreach.AtOnce, one, func() bool { return first != nil || (may && next > from && f.full()) })
+		it.inTurns(f.ctx, len(items)-from, st.Foreach.AtOnce, one, func() bool {
+			it.calm(f.ctx)
+			return first != nil || (may && next > from && f.full())
+		})
 		switch {
 		case first != nil:
 			return result{}, first
@@ -52,6 +55,7 @@ func (it *interp) foreach(f frame, st *plan.Step, loop *run.Loop) (result, error
 			if err != nil {
 				return result{}, err
 			}
+			it.lighten(f, st, all, &loop)
 			if err := it.goOn(f, st, loop); err != nil {
 				return result{}, err
 			}

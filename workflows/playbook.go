@@ -85,8 +85,9 @@ type interp struct {
 	// breath; resting says that one is taken.
 	locals, localBytes int
 	resting            bool
-	// wide counts the reads under way that may bring as much as any.
-	wide int
+	// wide counts the reads under way that may bring as much as any, queued those
+	// that wait to become such.
+	wide, queued int
 	// resume is where the run goes on, until the loop there was taken up; way are
 	// the steps that lead there.
 	resume *run.Standing

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"go.temporal.io/sdk/workflow"
+
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/playbooks/plan"
 	"github.com/quell-soar/quell/workflows/run"
@@ -25,8 +27,24 @@ type rounds struct {
 }
 
 // needs reports whether a loop keeps the records of its rounds.
-func (it *interp) needs(st *plan.Step, n int) bool {
-	return n <= shortLoop || slices.ContainsFunc(it.plan.Exprs, func(e plan.Expr) bool { return slices.Contains(e.Uses, "steps."+st.ID) })
+func (it *interp) needs(st *plan.Step, n int) bool { return n <= shortLoop || it.recordsRead(st) }
+
+// recordsRead reports whether an expression reads the records of a loop's rounds.
+func (it *interp) recordsRead(st *plan.Step) bool {
+	return slices.ContainsFunc(it.plan.Exprs, func(e plan.Expr) bool { return slices.Contains(e.Uses, "steps."+st.ID) })
+}
+
+// heavyRecords is up to how many bytes a short loop carries its records into the
+// next execution though no expression reads them.
+const heavyRecords = mostState / 2
+
+// lighten leaves the records behind that are too much to travel and that nobody
+// reads: a loop over large results must go on in another execution all the more.
+func (it *interp) lighten(f frame, st *plan.Step, r *rounds, l *run.Loop) {
+	if len(l.Rounds) <= heavyRecords || it.recordsRead(st) || workflow.GetVersion(f.ctx, "lighten", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	r.list, l.Rounds = nil, nil
 }
 
 // stable reports whether an expression gives the same list whenever it is
@@ -37,7 +55,8 @@ func (it *interp) stable(ref plan.ExprRef) bool {
 }
 
 // takeUpRounds makes the rounds of a loop over n elements, with those that there
-// are already, and tells which element comes next.
+// are already, and tells which element comes next. A loop that left its records
+// behind keeps none of the others either.
 func takeUpRounds(loop *run.Loop, n int, keep bool) (*rounds, int, error) {
 	r := &rounds{total: n, counts: map[string]int{}}
 	if keep {
@@ -50,7 +69,8 @@ func takeUpRounds(loop *run.Loop, n int, keep bool) (*rounds, int, error) {
 	for _, o := range outcomes {
 		r.counts[string(o)] = loop.Counts[string(o)]
 	}
-	if !keep {
+	if !keep || len(loop.Rounds) == 0 {
+		r.list = nil
 		return r, loop.Next, nil
 	}
 	var f frozen

@@ -102,7 +102,7 @@ func (i *instance) describe(ctx context.Context, p *launch.Process) (spec.Manife
 		return spec.Manifest{}, err
 	}
 	i.mu.Lock()
-	i.manifest, i.sum = &m, p.SHA256()
+	i.manifest, i.streams, i.sum = &m, reply.GetStreams(), p.SHA256()
 	i.mu.Unlock()
 	return m, nil
 }

@@ -79,6 +79,8 @@ type pending struct {
 	action   spec.Action
 	deadline time.Time
 	wire     *proto.CallRequest
+	// given are the contents that came in pieces, by reference, until they are kept.
+	given map[string]Content
 	// probing: this call tries whether the vendor answers again.
 	probing bool
 }
@@ -118,6 +120,7 @@ func (c *pending) run(ctx context.Context) (spec.Reply, error) {
 	if !c.permit.Entered {
 		defer c.inst.gate.leave()
 	}
+	defer c.drop()
 	return c.send(ctx)
 }
 
@@ -237,7 +240,11 @@ func (c *pending) write(ctx context.Context, l line) (got *proto.CallReply, sent
 	callCtx, left := launch.WatchSent(ctx)
 	var told metadata.MD
 	began := time.Now()
-	got, err = l.proc.Connector().Call(callCtx, c.wire, grpc.Trailer(&told))
+	if l.streams && c.req.Mode == spec.Act && givesOut(c.action.OutputType()) {
+		got, told, err = c.receive(callCtx, l)
+	} else {
+		got, err = l.proc.Connector().Call(callCtx, c.wire, grpc.Trailer(&told))
+	}
 	if took, ok := proto.TookOf(told); ok && c.host.opts.Took != nil {
 		c.host.opts.Took(ctx, c.inst.conf.Name, c.req, began, took)
 	}
@@ -269,7 +276,10 @@ func (c *pending) accepted(ctx context.Context, l line, got *proto.CallReply) (s
 // lost says what is known of a call whose answer did not come.
 func (c *pending) lost(ctx context.Context, sent bool, err error) *spec.Error {
 	name := c.inst.conf.Name
+	var lost *unkeptError
 	switch {
+	case errors.As(err, &lost):
+		return c.unkept(lost.why)
 	case !sent:
 		return spec.Errorf(spec.Unavailable, "%s did not reach instance %s: %s", c.req.Action, name, transport(err))
 	case c.acting():

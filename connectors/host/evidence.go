@@ -1,12 +1,17 @@
 package host
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,8 +27,20 @@ import (
 // their hash, so putting one in twice is putting it in once.
 type Evidence interface {
 	Put(ctx context.Context, content []byte) (ref string, err error)
-	// Get fails with ErrNoEvidence where nothing is kept under the reference.
+	// New begins a content that comes in pieces.
+	New(ctx context.Context) (Content, error)
+	// Get fails with ErrNoEvidence where nothing is kept under the reference, and
+	// where it is more than a call takes.
 	Get(ctx context.Context, ref string) ([]byte, error)
+}
+
+// Content is one that comes in pieces. It is kept once Keep returned; Drop, which
+// may follow, then does nothing, and before forgets it.
+type Content interface {
+	io.Writer
+	Ref() string
+	Keep() error
+	Drop()
 }
 
 // ErrNoEvidence says that nothing is kept under a reference.
@@ -35,34 +52,96 @@ type EvidenceDir string
 var _ Evidence = EvidenceDir("")
 
 // Put writes the content and returns when it is on disk.
-func (d EvidenceDir) Put(_ context.Context, content []byte) (string, error) {
+func (d EvidenceDir) Put(ctx context.Context, content []byte) (string, error) {
 	ref := kind.ArtifactOf(content)
-	path := d.path(ref)
-	// What was put in again is as new: retention goes by the file's time.
-	if now := time.Now(); os.Chtimes(path, now, now) == nil {
+	if d.again(ref) {
 		return ref, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", fmt.Errorf("keep evidence: %w", err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "new-*")
+	c, err := d.New(ctx)
 	if err != nil {
-		return "", fmt.Errorf("keep evidence: %w", err)
+		return "", err
 	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
+	defer c.Drop()
+	if _, err := c.Write(content); err != nil {
+		return "", err
+	}
+	return ref, c.Keep()
+}
+
+// again reports whether a content is kept already. What is put in again is as new:
+// retention goes by the file's time.
+func (d EvidenceDir) again(ref string) bool {
+	now := time.Now()
+	return os.Chtimes(d.path(ref), now, now) == nil
+}
+
+// New begins a file beside the others, which gets its name once it is whole.
+func (d EvidenceDir) New(context.Context) (Content, error) {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return nil, fmt.Errorf("keep evidence: %w", err)
+	}
+	f, err := os.CreateTemp(string(d), "new-*")
+	if err != nil {
+		return nil, fmt.Errorf("keep evidence: %w", err)
+	}
+	return &newFile{dir: d, file: f, sum: sha256.New()}, nil
+}
+
+// newFile is a content on its way into a directory.
+type newFile struct {
+	dir  EvidenceDir
+	file *os.File
+	sum  hash.Hash
+	done bool
+}
+
+// Write implements io.Writer.
+func (n *newFile) Write(p []byte) (int, error) {
+	_, _ = n.sum.Write(p) // it never fails
+	if _, err := n.file.Write(p); err != nil {
+		return 0, fmt.Errorf("keep evidence: %w", err)
+	}
+	return len(p), nil
+}
+
+// Ref implements Content.
+func (n *newFile) Ref() string { return kind.ArtifactOfSum(n.sum.Sum(nil)) }
+
+// Keep returns when the content is on disk under its name.
+func (n *newFile) Keep() error {
+	if n.done || n.dir.again(n.Ref()) {
+		return nil // Drop forgets the second copy
+	}
+	path := n.dir.path(n.Ref())
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = n.file.Sync()
+	}
+	if err == nil {
+		err = os.Rename(n.file.Name(), path)
 	}
 	if err != nil {
-		return "", errors.Join(fmt.Errorf("keep evidence: %w", err), os.Remove(f.Name()))
+		return fmt.Errorf("keep evidence: %w", err)
 	}
-	return ref, nil
+	n.done = true
+	return nil
+}
+
+// Drop implements Content.
+func (n *newFile) Drop() {
+	_ = n.file.Close()
+	if !n.done {
+		_ = os.Remove(n.file.Name())
+	}
 }
 
 // Get reads a content and checks that it is still the one that was put in.
 func (d EvidenceDir) Get(_ context.Context, ref string) ([]byte, error) {
 	if _, err := kind.Parse(kind.Of(kind.Artifact), ref); err != nil {
 		return nil, err
+	}
+	if st, err := os.Stat(d.path(ref)); err == nil && st.Size() > proto.MaxArtifacts {
+		return nil, fmt.Errorf("%s has %d bytes, more than the %d that a call takes: %w", ref, st.Size(), proto.MaxArtifacts, ErrNoEvidence)
 	}
 	content, err := os.ReadFile(d.path(ref))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -103,6 +182,23 @@ func (m *memory) Get(_ context.Context, ref string) ([]byte, error) {
 	return content, nil
 }
 
+func (m *memory) New(context.Context) (Content, error) { return &newBytes{in: m}, nil }
+
+// newBytes is a content on its way into memory.
+type newBytes struct {
+	bytes.Buffer
+	in *memory
+}
+
+func (n *newBytes) Ref() string { return kind.ArtifactOf(n.Bytes()) }
+
+func (n *newBytes) Keep() error {
+	_, err := n.in.Put(context.Background(), n.Bytes())
+	return err
+}
+
+func (n *newBytes) Drop() {}
+
 // attach gets the contents of artifact inputs. A read-back needs none.
 func (c *pending) attach(ctx context.Context) error {
 	refs := kind.Artifacts(c.action.InputType(), c.req.Inputs)
@@ -133,16 +229,26 @@ func (c *pending) keep(ctx context.Context, r spec.Reply, got *proto.CallReply) 
 	if len(refs) == 0 || c.req.Mode == spec.Back {
 		return nil
 	}
-	err := proto.CheckArtifacts(refs, got.GetArtifacts())
+	whole := slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return c.given[ref] != nil })
+	err := proto.CheckArtifacts(whole, got.GetArtifacts())
 	for _, ref := range refs {
-		if err == nil {
+		if err != nil {
+			break
+		}
+		if content := c.given[ref]; content != nil {
+			err = content.Keep()
+		} else {
 			_, err = c.host.opts.Evidence.Put(ctx, got.GetArtifacts()[ref])
 		}
 	}
-	switch {
-	case err == nil:
-		return nil
-	case c.acting():
+	if err != nil {
+		return c.unkept(err)
+	}
+	return nil
+}
+
+func (c *pending) unkept(err error) *spec.Error {
+	if c.acting() {
 		return spec.Errorf(spec.Uncertain, "%s happened and its evidence was not kept: %v", c.req.Action, err)
 	}
 	return spec.Errorf(spec.Internal, "%s: its evidence was not kept: %v", c.req.Action, err)

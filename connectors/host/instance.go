@@ -43,6 +43,7 @@ type instance struct {
 	// redact knows the secrets of the present process.
 	redact   *secret.Redactor
 	manifest *spec.Manifest
+	streams  bool
 	sum      string
 	starts   int
 	confined int
@@ -114,6 +115,8 @@ func (i *instance) status() InstanceStatus {
 type line struct {
 	proc   *launch.Process
 	redact *secret.Redactor
+	// streams: it gives out contents in pieces.
+	streams bool
 }
 
 // acquire returns the ready process, waiting for at most wait while the instance
@@ -124,7 +127,7 @@ func (i *instance) acquire(ctx context.Context, closing <-chan struct{}, wait ti
 	defer timer.Stop()
 	for {
 		i.mu.Lock()
-		state, got, changed, why := i.state, line{i.proc, i.redact}, i.changed, i.lastErr
+		state, got, changed, why := i.state, line{i.proc, i.redact, i.streams}, i.changed, i.lastErr
 		if state == Ready {
 			i.users++
 		}

@@ -69,6 +69,8 @@ type Options struct {
 	// Evidence keeps the contents of artifacts; default in memory, for the host's
 	// life.
 	Evidence Evidence
+	// Space says why nothing large may be kept now, or nil; without it anything may.
+	Space func() error
 
 	// Slots is how many calls run at once on one instance; default 16.
 	Slots int

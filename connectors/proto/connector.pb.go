@@ -66,7 +66,9 @@ type DescribeReply struct {
 	// manifest is the JSON of spec.Manifest.
 	Manifest []byte `protobuf:"bytes,1,opt,name=manifest,proto3" json:"manifest,omitempty"`
 	// api_versions are the versions of this contract that the connector speaks.
-	ApiVersions   []string `protobuf:"bytes,2,rep,name=api_versions,json=apiVersions,proto3" json:"api_versions,omitempty"`
+	ApiVersions []string `protobuf:"bytes,2,rep,name=api_versions,json=apiVersions,proto3" json:"api_versions,omitempty"`
+	// streams says that CallStreaming is served.
+	Streams       bool `protobuf:"varint,3,opt,name=streams,proto3" json:"streams,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -113,6 +115,13 @@ func (x *DescribeReply) GetApiVersions() []string {
 		return x.ApiVersions
 	}
 	return nil
+}
+
+func (x *DescribeReply) GetStreams() bool {
+	if x != nil {
+		return x.Streams
+	}
+	return false
 }
 
 type ConfigureRequest struct {
@@ -564,6 +573,108 @@ func (x *CallReply) GetArtifacts() map[string][]byte {
 	return nil
 }
 
+// CallPart is one of: a piece of the content that is being given out, the end of
+// that content, or the reply, which is the last part. An artifact of the reply
+// whose content was given out in pieces is not in its artifacts.
+type CallPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Part:
+	//
+	//	*CallPart_Piece
+	//	*CallPart_End
+	//	*CallPart_Reply
+	Part          isCallPart_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallPart) Reset() {
+	*x = CallPart{}
+	mi := &file_connector_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallPart) ProtoMessage() {}
+
+func (x *CallPart) ProtoReflect() protoreflect.Message {
+	mi := &file_connector_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallPart.ProtoReflect.Descriptor instead.
+func (*CallPart) Descriptor() ([]byte, []int) {
+	return file_connector_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CallPart) GetPart() isCallPart_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *CallPart) GetPiece() []byte {
+	if x != nil {
+		if x, ok := x.Part.(*CallPart_Piece); ok {
+			return x.Piece
+		}
+	}
+	return nil
+}
+
+func (x *CallPart) GetEnd() string {
+	if x != nil {
+		if x, ok := x.Part.(*CallPart_End); ok {
+			return x.End
+		}
+	}
+	return ""
+}
+
+func (x *CallPart) GetReply() *CallReply {
+	if x != nil {
+		if x, ok := x.Part.(*CallPart_Reply); ok {
+			return x.Reply
+		}
+	}
+	return nil
+}
+
+type isCallPart_Part interface {
+	isCallPart_Part()
+}
+
+type CallPart_Piece struct {
+	Piece []byte `protobuf:"bytes,1,opt,name=piece,proto3,oneof"`
+}
+
+type CallPart_End struct {
+	// end is the reference of the content whose last piece came before.
+	End string `protobuf:"bytes,2,opt,name=end,proto3,oneof"`
+}
+
+type CallPart_Reply struct {
+	Reply *CallReply `protobuf:"bytes,3,opt,name=reply,proto3,oneof"`
+}
+
+func (*CallPart_Piece) isCallPart_Part() {}
+
+func (*CallPart_End) isCallPart_Part() {}
+
+func (*CallPart_Reply) isCallPart_Part() {}
+
 type Error struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Kind            string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
@@ -577,7 +688,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_connector_proto_msgTypes[9]
+	mi := &file_connector_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +700,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_connector_proto_msgTypes[9]
+	mi := &file_connector_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +713,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_connector_proto_rawDescGZIP(), []int{9}
+	return file_connector_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Error) GetKind() string {
@@ -645,10 +756,11 @@ var File_connector_proto protoreflect.FileDescriptor
 const file_connector_proto_rawDesc = "" +
 	"\n" +
 	"\x0fconnector.proto\x12\x12quell.connector.v1\"\x11\n" +
-	"\x0fDescribeRequest\"N\n" +
+	"\x0fDescribeRequest\"h\n" +
 	"\rDescribeReply\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\fR\bmanifest\x12!\n" +
-	"\fapi_versions\x18\x02 \x03(\tR\vapiVersions\"\xd3\x01\n" +
+	"\fapi_versions\x18\x02 \x03(\tR\vapiVersions\x12\x18\n" +
+	"\astreams\x18\x03 \x01(\bR\astreams\"\xd3\x01\n" +
 	"\x10ConfigureRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x1a\n" +
 	"\bsettings\x18\x02 \x01(\fR\bsettings\x12K\n" +
@@ -692,19 +804,25 @@ const file_connector_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a<\n" +
 	"\x0eArtifactsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xae\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"u\n" +
+	"\bCallPart\x12\x16\n" +
+	"\x05piece\x18\x01 \x01(\fH\x00R\x05piece\x12\x12\n" +
+	"\x03end\x18\x02 \x01(\tH\x00R\x03end\x125\n" +
+	"\x05reply\x18\x03 \x01(\v2\x1d.quell.connector.v1.CallReplyH\x00R\x05replyB\x06\n" +
+	"\x04part\"\xae\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12*\n" +
 	"\x11retry_after_nanos\x18\x03 \x01(\x03R\x0fretryAfterNanos\x12\x1f\n" +
 	"\vvendor_code\x18\x04 \x01(\tR\n" +
 	"vendorCode\x12*\n" +
-	"\x11vendor_request_id\x18\x05 \x01(\tR\x0fvendorRequestId2\xc9\x02\n" +
+	"\x11vendor_request_id\x18\x05 \x01(\tR\x0fvendorRequestId2\x9b\x03\n" +
 	"\tConnector\x12R\n" +
 	"\bDescribe\x12#.quell.connector.v1.DescribeRequest\x1a!.quell.connector.v1.DescribeReply\x12U\n" +
 	"\tConfigure\x12$.quell.connector.v1.ConfigureRequest\x1a\".quell.connector.v1.ConfigureReply\x12I\n" +
 	"\x05Check\x12 .quell.connector.v1.CheckRequest\x1a\x1e.quell.connector.v1.CheckReply\x12F\n" +
-	"\x04Call\x12\x1f.quell.connector.v1.CallRequest\x1a\x1d.quell.connector.v1.CallReplyB.Z,github.com/quell-soar/quell/connectors/protob\x06proto3"
+	"\x04Call\x12\x1f.quell.connector.v1.CallRequest\x1a\x1d.quell.connector.v1.CallReply\x12P\n" +
+	"\rCallStreaming\x12\x1f.quell.connector.v1.CallRequest\x1a\x1c.quell.connector.v1.CallPart0\x01B.Z,github.com/quell-soar/quell/connectors/protob\x06proto3"
 
 var (
 	file_connector_proto_rawDescOnce sync.Once
@@ -718,7 +836,7 @@ func file_connector_proto_rawDescGZIP() []byte {
 	return file_connector_proto_rawDescData
 }
 
-var file_connector_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_connector_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_connector_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: quell.connector.v1.DescribeRequest
 	(*DescribeReply)(nil),    // 1: quell.connector.v1.DescribeReply
@@ -729,34 +847,38 @@ var file_connector_proto_goTypes = []any{
 	(*Finding)(nil),          // 6: quell.connector.v1.Finding
 	(*CallRequest)(nil),      // 7: quell.connector.v1.CallRequest
 	(*CallReply)(nil),        // 8: quell.connector.v1.CallReply
-	(*Error)(nil),            // 9: quell.connector.v1.Error
-	nil,                      // 10: quell.connector.v1.ConfigureRequest.SecretsEntry
-	nil,                      // 11: quell.connector.v1.CallRequest.ArtifactsEntry
-	nil,                      // 12: quell.connector.v1.CallReply.FailedEntry
-	nil,                      // 13: quell.connector.v1.CallReply.ArtifactsEntry
+	(*CallPart)(nil),         // 9: quell.connector.v1.CallPart
+	(*Error)(nil),            // 10: quell.connector.v1.Error
+	nil,                      // 11: quell.connector.v1.ConfigureRequest.SecretsEntry
+	nil,                      // 12: quell.connector.v1.CallRequest.ArtifactsEntry
+	nil,                      // 13: quell.connector.v1.CallReply.FailedEntry
+	nil,                      // 14: quell.connector.v1.CallReply.ArtifactsEntry
 }
 var file_connector_proto_depIdxs = []int32{
-	10, // 0: quell.connector.v1.ConfigureRequest.secrets:type_name -> quell.connector.v1.ConfigureRequest.SecretsEntry
-	9,  // 1: quell.connector.v1.ConfigureReply.error:type_name -> quell.connector.v1.Error
+	11, // 0: quell.connector.v1.ConfigureRequest.secrets:type_name -> quell.connector.v1.ConfigureRequest.SecretsEntry
+	10, // 1: quell.connector.v1.ConfigureReply.error:type_name -> quell.connector.v1.Error
 	6,  // 2: quell.connector.v1.CheckReply.findings:type_name -> quell.connector.v1.Finding
-	9,  // 3: quell.connector.v1.CheckReply.error:type_name -> quell.connector.v1.Error
-	11, // 4: quell.connector.v1.CallRequest.artifacts:type_name -> quell.connector.v1.CallRequest.ArtifactsEntry
-	9,  // 5: quell.connector.v1.CallReply.error:type_name -> quell.connector.v1.Error
-	12, // 6: quell.connector.v1.CallReply.failed:type_name -> quell.connector.v1.CallReply.FailedEntry
-	13, // 7: quell.connector.v1.CallReply.artifacts:type_name -> quell.connector.v1.CallReply.ArtifactsEntry
-	0,  // 8: quell.connector.v1.Connector.Describe:input_type -> quell.connector.v1.DescribeRequest
-	2,  // 9: quell.connector.v1.Connector.Configure:input_type -> quell.connector.v1.ConfigureRequest
-	4,  // 10: quell.connector.v1.Connector.Check:input_type -> quell.connector.v1.CheckRequest
-	7,  // 11: quell.connector.v1.Connector.Call:input_type -> quell.connector.v1.CallRequest
-	1,  // 12: quell.connector.v1.Connector.Describe:output_type -> quell.connector.v1.DescribeReply
-	3,  // 13: quell.connector.v1.Connector.Configure:output_type -> quell.connector.v1.ConfigureReply
-	5,  // 14: quell.connector.v1.Connector.Check:output_type -> quell.connector.v1.CheckReply
-	8,  // 15: quell.connector.v1.Connector.Call:output_type -> quell.connector.v1.CallReply
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	10, // 3: quell.connector.v1.CheckReply.error:type_name -> quell.connector.v1.Error
+	12, // 4: quell.connector.v1.CallRequest.artifacts:type_name -> quell.connector.v1.CallRequest.ArtifactsEntry
+	10, // 5: quell.connector.v1.CallReply.error:type_name -> quell.connector.v1.Error
+	13, // 6: quell.connector.v1.CallReply.failed:type_name -> quell.connector.v1.CallReply.FailedEntry
+	14, // 7: quell.connector.v1.CallReply.artifacts:type_name -> quell.connector.v1.CallReply.ArtifactsEntry
+	8,  // 8: quell.connector.v1.CallPart.reply:type_name -> quell.connector.v1.CallReply
+	0,  // 9: quell.connector.v1.Connector.Describe:input_type -> quell.connector.v1.DescribeRequest
+	2,  // 10: quell.connector.v1.Connector.Configure:input_type -> quell.connector.v1.ConfigureRequest
+	4,  // 11: quell.connector.v1.Connector.Check:input_type -> quell.connector.v1.CheckRequest
+	7,  // 12: quell.connector.v1.Connector.Call:input_type -> quell.connector.v1.CallRequest
+	7,  // 13: quell.connector.v1.Connector.CallStreaming:input_type -> quell.connector.v1.CallRequest
+	1,  // 14: quell.connector.v1.Connector.Describe:output_type -> quell.connector.v1.DescribeReply
+	3,  // 15: quell.connector.v1.Connector.Configure:output_type -> quell.connector.v1.ConfigureReply
+	5,  // 16: quell.connector.v1.Connector.Check:output_type -> quell.connector.v1.CheckReply
+	8,  // 17: quell.connector.v1.Connector.Call:output_type -> quell.connector.v1.CallReply
+	9,  // 18: quell.connector.v1.Connector.CallStreaming:output_type -> quell.connector.v1.CallPart
+	14, // [14:19] is the sub-list for method output_type
+	9,  // [9:14] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_connector_proto_init() }
@@ -764,13 +886,18 @@ func file_connector_proto_init() {
 	if File_connector_proto != nil {
 		return
 	}
+	file_connector_proto_msgTypes[9].OneofWrappers = []any{
+		(*CallPart_Piece)(nil),
+		(*CallPart_End)(nil),
+		(*CallPart_Reply)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_connector_proto_rawDesc), len(file_connector_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

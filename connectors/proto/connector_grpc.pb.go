@@ -23,10 +23,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Connector_Describe_FullMethodName  = "/quell.connector.v1.Connector/Describe"
-	Connector_Configure_FullMethodName = "/quell.connector.v1.Connector/Configure"
-	Connector_Check_FullMethodName     = "/quell.connector.v1.Connector/Check"
-	Connector_Call_FullMethodName      = "/quell.connector.v1.Connector/Call"
+	Connector_Describe_FullMethodName      = "/quell.connector.v1.Connector/Describe"
+	Connector_Configure_FullMethodName     = "/quell.connector.v1.Connector/Configure"
+	Connector_Check_FullMethodName         = "/quell.connector.v1.Connector/Check"
+	Connector_Call_FullMethodName          = "/quell.connector.v1.Connector/Call"
+	Connector_CallStreaming_FullMethodName = "/quell.connector.v1.Connector/CallStreaming"
 )
 
 // ConnectorClient is the client API for Connector service.
@@ -45,6 +46,10 @@ type ConnectorClient interface {
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckReply, error)
 	// Call runs one action; many run at once.
 	Call(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (*CallReply, error)
+	// CallStreaming is Call for actions that give out contents, of any size: they
+	// come in pieces before the reply, and neither side holds them. A connector
+	// that serves it says so in Describe; one that does not is sent Call.
+	CallStreaming(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CallPart], error)
 }
 
 type connectorClient struct {
@@ -95,6 +100,25 @@ func (c *connectorClient) Call(ctx context.Context, in *CallRequest, opts ...grp
 	return out, nil
 }
 
+func (c *connectorClient) CallStreaming(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CallPart], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Connector_ServiceDesc.Streams[0], Connector_CallStreaming_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CallRequest, CallPart]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Connector_CallStreamingClient = grpc.ServerStreamingClient[CallPart]
+
 // ConnectorServer is the server API for Connector service.
 // All implementations must embed UnimplementedConnectorServer
 // for forward compatibility.
@@ -111,6 +135,10 @@ type ConnectorServer interface {
 	Check(context.Context, *CheckRequest) (*CheckReply, error)
 	// Call runs one action; many run at once.
 	Call(context.Context, *CallRequest) (*CallReply, error)
+	// CallStreaming is Call for actions that give out contents, of any size: they
+	// come in pieces before the reply, and neither side holds them. A connector
+	// that serves it says so in Describe; one that does not is sent Call.
+	CallStreaming(*CallRequest, grpc.ServerStreamingServer[CallPart]) error
 	mustEmbedUnimplementedConnectorServer()
 }
 
@@ -132,6 +160,9 @@ func (UnimplementedConnectorServer) Check(context.Context, *CheckRequest) (*Chec
 }
 func (UnimplementedConnectorServer) Call(context.Context, *CallRequest) (*CallReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Call not implemented")
+}
+func (UnimplementedConnectorServer) CallStreaming(*CallRequest, grpc.ServerStreamingServer[CallPart]) error {
+	return status.Error(codes.Unimplemented, "method CallStreaming not implemented")
 }
 func (UnimplementedConnectorServer) mustEmbedUnimplementedConnectorServer() {}
 func (UnimplementedConnectorServer) testEmbeddedByValue()                   {}
@@ -226,6 +257,17 @@ func _Connector_Call_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Connector_CallStreaming_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CallRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ConnectorServer).CallStreaming(m, &grpc.GenericServerStream[CallRequest, CallPart]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Connector_CallStreamingServer = grpc.ServerStreamingServer[CallPart]
+
 // Connector_ServiceDesc is the grpc.ServiceDesc for Connector service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -250,6 +292,12 @@ var Connector_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Connector_Call_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "CallStreaming",
+			Handler:       _Connector_CallStreaming_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "connector.proto",
 }

@@ -36,6 +36,10 @@ const (
 	// MaxArtifacts is the most that the contents of one call's artifacts have in
 	// bytes, together.
 	MaxArtifacts = 32 << 20
+	// MaxPiece is the largest piece of a content in bytes, and MaxStreamed the most
+	// that the contents of one call have that come in pieces, together.
+	MaxPiece    = 256 << 10
+	MaxStreamed = 512 << 20
 )
 
 // Handshake is what host and connector agree on before they speak. The cookie

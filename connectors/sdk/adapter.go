@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/quell-soar/quell/connectors/proto"
 	"github.com/quell-soar/quell/connectors/sdk/secret"
@@ -52,7 +56,7 @@ func (a *Adapter) Describe(context.Context, *proto.DescribeRequest) (reply *prot
 	if err != nil {
 		return nil, fmt.Errorf("manifest of %s: %w", m.Name, err)
 	}
-	return &proto.DescribeReply{Manifest: raw, ApiVersions: []string{proto.APIVersion}}, nil
+	return &proto.DescribeReply{Manifest: raw, ApiVersions: []string{proto.APIVersion}, Streams: true}, nil
 }
 
 // describe asks the connector for its manifest once: the types that check the
@@ -130,32 +134,50 @@ func (a *Adapter) Check(ctx context.Context, r *proto.CheckRequest) (reply *prot
 }
 
 // Call runs one action. Whatever goes wrong is data in the reply.
-func (a *Adapter) Call(ctx context.Context, r *proto.CallRequest) (reply *proto.CallReply, err error) {
-	fail := func(e *spec.Error) { reply, err = &proto.CallReply{Error: a.wireError(e)}, nil }
+func (a *Adapter) Call(ctx context.Context, r *proto.CallRequest) (*proto.CallReply, error) {
+	h := &held{contents: map[string][]byte{}}
+	reply := a.answer(ctx, r, newKeeper(h, proto.MaxArtifacts))
+	if reply.GetError() == nil && len(h.contents) > 0 {
+		maps.Copy(h.contents, reply.Artifacts)
+		reply.Artifacts = h.contents
+	}
+	return reply, nil
+}
+
+// CallStreaming is Call for a host that takes contents in pieces. It fails only
+// where the host hung up.
+func (a *Adapter) CallStreaming(r *proto.CallRequest, to grpc.ServerStreamingServer[proto.CallPart]) error {
+	reply := a.answer(to.Context(), r, newKeeper(sent{to.Send}, proto.MaxStreamed))
+	return to.Send(&proto.CallPart{Part: &proto.CallPart_Reply{Reply: reply}})
+}
+
+func (a *Adapter) answer(ctx context.Context, r *proto.CallRequest, k *keeper) (reply *proto.CallReply) {
+	defer k.close() // a goroutine that the session left behind keeps nothing any more
+	fail := func(e *spec.Error) { reply = &proto.CallReply{Error: a.wireError(e)} }
 	defer a.recovered(r.GetAction(), fail)
 	s, e := a.open()
 	if e != nil {
 		fail(e)
-		return reply, nil
+		return reply
 	}
 	action, req, e := a.request(r)
 	if e != nil {
 		fail(e)
-		return reply, nil
+		return reply
 	}
 	ctx, cancel := until(ctx, r.GetDeadlineUnixNanos())
 	defer cancel()
-	got, callErr := s.Call(ctx, req)
+	got, callErr := s.Call(k.within(ctx), req)
 	if callErr != nil {
 		fail(callError(ctx, action, req.Mode, callErr))
-		return reply, nil
+		return reply
 	}
-	out, e := a.reply(action, req.Mode, got)
+	out, e := a.reply(action, req.Mode, got, k.close())
 	if e != nil {
 		fail(e)
-		return reply, nil
+		return reply
 	}
-	return out, nil
+	return out
 }
 
 // Close ends the session. The process calls it last.
@@ -215,8 +237,9 @@ func (a *Adapter) request(r *proto.CallRequest) (spec.Action, spec.Request, *spe
 	}, nil
 }
 
-// reply checks and redacts what the session answered.
-func (a *Adapter) reply(action spec.Action, mode spec.Mode, r spec.Reply) (*proto.CallReply, *spec.Error) {
+// reply checks and redacts what the session answered. kept are the references of
+// contents that it gave out before.
+func (a *Adapter) reply(action spec.Action, mode spec.Mode, r spec.Reply, kept map[string]bool) (*proto.CallReply, *spec.Error) {
 	broken := func(err error) (*proto.CallReply, *spec.Error) {
 		k := spec.Internal
 		if action.Effect() && mode == spec.Act {
@@ -246,7 +269,8 @@ func (a *Adapter) reply(action spec.Action, mode spec.Mode, r spec.Reply) (*prot
 	if len(raw) > proto.MaxOutput {
 		return broken(fmt.Errorf("output of %s: %d bytes, more than %d; page or cut it", action.Name, len(raw), proto.MaxOutput))
 	}
-	if err := proto.CheckArtifacts(kind.Artifacts(action.OutputType(), out), r.Artifacts); err != nil && mode == spec.Act {
+	refs := slices.DeleteFunc(kind.Artifacts(action.OutputType(), out), func(ref string) bool { return kept[ref] })
+	if err := proto.CheckArtifacts(refs, r.Artifacts); err != nil && mode == spec.Act {
 		return broken(err)
 	}
 	priorOut, _ := redactValue(redact, r.Prior).(map[string]any)

@@ -54,7 +54,7 @@ func serve(args []string, stderr io.Writer, connectors []Connector) int {
 		HandshakeConfig:  hand,
 		VersionedPlugins: map[int]plugin.PluginSet{proto.ProtocolVersion: {proto.PluginName: &served{adapter: a}}},
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(proto.MaxMessage), grpc.MaxSendMsgSize(proto.MaxMessage), grpc.ChainUnaryInterceptor(timed))...)
+			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(proto.MaxMessage), grpc.MaxSendMsgSize(proto.MaxMessage), grpc.ChainUnaryInterceptor(timed), grpc.ChainStreamInterceptor(timedStream))...)
 		},
 		// go-plugin's own messages help nobody who runs Quell.
 		Logger: hclog.NewNullLogger(),

@@ -21,3 +21,14 @@ func timed(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.Un
 	_ = grpc.SetTrailer(ctx, proto.Took(time.Since(began))) // it fails only outside a call
 	return reply, err
 }
+
+// timedStream is timed for calls whose contents come in pieces.
+func timedStream(srv any, to grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if len(metadata.ValueFromIncomingContext(to.Context(), proto.TraceParent)) == 0 {
+		return handle(srv, to)
+	}
+	began := time.Now()
+	err := handle(srv, to)
+	to.SetTrailer(proto.Took(time.Since(began)))
+	return err
+}

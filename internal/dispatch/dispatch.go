@@ -75,7 +75,9 @@ type Dispatcher struct {
 	queue    Queue
 	votes    Votes
 	opts     Options
-	nudge    chan struct{}
+	// toStart and toTell wake the two loops.
+	toStart, toTell chan struct{}
+	errands         *errands
 	// asked are the effects about which people were asked since the start.
 	asked map[string]bool
 }
@@ -91,45 +93,67 @@ func New(c client.Client, q Queue, v Votes, o Options) *Dispatcher {
 	if o.DoubtScan <= 0 {
 		o.DoubtScan = 30 * time.Second
 	}
-	return &Dispatcher{temporal: c, queue: q, votes: v, opts: o, nudge: make(chan struct{}, 1), asked: map[string]bool{}}
+	d := &Dispatcher{temporal: c, queue: q, votes: v, opts: o, toStart: make(chan struct{}, 1), toTell: make(chan struct{}, 1), asked: map[string]bool{}}
+	d.errands = newErrands(func() { poke(d.toTell) })
+	return d
 }
 
 // Nudge says that something new stands in the store. It never blocks, and losing
 // a nudge loses nothing: the scan comes soon.
 func (d *Dispatcher) Nudge() {
+	poke(d.toStart)
+	poke(d.toTell)
+}
+
+func poke(c chan struct{}) {
 	select {
-	case d.nudge <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
 // Run works until ctx ends. A store or an engine that is away is logged and
-// tried again at the next scan.
+// tried again at the next scan. A vote does not wait until a flood of alerts was
+// started, nor the alerts until a vote was told.
 func (d *Dispatcher) Run(ctx context.Context) {
-	t := time.NewTicker(d.opts.Scan)
+	d.Nudge()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		d.loop(ctx, d.opts.Scan, d.toStart, func() { d.warn(ctx, d.starts(ctx), "runs wait to be started") })
+	})
+	wg.Go(func() {
+		d.loop(ctx, d.opts.Scan, d.toTell, func() {
+			d.warn(ctx, d.wakes(ctx), "votes wait to be delivered")
+			d.warn(ctx, d.tells(ctx), "runs wait to be told")
+		})
+	})
+	wg.Go(func() {
+		d.loop(ctx, d.opts.DoubtScan, nil, func() {
+			d.warn(ctx, d.doubts(ctx), "people wait to be asked about effects that are not known")
+		})
+	})
+	wg.Wait()
+	d.errands.wg.Wait()
+}
+
+// loop calls f whenever it is poked, and every so often, until ctx ends.
+func (d *Dispatcher) loop(ctx context.Context, every time.Duration, poked <-chan struct{}, f func()) {
+	t := time.NewTicker(every)
 	defer t.Stop()
-	doubts := time.NewTicker(d.opts.DoubtScan)
-	defer doubts.Stop()
 	for {
-		if err := d.starts(ctx); err != nil && ctx.Err() == nil {
-			d.opts.Log.Warn().Err(err).Msg("runs wait to be started")
-		}
-		if err := d.wakes(ctx); err != nil && ctx.Err() == nil {
-			d.opts.Log.Warn().Err(err).Msg("votes wait to be delivered")
-		}
-		if err := d.tells(ctx); err != nil && ctx.Err() == nil {
-			d.opts.Log.Warn().Err(err).Msg("runs wait to be told")
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.nudge:
+		case <-poked:
 		case <-t.C:
-		case <-doubts.C:
-			if err := d.doubts(ctx); err != nil && ctx.Err() == nil {
-				d.opts.Log.Warn().Err(err).Msg("people wait to be asked about effects that are not known")
-			}
 		}
+		f()
+	}
+}
+
+func (d *Dispatcher) warn(ctx context.Context, err error, what string) {
+	if err != nil && ctx.Err() == nil {
+		d.opts.Log.Warn().Err(err).Msg(what)
 	}
 }
 
@@ -153,7 +177,7 @@ func (d *Dispatcher) starts(ctx context.Context) error {
 		}
 	})
 	if failed == nil && len(waiting) == batch {
-		d.Nudge() // there is more
+		poke(d.toStart) // there is more
 	}
 	return failed
 }
@@ -228,22 +252,48 @@ func priority(severity string) int {
 	return 3
 }
 
-// wakes tells workflows of votes. A workflow that is gone needs no telling.
+// wakes tells workflows of votes, in the background. A workflow that is gone needs
+// no telling.
 func (d *Dispatcher) wakes(ctx context.Context) error {
 	list, err := d.votes.Undelivered(ctx)
 	if err != nil {
 		return err
 	}
-	var mu sync.Mutex
-	var failed error
-	d.each(len(list), func(i int) {
-		if err := d.wake(ctx, list[i]); err != nil {
-			mu.Lock()
-			failed = err
-			mu.Unlock()
-		}
+	by, order := group(list, func(v Delivery) string { return run.WorkflowOf(v.Request) })
+	for _, workflow := range order {
+		d.errand(ctx, workflow, "a vote waits to be delivered", func() error {
+			for _, v := range by[workflow] {
+				if err := d.wake(ctx, v); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return nil
+}
+
+// errand tells a workflow something in the background and logs what went wrong.
+func (d *Dispatcher) errand(ctx context.Context, workflow, what string, f func() error) {
+	d.errands.run(ctx, workflow, func() error {
+		err := f()
+		d.warn(ctx, err, what)
+		return err
 	})
-	return failed
+}
+
+// group puts together what goes to one workflow, and gives the workflows in their
+// order.
+func group[T any](list []T, of func(T) string) (by map[string][]T, order []string) {
+	by = map[string][]T{}
+	for _, v := range list {
+		workflow := of(v)
+		if by[workflow] == nil {
+			order = append(order, workflow)
+		}
+		by[workflow] = append(by[workflow], v)
+	}
+	return by, order
 }
 
 func (d *Dispatcher) wake(ctx context.Context, v Delivery) error {

@@ -1,12 +1,18 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/mock"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -98,12 +104,74 @@ func TestWakes(t *testing.T) {
 	c.On("UpdateWorkflow", mock.Anything, to("p/x/1", "v1")).Return(nil, nil)
 	c.On("UpdateWorkflow", mock.Anything, to("p/gone/1", "v2")).Return(nil, serviceerror.NewNotFound("gone"))
 	c.On("UpdateWorkflow", mock.Anything, to("p/down/1", "v3")).Return(nil, errors.New("no worker"))
-	if err := New(c, s, s, Options{}).wakes(t.Context()); err == nil {
-		t.Error("a delivery that failed was not told")
+	var log bytes.Buffer
+	d := New(c, s, s, Options{Log: zerolog.New(&log)})
+	if err := d.wakes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.errands.wg.Wait()
+	if !strings.Contains(log.String(), "no worker") {
+		t.Errorf("a delivery that failed was not told: %s", &log)
 	}
 	if len(s.votes) != 1 || s.votes[0].Vote != "v3" {
 		t.Errorf("undelivered %v", s.votes)
 	}
+}
+
+// TestWakesPastAStuckOne: a workflow that does not answer holds up no other one,
+// and is told of the next thing as soon as it answered.
+func TestWakesPastAStuckOne(t *testing.T) {
+	s := &shelf{votes: []Delivery{{"v1", "p/stuck/1#a##1"}, {"v2", "p/well/1#a##1"}}}
+	c := &mocks.Client{}
+	to := func(vote string) any {
+		return mock.MatchedBy(func(o client.UpdateWorkflowOptions) bool { return o.UpdateID == vote })
+	}
+	answers := make(chan struct{})
+	c.On("UpdateWorkflow", mock.Anything, to("v1")).Run(func(mock.Arguments) { <-answers }).Return(nil, nil)
+	told := make(chan string, 2)
+	note := func(a mock.Arguments) { told <- a.Get(1).(client.UpdateWorkflowOptions).UpdateID }
+	for _, vote := range []string{"v2", "v3"} {
+		c.On("UpdateWorkflow", mock.Anything, to(vote)).Run(note).Return(nil, nil)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	d := New(c, s, s, Options{Scan: time.Hour})
+	var wg sync.WaitGroup
+	wg.Go(func() { d.Run(ctx) })
+	defer wg.Wait()
+	defer stop()
+	if got := <-told; got != "v2" {
+		t.Fatalf("told of %s", got)
+	}
+	s.mu.Lock()
+	s.votes = append(s.votes, Delivery{"v3", "p/stuck/1#b##1"})
+	s.mu.Unlock()
+	d.Nudge()
+	for busy := true; busy; { // until the scan has met the one that is stuck
+		d.errands.mu.Lock()
+		busy = !d.errands.out["p/stuck/1"]
+		d.errands.mu.Unlock()
+		runtime.Gosched()
+	}
+	close(answers)
+	if got := <-told; got != "v3" {
+		t.Fatalf("told of %s", got)
+	}
+}
+
+// TestErrandsRest leaves a workflow alone for a while that could not be told.
+func TestErrandsRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newErrands(func() {})
+		tries := 0
+		for range 600 { // a minute
+			e.run(t.Context(), "p/down/1", func() error { tries++; return errors.New("no worker") })
+			e.wg.Wait()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if tries < 12 || tries > 17 { // 0.5 s, 1 s, 2 s, 4 s, then every 5 s
+			t.Errorf("tried %d times in a minute", tries)
+		}
+	})
 }
 
 // TestNudge never blocks, however often it is called.

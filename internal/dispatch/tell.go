@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -27,39 +26,32 @@ type Message struct {
 // looked at as often as votes are.
 type Messages func(ctx context.Context) ([]Message, error)
 
-// tells sends the messages of all rooms. Those to one workflow go in their order.
+// tells sends the messages of all rooms, in the background. Those to one workflow go
+// in their order.
 func (d *Dispatcher) tells(ctx context.Context) error {
 	var failed []error
-	var mu sync.Mutex
 	for _, list := range d.opts.Messages {
 		waiting, err := list(ctx)
 		if err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		by := map[string][]Message{}
-		var order []string
-		for _, m := range waiting {
-			if by[m.Workflow] == nil {
-				order = append(order, m.Workflow)
-			}
-			by[m.Workflow] = append(by[m.Workflow], m)
-		}
-		d.each(len(order), func(i int) {
-			for _, m := range by[order[i]] {
-				if err := d.tell(ctx, m); err != nil {
-					mu.Lock()
-					failed = append(failed, err)
-					mu.Unlock()
-					return
+		by, order := group(waiting, func(m Message) string { return m.Workflow })
+		for _, workflow := range order {
+			d.errand(ctx, workflow, "a run waits to be told", func() error {
+				for _, m := range by[workflow] {
+					if err := d.say(ctx, m); err != nil {
+						return err
+					}
 				}
-			}
-		})
+				return nil
+			})
+		}
 	}
 	return errors.Join(failed...)
 }
 
-func (d *Dispatcher) tell(ctx context.Context, m Message) error {
+func (d *Dispatcher) say(ctx context.Context, m Message) error {
 	short, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	_, err := d.temporal.UpdateWorkflow(short, client.UpdateWorkflowOptions{

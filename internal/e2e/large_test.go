@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -21,7 +22,8 @@ import (
 )
 
 // Sizes of results: the largest that a local activity brings, the largest that
-// comes back into a history (package activities), and what no connector may say.
+// comes back into a history (package activities), and what no connector may say at
+// once, but only give out in pieces.
 const (
 	mostLocal  = 15 << 10
 	mostInline = 511 << 10
@@ -48,7 +50,8 @@ func branches(n int, action string, size int) string {
 // no execution has more than 10,240 events.
 func TestLarge(t *testing.T) {
 	n := many(20, 500)
-	s := bulkStage(t)
+	evidence := t.TempDir()
+	s := bulkStage(t, host.EvidenceDir(evidence))
 	each := func(action, read string) string {
 		return "  - id: each\n    foreach: n in inputs.sizes\n    at_once: 50\n    on_item_error: continue\n    do:\n      - id: got\n        uses: " + action + "\n        with: { size: \"${{ n }}\" }\n      - id: long\n        if: " + read + "\n        note: long\n        text: it is long\n"
 	}
@@ -63,6 +66,7 @@ func TestLarge(t *testing.T) {
 		{"parallel-read", branches(n, "bulk.slow_read", mostInline) + reads(n), mostInline, "", ""},
 		{"each-read", each("bulk.slow_read", "size(steps.got.lines) > 600"), mostInline, "completed", ""},
 		{"beyond", "  - id: got\n    uses: bulk.slow_read\n    with: { size: \"" + fmt.Sprint(tooMuch) + "\" }\n", tooMuch, "failed", "more than"},
+		{"dump", "  - id: got\n    uses: bulk.dump\n    with: { size: \"" + fmt.Sprint(tooMuch) + "\" }\n  - id: kept\n    note: kept\n    text: ${{ steps.got.content }}\n", tooMuch, "completed", ""},
 		{"beyond-and-on", "  - id: got\n    uses: bulk.slow_read\n    on_error: continue\n    with: { size: \"" + fmt.Sprint(tooMuch) + "\" }\n", tooMuch, "completed", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -109,6 +113,28 @@ func TestLarge(t *testing.T) {
 			t.Logf("%d results of %d bytes: %s (%.120s) in %s, events of the executions %v", n, c.size, rec.Closing, rec.Reason, time.Since(began).Round(time.Millisecond), events)
 		})
 	}
+	if got := largest(t, evidence); got != tooMuch {
+		t.Errorf("the largest evidence has %d bytes, not the %d that were given out", got, tooMuch)
+	}
+}
+
+// largest is the size of the largest file in a directory.
+func largest(t *testing.T, dir string) (size int64) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			size = max(size, info.Size())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return size
 }
 
 // lastEvents shows how the history of a run ends that failed its test.
@@ -138,14 +164,14 @@ func reads(n int) string {
 	return "  - id: long\n    if: " + strings.Join(list, " || ") + "\n    note: long\n    text: it is long\n"
 }
 
-// bulkStage is a stage with the connector bulk.
-func bulkStage(t *testing.T) *stage {
+// bulkStage is a stage with the connector bulk, whose evidence goes to a directory.
+func bulkStage(t *testing.T, evidence host.EvidenceDir) *stage {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "bulk")
 	if text, err := exec.Command("go", "build", "-o", out, "./testdata/bulk").CombinedOutput(); err != nil { //nolint:gosec // our own program
 		t.Fatalf("build bulk: %v\n%s", err, text)
 	}
-	h, err := host.New(host.Options{Log: zerolog.Nop(), Instances: []host.Instance{{Name: "bulk", Connector: "bulk", Binary: out}}})
+	h, err := host.New(host.Options{Log: zerolog.Nop(), Evidence: evidence, Instances: []host.Instance{{Name: "bulk", Connector: "bulk", Binary: out}}})
 	if err != nil {
 		t.Fatal(err)
 	}

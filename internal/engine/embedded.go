@@ -104,19 +104,37 @@ func serverConfig(file string, ports []int, fast bool) *config.Config {
 	return cfg
 }
 
+// Bounds of what the server keeps in memory. Its defaults are those of a cluster's
+// history host.
+const (
+	// cachedStates is how many workflows' states the history service keeps, some
+	// 25 kB each. Reading one anew takes a few queries of SQLite.
+	cachedStates = 2048
+	// queueWorkers is how many goroutines work on one of the three queues. They all
+	// use one connection to the database, and each keeps the largest stack that it
+	// ever had; 512 of them are no faster.
+	queueWorkers = 64
+)
+
 // dynamicSettings raises the poll rates that would add 50 ms to each quiet step,
-// and gives each task queue one partition, which one machine does not need more
-// of.
+// gives each task queue one partition, which one machine does not need more of, and
+// bounds memory.
 func dynamicSettings() dynamicconfig.StaticClient {
 	const polls = 1000
 	return dynamicconfig.StaticClient{
-		dynamicconfig.TransferProcessorMaxPollRPS.Key():                  polls,
-		dynamicconfig.TimerProcessorMaxPollRPS.Key():                     polls,
-		dynamicconfig.VisibilityProcessorMaxPollRPS.Key():                polls,
-		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():           1,
-		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():          1,
-		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                 8096,
-		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
+		dynamicconfig.TransferProcessorMaxPollRPS.Key():             polls,
+		dynamicconfig.TimerProcessorMaxPollRPS.Key():                polls,
+		dynamicconfig.VisibilityProcessorMaxPollRPS.Key():           polls,
+		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():      1,
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():     1,
+		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():            cachedStates,
+		dynamicconfig.TransferProcessorSchedulerWorkerCount.Key():   queueWorkers,
+		dynamicconfig.TimerProcessorSchedulerWorkerCount.Key():      queueWorkers,
+		dynamicconfig.VisibilityProcessorSchedulerWorkerCount.Key(): queueWorkers,
+		// There is no other cluster to take anything from.
+		dynamicconfig.ReplicationProcessorSchedulerWorkerCount.Key():            1,
+		dynamicconfig.ReplicationLowPriorityProcessorSchedulerWorkerCount.Key(): 1,
+		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key():        100,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/server/common/metrics"
 	"go.temporal.io/server/temporal"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -63,9 +64,18 @@ type Engine struct {
 	addresses []string
 }
 
+// cachedWorkflows is how many workflows the workers of this process keep in memory,
+// each some 100 kB of goroutines and values. Those that work and their holds are
+// fewer (limits.active_runs); one that waits for a person may be brought back from
+// its history when the person answers, which takes some milliseconds.
+const cachedWorkflows = 600
+
 // Start brings the engine up and returns when its frontend answers. It is called
 // once by `quell serve`. An error leaves nothing running.
 func Start(ctx context.Context, o Options) (*Engine, error) {
+	// It counts at the first worker of the process only, and the embedded server
+	// starts some of its own: set later it leaves the SDK's 10,000.
+	worker.SetStickyWorkflowCacheSize(cachedWorkflows)
 	if o.External != nil {
 		return startExternal(ctx, o)
 	}

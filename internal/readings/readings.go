@@ -35,6 +35,7 @@ const (
 	Kept = 90 * 24 * time.Hour
 
 	waiting   = 4096
+	mostBytes = 32 << 20 // of the answers that wait to be written, together
 	batch     = 256
 	flushTime = 250 * time.Millisecond
 	pruneTime = time.Hour
@@ -59,6 +60,8 @@ type Readings struct {
 	queue   chan Reading
 	flush   chan chan error
 	dropped atomic.Int64
+	// bytes are those of the answers that wait to be written.
+	bytes atomic.Int64
 }
 
 // New opens the room; its tables must be there (Schema), and Run must be running
@@ -77,12 +80,18 @@ func (r *Readings) Keep(one Reading) {
 	if one.At.IsZero() {
 		one.At = r.now()
 	}
-	select {
-	case r.queue <- one:
-	default:
-		r.dropped.Add(1)
+	if r.bytes.Add(one.size()) <= mostBytes {
+		select {
+		case r.queue <- one:
+			return
+		default:
+		}
 	}
+	r.bytes.Add(-one.size())
+	r.dropped.Add(1)
 }
+
+func (r Reading) size() int64 { return int64(len(r.Inputs) + len(r.Output) + len(r.Message)) }
 
 // Dropped counts the answers that were not kept since the start.
 func (r *Readings) Dropped() int64 { return r.dropped.Load() }
@@ -103,6 +112,10 @@ func (r *Readings) Run(ctx context.Context, warn func(error)) {
 			r.dropped.Add(int64(len(list)))
 			warn(err)
 		}
+		for _, one := range list {
+			r.bytes.Add(-one.size())
+		}
+		clear(list) // what was written is not held until others take its place
 		list = list[:0]
 		return err
 	}

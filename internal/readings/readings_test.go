@@ -16,6 +16,36 @@ import (
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// TestReadingsAreBounded: what waits to be written does not fill the memory.
+func TestReadingsAreBounded(t *testing.T) {
+	storetest.Each(t, []store.Schema{readings.Schema()}, func(t *testing.T, db *store.DB) {
+		r := readings.New(db, func() time.Time { return epoch })
+		large := readings.Reading{Run: "p/0/1", Inputs: json.RawMessage("{}"), Output: json.RawMessage(`"` + strings.Repeat("x", readings.MaxOutput-2) + `"`)}
+		for range 200 { // 50 MiB, and nobody writes
+			r.Keep(large)
+		}
+		dropped := r.Dropped()
+		if dropped < 70 || dropped > 75 {
+			t.Errorf("%d of 200 dropped", dropped)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); r.Run(ctx, func(err error) { t.Error(err) }) }()
+		if err := r.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 { // there is room again
+			r.Keep(large)
+		}
+		stop()
+		<-ended
+		got, err := r.Of(t.Context(), "p/0/1")
+		if err != nil || int64(len(got)) != 300-dropped || r.Dropped() != dropped {
+			t.Errorf("%d kept, %d dropped, %v", len(got), r.Dropped(), err)
+		}
+	})
+}
+
 // TestReadings: what is kept comes back whole and in its order, what is old is
 // forgotten, and the end of Run loses nothing.
 func TestReadings(t *testing.T) {

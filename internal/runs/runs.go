@@ -38,10 +38,13 @@ func scan(s scanner) (Record, error) {
 // within one severity by turns between the sources, so that a flood from one
 // source does not hold up the others.
 func (r *Runs) Unstarted(ctx context.Context, limit int) ([]Record, error) {
-	return r.query(ctx, `SELECT `+columns+` FROM (
-			SELECT *, ROW_NUMBER() OVER (PARTITION BY severity_rank, source ORDER BY created, id) AS turn
-			FROM runs WHERE status = 'waiting') AS w
-		ORDER BY severity_rank DESC, turn, created, id LIMIT ?`, limit)
+	// The whole rows of those only that are wanted: thousands may wait.
+	return r.query(ctx, `SELECT `+columns+` FROM runs JOIN (
+			SELECT id AS wanted, turn FROM (
+				SELECT id, severity_rank, created, ROW_NUMBER() OVER (PARTITION BY severity_rank, source ORDER BY created, id) AS turn
+				FROM runs WHERE status = 'waiting') AS w
+			ORDER BY severity_rank DESC, turn, created, id LIMIT ?) AS n ON n.wanted = runs.id
+		ORDER BY severity_rank DESC, turn, created, id`, limit)
 }
 
 func (r *Runs) query(ctx context.Context, q string, args ...any) ([]Record, error) {

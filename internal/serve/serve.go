@@ -56,7 +56,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	if err := noteRestored(ctx, cfg, rooms); err != nil {
 		return err
 	}
-	h, err := startConnectors(ctx, cfg, log, watch, &closers)
+	h, err := startConnectors(ctx, cfg, log, watch, rooms.disk.Low, &closers)
 	if err != nil {
 		return err
 	}
@@ -182,13 +182,13 @@ func (s *stack) close(log zerolog.Logger) {
 	}
 }
 
-func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, c *stack) (*host.Host, error) {
+func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger, watch *watch, space func() error, c *stack) (*host.Host, error) {
 	var list []host.Instance
 	for _, name := range sorted(cfg.Connectors) {
 		list = append(list, instanceOf(name, cfg.Connectors[name]))
 	}
 	h, err := host.New(watch.hostHooks(host.Options{Log: log.With().Str("part", "connectors").Logger(), Instances: list,
-		Evidence: host.EvidenceDir(cfg.Evidence)}))
+		Evidence: host.EvidenceDir(cfg.Evidence), Space: space}))
 	if err != nil {
 		return nil, err
 	}
@@ -230,8 +230,6 @@ func startEngine(ctx context.Context, cfg *config.Config, log zerolog.Logger, wa
 // targets, deadlines and vendors, so there may be many; how many calls leave at
 // once, the host decides per instance.
 func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispatch.Pulse, watch *watch, nudge func()) (worker.Worker, error) {
-	const cached = 1000
-	worker.SetStickyWorkflowCacheSize(cached)
 	interceptors := []interceptor.WorkerInterceptor{pulse}
 	if watch.tracer.On() {
 		interceptors = append(interceptors, &activitySpans{tracer: watch.tracer})

@@ -9,8 +9,11 @@ import (
 // ArtifactOf returns the reference of a content: sha256: and its SHA-256 in hex.
 func ArtifactOf(content []byte) string {
 	sum := sha256.Sum256(content)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return ArtifactOfSum(sum[:])
 }
+
+// ArtifactOfSum is ArtifactOf for a content that is not held: sum is its SHA-256.
+func ArtifactOfSum(sum []byte) string { return "sha256:" + hex.EncodeToString(sum) }
 
 // Artifacts returns the references that stand in a canonical value of t, each
 // once.

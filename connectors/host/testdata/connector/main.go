@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -64,6 +65,7 @@ func (m mock) Manifest() spec.Manifest {
 			read("test.panic", nil, nil),
 			read("test.exit", nil, nil),
 			read("test.limit", nil, nil),
+			read("test.dump", []kind.Field{text("text", false)}, []kind.Field{{Name: "content", Type: kind.Of(kind.Artifact)}, text("most", true)}),
 			read("test.print", []kind.Field{text("text", false)}, nil),
 			{
 				Name: "test.push", Class: spec.Once, ReadBack: spec.NoReadBack, Reversal: spec.Irreversible, Deadline: 20 * time.Second,
@@ -114,6 +116,8 @@ func (s session) Call(ctx context.Context, r spec.Request) (spec.Reply, error) {
 		os.Exit(3)
 	case "test.limit":
 		return spec.Reply{}, &spec.Error{Kind: spec.RateLimited, Message: "slow down", RetryAfter: 300 * time.Millisecond}
+	case "test.dump":
+		return dump(ctx, r.Inputs["text"].(string))
 	case "test.print":
 		fmt.Println(r.Inputs["text"].(string))
 		fmt.Fprintln(os.Stderr, r.Inputs["text"].(string))
@@ -183,6 +187,37 @@ func (s session) leak(how string) (spec.Reply, error) {
 		return spec.Reply{}, fmt.Errorf("request failed with %v", req.Header)
 	}
 	return spec.Reply{}, &spec.Error{Kind: spec.Auth, Message: "bad token " + t, VendorCode: t, VendorRequestID: t}
+}
+
+// dump gives out as many bytes as it is told to, and says how much memory the
+// process has had at most. One that is told to break off does so in the middle.
+func dump(ctx context.Context, how string) (spec.Reply, error) {
+	size, breaks := strings.CutSuffix(how, " broken")
+	n, err := strconv.ParseInt(size, 10, 64)
+	if err != nil {
+		return spec.Reply{}, err
+	}
+	content := io.LimitReader(zeros{}, n)
+	if breaks {
+		content = io.MultiReader(content, broken{})
+	}
+	ref, err := sdk.Keep(ctx, content)
+	if err != nil {
+		return spec.Reply{}, err
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return spec.Reply{Output: map[string]any{"content": ref, "most": strconv.FormatUint(m.Sys, 10)}}, nil
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) {
+	return 0, spec.Errorf(spec.Transient, "the vendor broke off")
 }
 
 // look says what the process finds around itself.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/grpc/mem"
 
 	"github.com/quell-soar/quell/connectors/proto"
+	"github.com/quell-soar/quell/connectors/spec/kind"
 )
 
 // misbehave does what its name says and reports whether that was all.
@@ -72,7 +74,7 @@ type rogue struct {
 
 func (r *rogue) Describe(context.Context, *proto.DescribeRequest) (*proto.DescribeReply, error) {
 	raw, err := json.Marshal(mock{}.Manifest())
-	return &proto.DescribeReply{Manifest: raw, ApiVersions: []string{proto.APIVersion}}, err
+	return &proto.DescribeReply{Manifest: raw, ApiVersions: []string{proto.APIVersion}, Streams: true}, err
 }
 
 func (r *rogue) Configure(context.Context, *proto.ConfigureRequest) (*proto.ConfigureReply, error) {
@@ -109,6 +111,51 @@ func (r *rogue) Call(_ context.Context, c *proto.CallRequest) (*proto.CallReply,
 		return &proto.CallReply{Outcome: "done", Output: []byte(strings.Repeat("[", 1<<20))}, nil
 	}
 	return &proto.CallReply{Outcome: "done", Output: []byte("{}")}, nil
+}
+
+// CallStreaming answers as the text says.
+func (r *rogue) CallStreaming(c *proto.CallRequest, to grpc.ServerStreamingServer[proto.CallPart]) error {
+	var in struct{ Text string }
+	if err := json.Unmarshal(c.GetInputs(), &in); err != nil {
+		return err
+	}
+	piece := func(p []byte) { _ = to.Send(&proto.CallPart{Part: &proto.CallPart_Piece{Piece: p}}) }
+	end := func(ref string) { _ = to.Send(&proto.CallPart{Part: &proto.CallPart_End{End: ref}}) }
+	ref := kind.ArtifactOf([]byte("content"))
+	switch in.Text {
+	case "wrong":
+		piece([]byte("other"))
+		end(ref)
+	case "piece":
+		piece(make([]byte, proto.MaxPiece+1))
+	case "endless":
+		for p := make([]byte, proto.MaxPiece); to.Context().Err() == nil; {
+			piece(p)
+		}
+	case "many":
+		for i := range 100 {
+			p := []byte(strconv.Itoa(i))
+			piece(p)
+			end(kind.ArtifactOf(p))
+		}
+	case "silent":
+		piece([]byte("content"))
+		end(ref)
+		return nil
+	case "unfinished":
+		piece([]byte("content"))
+	case "unnamed":
+		piece([]byte("other"))
+		end(kind.ArtifactOf([]byte("other")))
+	case "nothing":
+		_ = to.Send(&proto.CallPart{})
+	case "twice":
+		for range 2 {
+			piece([]byte("content"))
+			end(ref)
+		}
+	}
+	return to.Send(&proto.CallPart{Part: &proto.CallPart_Reply{Reply: &proto.CallReply{Outcome: "done", Output: fmt.Appendf(nil, `{"content":%q}`, ref)}}})
 }
 
 type rawPlugin struct {
