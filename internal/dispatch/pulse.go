@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,10 @@ type Pulse struct {
 
 	mu   sync.Mutex
 	runs map[string]*pulse
+	// lag is the longest time that an activity lately waited for this process, and
+	// felt when it was measured.
+	lag  time.Duration
+	felt time.Time
 }
 
 // pulse is one run: how many of its activities are under way, and when the last
@@ -31,9 +36,16 @@ type pulse struct {
 	last time.Time
 }
 
-// rest is how long after its last activity a run counts still: a workflow task
-// may be on its way to the next one.
-const rest = 2 * time.Second
+// rest is how long after its last activity a run counts still, at least: a workflow
+// task may be on its way to the next one. Where activities wait for the process, a
+// run counts for some times as long as they did, so that a process that is behind
+// starts nothing more: what it started and has no hands for looks as idle as what
+// waits for people. A lag is forgotten by halves.
+const (
+	rest     = 2 * time.Second
+	lags     = 3
+	halfLife = 10 * time.Second
+)
 
 // NewPulse makes a pulse; now is its clock.
 func NewPulse(now func() time.Time) *Pulse {
@@ -47,13 +59,27 @@ func (p *Pulse) Active() int {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	oldest := p.now().Add(-rest)
+	now := p.now()
+	oldest := now.Add(-max(rest, lags*p.behind(now)))
 	for id, r := range p.runs {
 		if r.busy == 0 && r.last.Before(oldest) {
 			delete(p.runs, id)
 		}
 	}
 	return len(p.runs)
+}
+
+// behind is the lag of now.
+func (p *Pulse) behind(now time.Time) time.Duration {
+	return time.Duration(float64(p.lag) * math.Exp2(-now.Sub(p.felt).Seconds()/halfLife.Seconds()))
+}
+
+// waited notes how long an activity waited for the process.
+func (p *Pulse) waited(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	p.lag, p.felt = max(d, p.behind(now)), now
 }
 
 // beat notes that a run was just started, or works.
@@ -88,11 +114,15 @@ type felt struct {
 
 // ExecuteActivity implements interceptor.ActivityInboundInterceptor.
 func (f *felt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
-	id := activity.GetInfo(ctx).WorkflowExecution.ID
+	info := activity.GetInfo(ctx)
+	id := info.WorkflowExecution.ID
 	for _, other := range []string{"hold/", "undo/", "doubt/"} {
 		if strings.HasPrefix(id, other) {
 			return f.Next.ExecuteActivity(ctx, in)
 		}
+	}
+	if !info.IsLocalActivity && info.Attempt == 1 { // a later one waited on purpose
+		f.pulse.waited(info.StartedTime.Sub(info.ScheduledTime))
 	}
 	f.pulse.change(id, 1)
 	defer f.pulse.change(id, -1)

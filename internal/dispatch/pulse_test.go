@@ -45,6 +45,32 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// TestRoomBehind: where activities wait for the process, those whose next one may
+// wait too take room, until the lag is over.
+func TestRoomBehind(t *testing.T) {
+	now := time.Unix(1000, 0)
+	p := NewPulse(func() time.Time { return now })
+	d := New(&mocks.Client{}, &shelf{}, &shelf{}, Options{Active: 3, Pulse: p})
+	p.beat("a")
+	p.beat("b")
+	p.waited(5 * time.Second)
+	p.waited(time.Second) // one that was quick says nothing about the others
+	for _, step := range []struct {
+		after time.Duration
+		room  int
+	}{{rest + 1, 1}, {6 * time.Second, 1}, {3 * time.Second, 3}} {
+		now = now.Add(step.after)
+		if got := d.room(256); got != step.room {
+			t.Fatalf("at %s room for %d, want %d", now.Sub(time.Unix(1000, 0)), got, step.room)
+		}
+	}
+	p.beat("c")
+	now = now.Add(time.Minute)
+	if got := d.room(256); got != 3 {
+		t.Fatalf("a minute later room for %d", got)
+	}
+}
+
 // TestStartsWithSpace starts none while there is no space, and those that wait
 // once there is.
 func TestStartsWithSpace(t *testing.T) {
