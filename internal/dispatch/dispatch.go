@@ -218,6 +218,7 @@ func (d *Dispatcher) hand(ctx context.Context, in run.Input, severity string) (k
 	if len(in.Plan) > run.MaxInlinePlan {
 		in.Plan = nil
 	}
+	d.opts.Pulse.begin(id)
 	_, err = d.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: id, TaskQueue: run.TaskQueue, EnableEagerStart: true,
 		// A killed worker's workflow task is given to the next one after this.
@@ -231,7 +232,6 @@ func (d *Dispatcher) hand(ctx context.Context, in run.Input, severity string) (k
 	if err != nil && !errors.As(err, &there) {
 		return false, fmt.Errorf("start %s: %w", id, err)
 	}
-	d.opts.Pulse.beat(id)
 	return err != nil, nil
 }
 

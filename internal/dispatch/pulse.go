@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/workflow"
 )
 
 // Pulse tells which runs work in this process: those of which an activity is
@@ -23,8 +24,8 @@ type Pulse struct {
 
 	mu   sync.Mutex
 	runs map[string]*pulse
-	// lag is the longest time that an activity lately waited for this process, and
-	// felt when it was measured.
+	// lag is the longest time that an activity or a first workflow task lately waited
+	// for this process, and felt when it was measured.
 	lag  time.Duration
 	felt time.Time
 }
@@ -34,17 +35,21 @@ type Pulse struct {
 type pulse struct {
 	busy int
 	last time.Time
+	// begun is when this process gave the run to the engine; zero where another did.
+	begun time.Time
 }
 
 // rest is how long after its last activity a run counts still, at least: a workflow
-// task may be on its way to the next one. Where activities wait for the process, a
-// run counts for some times as long as they did, so that a process that is behind
+// task may be on its way to the next one. Where tasks wait for the process, a run
+// counts for some times as long as they did, so that a process that is behind
 // starts nothing more: what it started and has no hands for looks as idle as what
 // waits for people. A lag is forgotten by halves.
 const (
 	rest     = 2 * time.Second
 	lags     = 3
 	halfLife = 10 * time.Second
+	// remembered is how long after its start a run's first task may tell of a lag.
+	remembered = 5 * time.Minute
 )
 
 // NewPulse makes a pulse; now is its clock.
@@ -61,12 +66,16 @@ func (p *Pulse) Active() int {
 	defer p.mu.Unlock()
 	now := p.now()
 	oldest := now.Add(-max(rest, lags*p.behind(now)))
+	n := 0
 	for id, r := range p.runs {
-		if r.busy == 0 && r.last.Before(oldest) {
+		switch {
+		case r.busy > 0 || !r.last.Before(oldest):
+			n++
+		case now.Sub(r.begun) > remembered:
 			delete(p.runs, id)
 		}
 	}
-	return len(p.runs)
+	return n
 }
 
 // behind is the lag of now.
@@ -78,32 +87,73 @@ func (p *Pulse) behind(now time.Time) time.Duration {
 func (p *Pulse) waited(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.lagged(d)
+}
+
+func (p *Pulse) lagged(d time.Duration) {
 	now := p.now()
 	p.lag, p.felt = max(d, p.behind(now)), now
 }
 
-// beat notes that a run was just started, or works.
-func (p *Pulse) beat(id string) {
-	if p != nil {
-		p.change(id, 0)
+// begin notes that a run is about to be started.
+func (p *Pulse) begin(id string) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.of(id).begun = p.now()
+}
+
+// began notes that the first workflow task of a run works. It is called again where
+// that task took too long and is done anew: then the process is further behind.
+func (p *Pulse) began(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r, ok := p.runs[id]; ok && !r.begun.IsZero() {
+		p.lagged(p.now().Sub(r.begun))
 	}
 }
 
 func (p *Pulse) change(id string, by int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.of(id).busy += by
+}
+
+// of is a run that works now.
+func (p *Pulse) of(id string) *pulse {
 	r, ok := p.runs[id]
 	if !ok {
 		r = &pulse{}
 		p.runs[id] = r
 	}
-	r.busy += by
 	r.last = p.now()
+	return r
 }
 
 // InterceptActivity implements interceptor.WorkerInterceptor.
 func (p *Pulse) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
 	return &felt{interceptor.ActivityInboundInterceptorBase{Next: next}, p}
+}
+
+// InterceptWorkflow implements interceptor.WorkerInterceptor.
+func (p *Pulse) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	return &begun{interceptor.WorkflowInboundInterceptorBase{Next: next}, p}
+}
+
+// begun notes when a workflow begins to run. It takes no part in what it does.
+type begun struct {
+	interceptor.WorkflowInboundInterceptorBase
+	pulse *Pulse
+}
+
+// ExecuteWorkflow implements interceptor.WorkflowInboundInterceptor.
+func (b *begun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
+	if !workflow.IsReplaying(ctx) {
+		b.pulse.began(workflow.GetInfo(ctx).WorkflowExecution.ID)
+	}
+	return b.Next.ExecuteWorkflow(ctx, in)
 }
 
 // felt counts one activity while it runs.

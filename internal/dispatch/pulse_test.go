@@ -31,7 +31,7 @@ func TestRoom(t *testing.T) {
 		}
 	}
 	want(3)
-	p.beat("a") // started
+	p.begin("a") // started
 	p.change("b", 1)
 	want(1)
 	now = now.Add(rest + 1) // a waits now, b works on
@@ -51,9 +51,13 @@ func TestRoomBehind(t *testing.T) {
 	now := time.Unix(1000, 0)
 	p := NewPulse(func() time.Time { return now })
 	d := New(&mocks.Client{}, &shelf{}, &shelf{}, Options{Active: 3, Pulse: p})
-	p.beat("a")
-	p.beat("b")
-	p.waited(5 * time.Second)
+	p.begin("a")
+	p.begin("b")
+	now = now.Add(5 * time.Second)
+	p.began("a")
+	p.began("of another process")
+	p.begin("a")
+	p.begin("b")
 	p.waited(time.Second) // one that was quick says nothing about the others
 	for _, step := range []struct {
 		after time.Duration
@@ -61,10 +65,10 @@ func TestRoomBehind(t *testing.T) {
 	}{{rest + 1, 1}, {6 * time.Second, 1}, {3 * time.Second, 3}} {
 		now = now.Add(step.after)
 		if got := d.room(256); got != step.room {
-			t.Fatalf("at %s room for %d, want %d", now.Sub(time.Unix(1000, 0)), got, step.room)
+			t.Fatalf("at %s room for %d, want %d", now.Sub(time.Unix(1005, 0)), got, step.room)
 		}
 	}
-	p.beat("c")
+	p.begin("c")
 	now = now.Add(time.Minute)
 	if got := d.room(256); got != 3 {
 		t.Fatalf("a minute later room for %d", got)
