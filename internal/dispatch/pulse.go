@@ -10,6 +10,8 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/quell-soar/quell/workflows/run"
 )
 
 // Pulse tells which runs work in this process: those of which an activity is
@@ -37,6 +39,15 @@ type pulse struct {
 	last time.Time
 	// begun is when this process gave the run to the engine; zero where another did.
 	begun time.Time
+	// asked is when the workflow last asked the engine for what brings an activity
+	// next; zero once that came.
+	asked time.Time
+}
+
+// works reports whether the run is under way: an activity is, or one is on its way,
+// or one was not before oldest.
+func (r *pulse) works(now, oldest time.Time) bool {
+	return r.busy > 0 || !r.last.Before(oldest) || now.Sub(r.asked) < remembered
 }
 
 // rest is how long after its last activity a run counts still, at least: a workflow
@@ -48,7 +59,9 @@ const (
 	rest     = 2 * time.Second
 	lags     = 3
 	halfLife = 10 * time.Second
-	// remembered is how long after its start a run's first task may tell of a lag.
+	// remembered is how long after its start a run's first task may tell of a lag, and
+	// how long a run counts whose next activity does not come: it may have gone to
+	// another process.
 	remembered = 5 * time.Minute
 )
 
@@ -69,7 +82,7 @@ func (p *Pulse) Active() int {
 	n := 0
 	for id, r := range p.runs {
 		switch {
-		case r.busy > 0 || !r.last.Before(oldest):
+		case r.works(now, oldest):
 			n++
 		case now.Sub(r.begun) > remembered:
 			delete(p.runs, id)
@@ -115,10 +128,21 @@ func (p *Pulse) began(id string) {
 	}
 }
 
+// asks notes that a workflow asked the engine for an activity, or for what it does
+// before one.
+func (p *Pulse) asks(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.of(id)
+	r.asked = r.last
+}
+
 func (p *Pulse) change(id string, by int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.of(id).busy += by
+	r := p.of(id)
+	r.busy += by
+	r.asked = time.Time{}
 }
 
 // of is a run that works now.
@@ -142,10 +166,16 @@ func (p *Pulse) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowI
 	return &begun{interceptor.WorkflowInboundInterceptorBase{Next: next}, p}
 }
 
-// begun notes when a workflow begins to run. It takes no part in what it does.
+// begun notes when a workflow begins to run, and what it asks the engine for. It
+// takes no part in what the workflow does.
 type begun struct {
 	interceptor.WorkflowInboundInterceptorBase
 	pulse *Pulse
+}
+
+// Init implements interceptor.WorkflowInboundInterceptor.
+func (b *begun) Init(next interceptor.WorkflowOutboundInterceptor) error {
+	return b.Next.Init(&asking{interceptor.WorkflowOutboundInterceptorBase{Next: next}, b.pulse})
 }
 
 // ExecuteWorkflow implements interceptor.WorkflowInboundInterceptor.
@@ -154,6 +184,43 @@ func (b *begun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWor
 		b.pulse.began(workflow.GetInfo(ctx).WorkflowExecution.ID)
 	}
 	return b.Next.ExecuteWorkflow(ctx, in)
+}
+
+// asking notes what a run asks the engine for.
+type asking struct {
+	interceptor.WorkflowOutboundInterceptorBase
+	pulse *Pulse
+}
+
+// ExecuteActivity implements interceptor.WorkflowOutboundInterceptor.
+func (a *asking) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
+	a.note(ctx)
+	return a.Next.ExecuteActivity(ctx, name, args...)
+}
+
+// ExecuteChildWorkflow implements interceptor.WorkflowOutboundInterceptor. A run
+// begins the hold of an effect before the effect; a run that it calls counts itself.
+func (a *asking) ExecuteChildWorkflow(ctx workflow.Context, name string, args ...any) workflow.ChildWorkflowFuture {
+	if name == run.HoldWorkflow {
+		a.note(ctx)
+	}
+	return a.Next.ExecuteChildWorkflow(ctx, name, args...)
+}
+
+func (a *asking) note(ctx workflow.Context) {
+	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; !workflow.IsReplaying(ctx) && !apart(id) {
+		a.pulse.asks(id)
+	}
+}
+
+// apart are workflows that are no runs: they do not count.
+func apart(id string) bool {
+	for _, other := range []string{"hold/", "undo/", "doubt/"} {
+		if strings.HasPrefix(id, other) {
+			return true
+		}
+	}
+	return false
 }
 
 // felt counts one activity while it runs.
@@ -166,10 +233,8 @@ type felt struct {
 func (f *felt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	info := activity.GetInfo(ctx)
 	id := info.WorkflowExecution.ID
-	for _, other := range []string{"hold/", "undo/", "doubt/"} {
-		if strings.HasPrefix(id, other) {
-			return f.Next.ExecuteActivity(ctx, in)
-		}
+	if apart(id) {
+		return f.Next.ExecuteActivity(ctx, in)
 	}
 	if !info.IsLocalActivity && info.Attempt == 1 { // a later one waited on purpose
 		f.pulse.waited(info.StartedTime.Sub(info.ScheduledTime))

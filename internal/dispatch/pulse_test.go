@@ -69,6 +69,13 @@ func TestRoomBehind(t *testing.T) {
 		}
 	}
 	p.begin("c")
+	p.asks("c")
+	now = now.Add(time.Minute)
+	if got := d.room(256); got != 2 {
+		t.Fatalf("while c waits for its activity room for %d", got)
+	}
+	p.change("c", 1)
+	p.change("c", -1)
 	now = now.Add(time.Minute)
 	if got := d.room(256); got != 3 {
 		t.Fatalf("a minute later room for %d", got)
