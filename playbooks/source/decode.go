@@ -157,7 +157,7 @@ func (d *decoder) escape() bool {
 		if err != nil || code > utf8.MaxRune {
 			return false
 		}
-		text, ok, length = string(rune(code)), true, 2+n //nolint:gosec // it is no more than the largest
+		text, ok, length = string(rune(code)), true, 2+n
 	}
 	if !ok || !strings.HasPrefix(d.rest(), text) {
 		return false
