@@ -16,6 +16,13 @@ const (
 	mostLocalBytes = 512 << 10
 )
 
+// mostQuick is how many local activities are under way at once: an instance has
+// fewer slots, and at the end of each of them all branches are looked at, again at
+// each replay. With hundreds of both, a workflow task took longer than it may on a
+// busy machine, and so did its repetition. The results of full activities come in
+// together.
+const mostQuick = 32
+
 // Bounds of what the reads of full activities bring. What they bring together must
 // be decoded within one workflow task of five seconds, also on a busy machine, and
 // again whenever a run is taken up from its history; and the server ends a run
@@ -52,6 +59,11 @@ func (it *interp) readFully(f frame, req task.ReadRequest) (res task.ReadResult,
 	res = task.ReadResult{}
 	err = act(f.ctx, task.ReadActivity, req, &res)
 	return res, err
+}
+
+// crowded reports whether a quick read had better be a full activity at once.
+func (it *interp) crowded(ctx workflow.Context) bool {
+	return it.quick >= mostQuick && workflow.GetVersion(ctx, "crowded", workflow.DefaultVersion, 1) != workflow.DefaultVersion
 }
 
 // beyond reports whether a history of n bytes is all that a run can keep.

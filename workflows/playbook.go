@@ -81,6 +81,8 @@ type interp struct {
 	controls []*control
 	obeyed   int64
 	heard    int
+	// quick counts the reads under way by local activities.
+	quick int
 	// locals and localBytes are the results of local activities since the last
 	// breath; resting says that one is taken.
 	locals, localBytes int
