@@ -65,17 +65,31 @@ func look(ctx workflow.Context, key string) {
 }
 
 // Hold watches one effect: it ends when the effect is no longer there, and when
-// its time is over it releases, keeps or asks. It outlives the run.
+// its time is over it releases, keeps or asks. It outlives the run, and goes on in
+// new executions where it tries for weeks what cannot be done yet.
 func Hold(ctx workflow.Context, in run.HoldInput) (string, error) {
-	began := workflow.Now(ctx)
-	due := began.Add(in.For)
-	until := due
+	anew := !in.Until.IsZero()
+	if !anew {
+		in.Began = workflow.Now(ctx)
+		in.Due = in.Began.Add(in.For)
+		in.Until = in.Due
+	}
 	looks := workflow.GetSignalChannel(ctx, signalLook)
-	for {
-		over, err := watch(ctx, looks, until)
-		if err != nil {
-			return "", err
+	for waited := false; ; {
+		if waited && holdFull(ctx) {
+			for looks.ReceiveAsync(nil) { // the next execution looks first of all
+			}
+			return "", workflow.NewContinueAsNewError(ctx, run.HoldWorkflow, in)
 		}
+		over := false
+		if !anew {
+			var err error
+			if over, err = watch(ctx, looks, in.Until); err != nil {
+				return "", err
+			}
+			waited = true
+		}
+		anew = false
 		var st task.HeldResult
 		if err := execute(ctx, task.HeldActivity, task.HeldRequest{Tenant: in.Tenant, Key: in.Key}, &st); err != nil {
 			return "", err
@@ -88,20 +102,30 @@ func Hold(ctx workflow.Context, in run.HoldInput) (string, error) {
 			return "never", nil
 		case st.Open && over:
 			// The effect itself is not decided yet; look again in a minute.
-			until = workflow.Now(ctx).Add(time.Minute)
+			in.Until = workflow.Now(ctx).Add(time.Minute)
 			continue
 		case !over:
 			continue
 		}
-		end, more, err := expire(ctx, in, began, due)
+		end, more, err := expire(ctx, &in)
 		if err != nil || more == 0 {
 			return end, err
 		}
-		until = workflow.Now(ctx).Add(more)
+		in.Until = workflow.Now(ctx).Add(more)
 		if end == renewed {
-			began, due = workflow.Now(ctx), until
+			in.Began, in.Due = workflow.Now(ctx), in.Until
 		}
 	}
+}
+
+// holdFull reports whether the history is long enough for a new execution. Holds of
+// earlier builds never went on in one: where such a history is replayed, each of its
+// turns past that length is as it was.
+func holdFull(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	n := info.GetCurrentHistoryLength()
+	return (info.GetContinueAsNewSuggested() || n > mostEvents) &&
+		workflow.GetVersion(ctx, fmt.Sprint("hold-goes-on@", n), workflow.DefaultVersion, 1) != workflow.DefaultVersion
 }
 
 // watch waits for a look or for the end of the time, and says which.
@@ -120,34 +144,55 @@ const renewed = "renewed"
 
 // expire does what the hold says at the end of its time, which began and is due by
 // the engine's clock. more is how long to go on holding.
-func expire(ctx workflow.Context, in run.HoldInput, began, due time.Time) (end string, more time.Duration, err error) {
+func expire(ctx workflow.Context, in *run.HoldInput) (end string, more time.Duration, err error) {
 	switch plan.HoldThen(in.Then) {
 	case plan.HoldKeep:
-		return "kept", 0, execute(ctx, task.NoteActivity, note(ctx, in, "hold.kept", time.Time{}), nil)
+		return "kept", 0, execute(ctx, task.NoteActivity, note(ctx, *in, "hold.kept", time.Time{}), nil)
 	case plan.HoldRelease:
-		return release(ctx, in, task.ActRequest{Actor: byItself, Unattended: true, Began: began.UTC(), Due: due.UTC()})
+		return release(ctx, in, task.ActRequest{Actor: byItself, Unattended: true, Began: in.Began.UTC(), Due: in.Due.UTC()})
 	}
-	t, err := askHold(ctx, in)
+	if in.Word != "" && in.Failed < quickTries && workflow.GetVersion(ctx, "hold-word", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		return release(ctx, in, task.ActRequest{Actor: in.Word}) // it was said already, and could not be done
+	}
+	t, err := askHold(ctx, *in)
 	if err != nil {
 		return "", 0, err
 	}
+	in.Word, in.Failed = "", 0
 	if t.State == "approved" {
-		return release(ctx, in, task.ActRequest{Actor: join(t.By)})
+		in.Word = join(t.By)
+		return release(ctx, in, task.ActRequest{Actor: in.Word})
 	}
 	// Kept by a person's word: for as long again.
-	return renewed, in.For, execute(ctx, task.NoteActivity, note(ctx, in, "hold.renewed", workflow.Now(ctx).Add(in.For)), nil)
+	return renewed, in.For, execute(ctx, task.NoteActivity, note(ctx, *in, "hold.renewed", workflow.Now(ctx).Add(in.For)), nil)
 }
 
 // byItself is the actor of a release that no person asked for.
 const byItself = "hold"
 
-// release takes the effect back; req says who wants it, and since when.
-func release(ctx workflow.Context, in run.HoldInput, req task.ActRequest) (string, time.Duration, error) {
+// A release that could not be done is tried again every quickWait, after quickTries
+// every slowWait. A person whose word it was is asked again then.
+const (
+	quickTries = 6
+	quickWait  = 10 * time.Minute
+	slowWait   = time.Hour
+)
+
+// laterReleases is what the generations of a hold's later tries are counted from:
+// apart from those of undo steps and undos of runs, which count from 1.
+const laterReleases = 1_000_000
+
+// release takes the effect back; req says who wants it, and since when. A try whose
+// outcome is stored as failed is over, and the next one is another.
+func release(ctx workflow.Context, in *run.HoldInput, req task.ActRequest) (string, time.Duration, error) {
 	key, err := run.ParseKey(in.Key)
 	if err != nil {
 		return "", 0, temporal.NewNonRetryableApplicationError(err.Error(), "key", err)
 	}
 	key.Direction = run.Undo
+	if in.Tries > 0 {
+		key.Generation = laterReleases + in.Tries
+	}
 	var res task.ActResult
 	req.Place = task.Place{Tenant: in.Tenant, Run: in.Run, Step: key.Step, Iteration: key.Iteration}
 	req.Key, req.Of, req.Mode = key, in.Key, "act"
@@ -158,7 +203,18 @@ func release(ctx workflow.Context, in run.HoldInput, req task.ActRequest) (strin
 		return "released", 0, nil
 	}
 	// It could not be released: it stays held, on record, and is tried again.
-	return "", 10 * time.Minute, nil
+	if res.Outcome == task.Failed || res.Outcome == task.Partial {
+		in.Tries++
+		in.Failed++
+		in.Why = res.Detail
+		if res.Failure != nil {
+			in.Why = res.Failure.Kind + ": " + res.Failure.Message
+		}
+	}
+	if in.Failed >= quickTries && plan.HoldThen(in.Then) == plan.HoldRelease {
+		return "", slowWait, nil
+	}
+	return "", quickWait, nil
 }
 
 // askHold pages people and waits for as long as it takes; nothing is released
@@ -173,10 +229,14 @@ func askHold(ctx workflow.Context, in run.HoldInput) (task.TallyResult, error) {
 		return task.TallyResult{}, temporal.NewNonRetryableApplicationError(err.Error(), "key", err)
 	}
 	f := frame{ctx: ctx, node: it.root}
+	text := fmt.Sprintf("%s on %v has been held for %s. Release it?", in.Action, in.Labels, in.For)
+	if in.Failed > 0 {
+		text = fmt.Sprintf("%s on %v could not be released in %d tries (%s). Try again?", in.Action, in.Labels, in.Failed, in.Why)
+	}
 	return it.decide(f, task.OpenRequest{
 		Place: task.Place{Tenant: in.Tenant, Run: in.Run, Step: key.Step, Iteration: key.Iteration},
 		ID:    run.HoldRequestID(in.Key, workflow.Now(ctx).Unix()), Kind: "hold",
-		Text:   fmt.Sprintf("%s on %v has been held for %s. Release it?", in.Action, in.Labels, in.For),
+		Text:   text,
 		Levels: []task.Level{{Who: in.Pages}}, Quorum: 1, Silent: "keep", Opened: workflow.Now(ctx).UTC(),
 	})
 }

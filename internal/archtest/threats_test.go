@@ -29,18 +29,10 @@ func TestThreats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]map[string]bool{}
+	namesTests(t, "docs/threat-model.md")
 	seen := map[int]bool{}
 	for n, line := range strings.Split(string(raw), "\n") {
 		tests := named.FindAllStringSubmatch(line, -1)
-		for _, m := range tests {
-			if known[m[1]] == nil {
-				known[m[1]] = testsIn(t, "../../"+m[1])
-			}
-			if !known[m[1]][m[2]] {
-				t.Errorf("docs/threat-model.md:%d: there is no %s in %s", n+1, m[2], m[1])
-			}
-		}
 		m := numbered.FindStringSubmatch(line)
 		if m == nil {
 			continue
@@ -63,6 +55,36 @@ func TestThreats(t *testing.T) {
 			t.Errorf("docs/threat-model.md: class %d is missing", class)
 		}
 	}
+}
+
+// TestProofs: every test that docs/proofs.md names exists.
+func TestProofs(t *testing.T) {
+	t.Parallel()
+	if n := namesTests(t, "docs/proofs.md"); n < 20 {
+		t.Errorf("docs/proofs.md names %d tests", n)
+	}
+}
+
+// namesTests looks up every test that a page names, and counts them.
+func namesTests(t *testing.T, page string) (n int) {
+	t.Helper()
+	raw, err := os.ReadFile("../../" + page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]map[string]bool{}
+	for at, line := range strings.Split(string(raw), "\n") {
+		for _, m := range named.FindAllStringSubmatch(line, -1) {
+			n++
+			if known[m[1]] == nil {
+				known[m[1]] = testsIn(t, "../../"+m[1])
+			}
+			if !known[m[1]][m[2]] {
+				t.Errorf("%s:%d: there is no %s in %s", page, at+1, m[2], m[1])
+			}
+		}
+	}
+	return n
 }
 
 // testsIn lists the tests and fuzz targets of a directory.

@@ -238,7 +238,7 @@ func openHouse(t testing.TB) *house {
 	l := ledger.New(db, key, h.clock)
 	fx := effects.New(db, l, g, h.clock)
 	fx.Approved = approval.Approved
-	h.Record = &Record{Tenant: "default", Runs: runs.New(db, h.clock), Effects: fx, Approvals: approval.New(db, l, h.clock), Readings: readings.New(db, h.clock)}
+	h.Record = &Record{Tenant: "default", Runs: runs.New(db, h.clock), Effects: fx, Approvals: approval.New(db, l, h.clock), Readings: readings.New(db, h.clock, 90*24*time.Hour)}
 	if h.Intake, err = intake.New(intake.Config{Tenant: "default", Sources: []intake.Source{{Name: "siem", Format: intake.Generic, Keys: [][]byte{sourceKey}, Rate: 1e6, Burst: 1e6}}},
 		intake.Deps{DB: db, Runs: h.Runs, Ledger: l, Book: shelf{h.load(playbook)}, Nudge: func() {}}, h.clock); err != nil {
 		t.Fatal(err)

@@ -119,6 +119,9 @@ type Retention struct {
 	// Histories is how long the embedded engine keeps the history of a closed
 	// workflow; default 30d.
 	Histories Duration `yaml:"histories"`
+	// Readings is how long whole answers to reads are kept for backtests, at most as
+	// long as Keep where something is deleted; default 90d.
+	Readings Duration `yaml:"readings"`
 }
 
 // Ledger says where its checkpoints go.
@@ -241,7 +244,7 @@ func Default() *Config {
 		Temporal:  Temporal{Namespace: "quell"},
 		Modes:     Modes{Triggers: Triggers{Alert: Observe, Manual: Observe, Schedule: Observe}},
 		Limits:    Limits{ActiveRuns: 200, WaitingRuns: 10_000},
-		Retention: Retention{Keep: Duration(400 * 24 * time.Hour), Histories: Duration(30 * 24 * time.Hour)},
+		Retention: Retention{Keep: Duration(400 * 24 * time.Hour), Histories: Duration(30 * 24 * time.Hour), Readings: Duration(90 * 24 * time.Hour)},
 	}
 }
 

@@ -154,7 +154,7 @@ func (k *checker) paths(c *Config) {
 	if within(c.DataDir, c.Retention.Export) && c.Retention.Export != "" {
 		k.bad("retention.export", "name a directory on another disk or machine", "what is exported beside the store is lost with it")
 	}
-	for path, d := range map[string]Duration{"retention.keep": c.Retention.Keep, "retention.histories": c.Retention.Histories} {
+	for path, d := range map[string]Duration{"retention.keep": c.Retention.Keep, "retention.histories": c.Retention.Histories, "retention.readings": c.Retention.Readings} {
 		if d < Duration(time.Second) {
 			k.bad(path, "write a time such as 400d", "%s is too short", time.Duration(d))
 		}

@@ -209,12 +209,14 @@ func unwritable(t *testing.T, l *labProcess, h *house, spoil, mend func()) {
 		got, err := h.alert("det-2", hostname(2))
 		return err == nil && len(got.Runs) == 1, err
 	})
-	for _, r := range h.ended(2, 2*time.Minute) {
+	list := h.ended(2, 2*time.Minute)
+	for _, r := range list {
 		if r.Closing != "completed" {
 			t.Errorf("%s closed as %s", r.ID, r.Closing)
 		}
 	}
 	l.check(t, []string{hostname(1), hostname(2)})
+	recorded(t, l, h, list)
 	h.auditOK()
 }
 

@@ -45,6 +45,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
+	if len(os.Args) > 3 && os.Args[1] == heldSyncs {
+		fmt.Fprintln(os.Stderr, launchHeld(os.Args[2:]))
+		os.Exit(1)
+	}
 	if len(os.Args) > 1 && (os.Args[1] == "labdata" || os.Args[1] == sdk.ManifestsFlag) {
 		sdk.Serve(narrowLab{})
 	}

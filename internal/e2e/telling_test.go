@@ -59,8 +59,15 @@ func newStage(t *testing.T) *stage {
 // stageOn is a stage with these connectors; l may be nil.
 func stageOn(t *testing.T, l *lab.Lab, h *host.Host) *stage {
 	t.Helper()
+	return stageAt(t, l, h, engine.Options{})
+}
+
+// stageAt is stageOn with an engine that o describes.
+func stageAt(t *testing.T, l *lab.Lab, h *host.Host, o engine.Options) *stage {
+	t.Helper()
 	dir := t.TempDir()
-	e, err := engine.Start(t.Context(), engine.Options{Dir: dir, Log: zerolog.Nop()})
+	o.Dir, o.Log = dir, zerolog.Nop()
+	e, err := engine.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +190,8 @@ func (s *stage) launch(p *plan.Plan, raw []byte, hostname string) string {
 	return s.launchWith(p, raw, []byte(`["`+hostname+`"]`), []byte(`{"hostname":"`+hostname+`"}`))
 }
 
-func (s *stage) launchWith(p *plan.Plan, raw, once, inputs []byte) string {
+// launchWith is launch with other inputs; more changes what is claimed.
+func (s *stage) launchWith(p *plan.Plan, raw, once, inputs []byte, more ...func(*runs.Claim)) string {
 	s.t.Helper()
 	c := runs.Claim{
 		Tenant: "default", Playbook: p.Playbook, Digest: plan.DigestOf(raw), Plan: raw, OnceValue: once, Inputs: inputs,
@@ -195,6 +203,9 @@ func (s *stage) launchWith(p *plan.Plan, raw, once, inputs []byte) string {
 			s.t.Fatal(err)
 		}
 		c.Calls = append(c.Calls, runs.Callee{Playbook: ch.Playbook, Digest: ch.Digest, Plan: ch.Plan, Bindings: s.bindings(child), Mode: "act"})
+	}
+	for _, m := range more {
+		m(&c)
 	}
 	var got runs.Claimed
 	if err := s.set.Recorder.DB.Update(s.t.Context(), func(tx *store.Tx) (err error) {

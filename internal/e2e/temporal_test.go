@@ -18,6 +18,7 @@ import (
 
 	"go.temporal.io/server/common/cluster"
 	temporalconfig "go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
@@ -32,6 +33,9 @@ import (
 const (
 	temporalDir   = "QUELL_E2E_TEMPORAL_DIR"
 	temporalPorts = "QUELL_E2E_TEMPORAL_PORTS"
+	// temporalSuggest is after how many events that server suggests to continue as
+	// new, where it is not Temporal's own number.
+	temporalSuggest = "QUELL_E2E_TEMPORAL_SUGGEST"
 )
 
 var temporalServices = []primitives.ServiceName{
@@ -42,15 +46,17 @@ var temporalServices = []primitives.ServiceName{
 type temporal struct {
 	t      *testing.T
 	dir    string
+	env    []string
 	ports  []string
 	cmd    *exec.Cmd
 	exited chan struct{}
 }
 
-// startTemporal runs one with the namespace quell, until the test ends.
-func startTemporal(t *testing.T) *temporal {
+// startTemporal runs one with the namespace quell, until the test ends; env is
+// added to its environment.
+func startTemporal(t *testing.T, env ...string) *temporal {
 	t.Helper()
-	s := &temporal{t: t, dir: t.TempDir()}
+	s := &temporal{t: t, dir: t.TempDir(), env: env}
 	for range temporalServices {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -76,7 +82,7 @@ func (s *temporal) start() {
 		s.t.Fatal(err)
 	}
 	s.cmd = exec.Command(self)
-	s.cmd.Env = append(os.Environ(), temporalDir+"="+s.dir, temporalPorts+"="+strings.Join(s.ports, ","))
+	s.cmd.Env = append(append(os.Environ(), temporalDir+"="+s.dir, temporalPorts+"="+strings.Join(s.ports, ",")), s.env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.cmd.Stderr = logFile(s.t, "temporal.log")
 	out, err := s.cmd.StdoutPipe()
@@ -126,7 +132,12 @@ func serveTemporal(dir, ports string) error {
 		hosts[name] = static.SingleLocalHost(net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Services[string(name)].RPC.GRPCPort)))
 		names = append(names, string(name))
 	}
-	srv, err := temporalserver.NewServer(temporalserver.WithConfig(cfg), temporalserver.ForServices(names), temporalserver.WithStaticHosts(hosts), temporalserver.WithLogger(log.NewNoopLogger()))
+	settings := dynamicconfig.StaticClient{}
+	if n, err := strconv.Atoi(os.Getenv(temporalSuggest)); err == nil {
+		settings[dynamicconfig.HistoryCountSuggestContinueAsNew.Key()] = n
+	}
+	srv, err := temporalserver.NewServer(temporalserver.WithConfig(cfg), temporalserver.ForServices(names), temporalserver.WithStaticHosts(hosts),
+		temporalserver.WithDynamicConfigClient(settings), temporalserver.WithLogger(log.NewNoopLogger()))
 	if err != nil {
 		return err
 	}
@@ -227,8 +238,72 @@ func TestTwoServers(t *testing.T) {
 		}
 	}
 	l.check(t, names)
+	recorded(t, l, b, list)
 	rep := b.auditBy(filepath.Join(a.dir, "data-keys", "ledger.key.pub"))
 	if !rep.OK {
 		t.Errorf("the ledger does not verify: %+v", rep.Findings)
 	}
+}
+
+// TestTemporalRestarted ends an external Temporal twice without warning: while
+// tickets are being created and while hosts are being isolated. Ready tells of it;
+// what answers meanwhile is stored; once Temporal is back everything goes on by
+// itself, each effect once and after its intent.
+func TestTemporalRestarted(t *testing.T) {
+	integration(t)
+	const n = 5
+	tp, l := startTemporal(t), startLab(t)
+	l.hostsOf(n)
+	h := newHouse(t, l, fmt.Sprintf("temporal: {address: %q}\n", tp.address()))
+	h.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for i, vendor := range []string{"jira create", "crowdstrike contain"} {
+		l.script(vendor + ": 4x hold 3s\n")
+		if i == 0 {
+			for k := 1; k < n; k++ {
+				if got, err := h.alert(fmt.Sprintf("away-%d", k), hostname(k)); err != nil || len(got.Runs) != 1 {
+					t.Fatalf("alert %d: %+v, %v", k, got, err)
+				}
+			}
+		} else {
+			go h.approveAll(ctx)
+		}
+		eventually(t, time.Minute, "effects are with the vendor", func() (bool, error) { return len(unanswered(l)) >= 2, nil })
+		inHand := len(unanswered(l))
+		tp.kill()
+		eventually(t, time.Minute, "ready says that the engine is away", func() (bool, error) {
+			r, err := h.client().Ready(ctx)
+			return err == nil && !r.Ready, err
+		})
+		eventually(t, time.Minute, "the vendor answers", func() (bool, error) { return len(unanswered(l)) == 0, nil })
+		if i == 0 { // it is stored, whatever Temporal does, or it is told that it is not
+			got, err := h.alert(fmt.Sprintf("away-%d", n), hostname(n))
+			t.Logf("an alert while Temporal is away: %+v, %v", got, err)
+		}
+		tp.start()
+		t.Logf("%s: %d effects were with the vendor when Temporal ended", vendor, inHand)
+	}
+	eventually(t, time.Minute, "the last alert is taken", func() (bool, error) {
+		got, err := h.alert(fmt.Sprintf("away-%d", n), hostname(n))
+		return err == nil && len(got.Runs) == 1, err
+	})
+	began := time.Now()
+	list := h.ended(n, 4*time.Minute)
+	t.Logf("all %d runs ended %s after Temporal was back", len(list), time.Since(began).Round(time.Millisecond))
+	names := make([]string, n)
+	for i := range names {
+		names[i] = hostname(i + 1)
+	}
+	if len(list) != n {
+		t.Errorf("%d runs for %d alerts", len(list), n)
+	}
+	for _, r := range list {
+		if r.Closing != "completed" {
+			t.Errorf("%s closed %s: %s", r.ID, r.Closing, r.Reason)
+		}
+	}
+	l.check(t, names)
+	recorded(t, l, h, list)
+	h.auditOK()
 }

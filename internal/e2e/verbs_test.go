@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -11,6 +12,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/quell-soar/quell/activities"
 	"github.com/quell-soar/quell/connectors/entra/fakegraph"
@@ -19,7 +23,9 @@ import (
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/connectors/sdk/secret"
 	"github.com/quell-soar/quell/internal/approval"
+	"github.com/quell-soar/quell/internal/engine"
 	"github.com/quell-soar/quell/internal/guard"
+	"github.com/quell-soar/quell/internal/retention"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -45,6 +51,9 @@ const (
 	wasCancelled = "cancelled"
 	hadFailed    = "failed"
 	hadClosed    = "closed"
+	// isForgotten: it ended in one of these ways, its history is deleted at Temporal,
+	// and retention has gone over Quell's store.
+	isForgotten = "forgotten"
 )
 
 // backRow is one case: how far the run came, and how it was then.
@@ -53,7 +62,15 @@ type backRow struct {
 	way  string
 }
 
-// tenSteps is the playbook of a row.
+// end is how the run of a row ended, where it did; the forgotten ones in turn.
+func (r backRow) end() string {
+	if r.way == isForgotten {
+		return []string{hadClosed, hadFailed, wasCancelled}[r.step%3]
+	}
+	return r.way
+}
+
+// playbook is that of a row.
 func (r backRow) playbook() string {
 	var b strings.Builder
 	b.WriteString("quell: 1\nplaybook: " + r.name() + "\ntitle: Ten steps\ninputs:\n  hostname: { type: hostname }\n  account: { type: email }\non:\n  manual: { roles: [analyst] }\nlimits:\n  edr.isolate_host: 4\n  iam.disable_user: 1\n  iam.revoke_sessions: 1\ntriage:\n")
@@ -72,7 +89,7 @@ func (r backRow) playbook() string {
 		if i+1 != r.step {
 			continue
 		}
-		switch r.way {
+		switch r.end() {
 		case hadFailed:
 			b.WriteString("  - fail: enough\n")
 			return b.String()
@@ -88,19 +105,21 @@ func (r backRow) playbook() string {
 func (r backRow) name() string { return fmt.Sprintf("back-%02d-%s", r.step, r.way) }
 
 // TestUndoTable takes back a run of ten steps after each of its steps: while it
-// runs, after it was cancelled, after it failed and after it was closed. The world
-// is as it was wherever there is an exact inverse, and the list says of the others
-// what they are. Four rows by default, all forty with QUELL_SOAK.
+// runs, after it was cancelled, after it failed, after it was closed, and after
+// all of that is forgotten: its history is gone from Temporal and its detail from
+// Quell's store. The world is as it was wherever there is an exact inverse, and the
+// list says of the others what they are. Five rows by default, all fifty with
+// QUELL_SOAK.
 func TestUndoTable(t *testing.T) {
 	alongside(t)
 	var rows []backRow
 	for k := 1; k <= len(ten); k++ {
-		for _, way := range []string{stillRunning, wasCancelled, hadFailed, hadClosed} {
+		for _, way := range []string{stillRunning, wasCancelled, hadFailed, hadClosed, isForgotten} {
 			rows = append(rows, backRow{k, way})
 		}
 	}
 	if os.Getenv("QUELL_SOAK") == "" {
-		rows = []backRow{{2, wasCancelled}, {6, stillRunning}, {7, hadFailed}, {10, hadClosed}}
+		rows = []backRow{{2, wasCancelled}, {6, stillRunning}, {7, hadFailed}, {10, hadClosed}, {10, isForgotten}}
 	}
 	l, err := lab.Start(lab.Options{})
 	if err != nil {
@@ -129,18 +148,72 @@ func TestUndoTable(t *testing.T) {
 	if err := s.lab.Entra.SeedUsers(users...); err != nil {
 		t.Fatal(err)
 	}
-	var wg sync.WaitGroup
-	lines := make([]string, len(rows))
-	slots := make(chan struct{}, 4)
-	for i, r := range rows {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			lines[i] = s.takeBack(r)
-		})
+	lines, ids := make([]string, len(rows)), make([]string, len(rows))
+	each := func(f func(i int, r backRow)) {
+		var wg sync.WaitGroup
+		slots := make(chan struct{}, 4)
+		for i, r := range rows {
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				f(i, r)
+			})
+		}
+		wg.Wait()
 	}
-	wg.Wait()
+	each(func(i int, r backRow) {
+		if ids[i] = s.came(r); ids[i] != "" && r.way != isForgotten {
+			lines[i] = s.takeBack(ids[i], r)
+		}
+	})
+	s.forget(t, rows, ids)
+	each(func(i int, r backRow) {
+		if ids[i] != "" && r.way == isForgotten {
+			lines[i] = s.takeBack(ids[i], r)
+		}
+	})
 	t.Logf("%d rows; repeat: QUELL_SOAK=1 go test ./internal/e2e -run TestUndoTable -v\n%s", len(rows), strings.Join(lines, "\n"))
+}
+
+// forget lets everything of ended runs go that can: their histories at Temporal and
+// what retention deletes in Quell's store.
+func (s *stage) forget(t *testing.T, rows []backRow, ids []string) {
+	t.Helper()
+	ctx, rec := t.Context(), s.set.Recorder
+	if err := rec.DB.Migrate(ctx, retention.Schema()); err != nil {
+		t.Fatal(err)
+	}
+	ex := &retention.Exporter{DB: rec.DB, Ledger: rec.Ledger, Dir: t.TempDir()}
+	if err := ex.Export(ctx); err != nil {
+		t.Fatal(err)
+	}
+	later := func() time.Time { return time.Now().Add(500 * 24 * time.Hour) }
+	sw := &retention.Sweeper{DB: rec.DB, Ledger: rec.Ledger, Runs: rec.Runs, Effects: rec.Effects, Approvals: rec.Approvals, Exporter: ex, Keep: 400 * 24 * time.Hour, Now: later, Log: zerolog.Nop()}
+	got, err := sw.Sweep(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("retention deleted the detail of %d runs", got.Runs)
+	for i, r := range rows {
+		if r.way != isForgotten || ids[i] == "" {
+			continue
+		}
+		if rec, err := rec.Runs.Get(ctx, ids[i]); err != nil || rec.Result != nil || string(rec.Inputs) != "{}" {
+			t.Errorf("%s: its detail is still there: %s %s, %v", r.name(), rec.Inputs, rec.Result, err)
+		}
+		if _, err := s.temp.WorkflowService().DeleteWorkflowExecution(ctx, &workflowservice.DeleteWorkflowExecutionRequest{
+			Namespace: engine.Namespace, WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: ids[i]},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var gone *serviceerror.NotFound
+		if err := s.wait(func() (bool, error) {
+			_, err := s.temp.DescribeWorkflowExecution(ctx, ids[i], "")
+			return errors.As(err, &gone), nil
+		}); err != nil {
+			t.Errorf("%s: its history is still at Temporal: %v", r.name(), err)
+		}
+	}
 }
 
 // undoHost is labHost with a directory of accounts.
@@ -169,16 +242,23 @@ func undoHost(t *testing.T, l *lab.Lab) *host.Host {
 	return h
 }
 
-// takeBack plays one row and returns its line of the table.
-func (s *stage) takeBack(r backRow) string {
-	fault := func(format string, args ...any) string {
-		s.t.Errorf("%s: %s", r.name(), fmt.Sprintf(format, args...))
-		return r.name()
-	}
+// came launches the run of a row and brings it to where it is taken back; "" where
+// that fails.
+func (s *stage) came(r backRow) string {
 	p, raw := s.plan(r.name(), r.playbook())
 	id := s.launchWith(p, raw, []byte(`["`+r.name()+`"]`), []byte(`{"hostname":"`+r.name()+`","account":"`+r.name()+`@lab.example"}`))
 	if err := s.reach(id, r); err != nil {
-		return fault("%v; %s", err, s.open(id))
+		s.t.Errorf("%s: %v; %s", r.name(), err, s.open(id))
+		return ""
+	}
+	return id
+}
+
+// takeBack takes back the run of a row and returns its line of the table.
+func (s *stage) takeBack(id string, r backRow) string {
+	fault := func(format string, args ...any) string {
+		s.t.Errorf("%s: %s", r.name(), fmt.Sprintf(format, args...))
+		return r.name()
 	}
 	got, err := s.undoOf(id, 1)
 	if err != nil {
@@ -221,7 +301,8 @@ func (s *stage) open(id string) string {
 
 // reach brings the run to where it is taken back.
 func (s *stage) reach(id string, r backRow) error {
-	if r.way == stillRunning || r.way == wasCancelled {
+	way := r.end()
+	if way == stillRunning || way == wasCancelled {
 		if err := s.wait(func() (bool, error) {
 			list, _, err := s.set.Recorder.Approvals.List(s.t.Context(), approval.Filter{Tenant: "default", Run: id})
 			for _, q := range list {
@@ -234,11 +315,11 @@ func (s *stage) reach(id string, r backRow) error {
 			return fmt.Errorf("the gate: %w", err)
 		}
 	}
-	want := map[string]string{wasCancelled: "cancelled", hadFailed: "failed", hadClosed: "true_positive"}[r.way]
+	want := map[string]string{wasCancelled: "cancelled", hadFailed: "failed", hadClosed: "true_positive"}[way]
 	if want == "" {
 		return nil
 	}
-	if r.way == wasCancelled {
+	if way == wasCancelled {
 		if err := s.disp.Cancel(s.t.Context(), id, "user:lena", "drill"); err != nil {
 			return err
 		}

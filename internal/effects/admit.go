@@ -57,7 +57,30 @@ func (e *Effects) Admit(ctx context.Context, in Intent) (Verdict, error) {
 		v, err = e.admit(tx, in)
 		return err
 	})
+	if err == nil && v.Go != nil {
+		e.slow(ctx, in, v.Go)
+	}
 	return v, err
+}
+
+// slow gives a permit its time anew where the commit took most of it: on a disk
+// that is slow no call would ever leave. The kill switch is looked at again, since
+// it may have been turned after a commit of which we heard late; if it was, or
+// cannot be read, the permit stays as it is, and the next admission says why.
+func (e *Effects) slow(ctx context.Context, in Intent, p *Permit) {
+	now := e.now()
+	if p.Expires.Sub(now) > PermitLife/2 || p.Deadline.Sub(now) < PermitLife {
+		return
+	}
+	killed := false
+	err := e.db.View(ctx, func(tx *store.Tx) (err error) {
+		killed, _, err = guard.Killed(tx)
+		return err
+	})
+	attended := in.Key.Direction == run.Undo && !in.Unattended // which no switch holds back
+	if err == nil && (!killed || attended) {
+		p.Expires = now.Add(PermitLife)
+	}
 }
 
 func (e *Effects) admit(tx *store.Tx, in Intent) (Verdict, error) {

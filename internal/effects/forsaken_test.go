@@ -46,6 +46,24 @@ func TestForsaken(t *testing.T) {
 			}
 		})
 	}
+	for as, held := range map[string]int{"done": 0, "not_done": 1, "by_hand": 0, "skipped": 1} {
+		row(t, "a release resolved as "+as, none, func(h *house) {
+			in := do("r1", 1, isolate(), "a")
+			h.done(in, spec.Done, `{}`)
+			back := undo(in, 1)
+			h.goes(back)
+			h.clock.add(deadline + settling)
+			if err := h.fx.Resolve(h.ctx, back.Key.String(), as, "ann", "looked"); err != nil {
+				h.Fatal(err)
+			}
+			h.eq(len(h.holders("a")), held)
+			h.eq(len(stack(h, "r1")), held)
+			if held > 0 { // and another try may take it back
+				h.done(undo(in, 2), spec.Done, "")
+				h.eq(len(h.holders("a")), 0)
+			}
+		})
+	}
 	row(t, "in doubt and left alone", none, func(h *house) {
 		lagging := isolate()
 		lagging.ReadBack = spec.Lagging

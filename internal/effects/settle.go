@@ -8,6 +8,7 @@ import (
 
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/workflows/run"
 )
 
 // Settle stores how an attempt ended. With an error that asserts that nothing
@@ -216,8 +217,15 @@ func (e *Effects) resolve(tx *store.Tx, ef *Effect, as, actor, reason string) er
 		}
 	case "not_done":
 		ef.Outcome = Failed
-	case "by_hand", "skipped":
-		// What a person did is not Quell's to undo.
+	case "by_hand":
+		// What a person did is not Quell's to undo. What they took back by hand is held
+		// no longer.
+		if ef.Direction == string(run.Undo) {
+			if err := e.leave(tx, ef.Of, ef.Key); err != nil {
+				return err
+			}
+		}
+	case "skipped":
 	default:
 		return fmt.Errorf("effects: resolve as done, not_done, by_hand or skipped, not %q", as)
 	}

@@ -31,8 +31,6 @@ type Reading struct {
 const (
 	// MaxOutput is the largest answer, in bytes, that is kept.
 	MaxOutput = 256 << 10
-	// Kept is for how long answers are kept.
-	Kept = 90 * 24 * time.Hour
 
 	waiting   = 4096
 	mostBytes = 32 << 20 // of the answers that wait to be written, together
@@ -57,6 +55,7 @@ func Schema() store.Schema {
 type Readings struct {
 	db      *store.DB
 	now     func() time.Time
+	keep    time.Duration
 	queue   chan Reading
 	flush   chan chan error
 	dropped atomic.Int64
@@ -64,10 +63,10 @@ type Readings struct {
 	bytes atomic.Int64
 }
 
-// New opens the room; its tables must be there (Schema), and Run must be running
-// for anything to be written.
-func New(db *store.DB, now func() time.Time) *Readings {
-	return &Readings{db: db, now: now, queue: make(chan Reading, waiting), flush: make(chan chan error)}
+// New opens the room, which keeps answers for that long; its tables must be there
+// (Schema), and Run must be running for anything to be written.
+func New(db *store.DB, now func() time.Time, keep time.Duration) *Readings {
+	return &Readings{db: db, now: now, keep: keep, queue: make(chan Reading, waiting), flush: make(chan chan error)}
 }
 
 // Keep takes an answer and returns at once. Where too many wait to be written, or
@@ -99,7 +98,7 @@ func (r *Readings) Dropped() int64 { return r.dropped.Load() }
 // Run writes what Keep takes until ctx ends, and what is left then. warn is told of
 // batches that could not be written; they are dropped.
 func (r *Readings) Run(ctx context.Context, warn func(error)) {
-	tick, prune := time.NewTicker(flushTime), time.NewTicker(pruneTime)
+	tick, prune := time.NewTicker(flushTime), time.NewTicker(max(time.Second, min(pruneTime, r.keep/4)))
 	defer tick.Stop()
 	defer prune.Stop()
 	var list []Reading
@@ -131,7 +130,7 @@ func (r *Readings) Run(ctx context.Context, warn func(error)) {
 			list = r.drain(list)
 			done <- put(ctx)
 		case <-prune.C:
-			if err := r.Prune(ctx, r.now().Add(-Kept)); err != nil {
+			if err := r.Prune(ctx, r.now().Add(-r.keep)); err != nil {
 				warn(err)
 			}
 		case <-ctx.Done():

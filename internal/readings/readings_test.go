@@ -19,7 +19,7 @@ var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // TestReadingsAreBounded: what waits to be written does not fill the memory.
 func TestReadingsAreBounded(t *testing.T) {
 	storetest.Each(t, []store.Schema{readings.Schema()}, func(t *testing.T, db *store.DB) {
-		r := readings.New(db, func() time.Time { return epoch })
+		r := readings.New(db, func() time.Time { return epoch }, time.Hour)
 		large := readings.Reading{Run: "p/0/1", Inputs: json.RawMessage("{}"), Output: json.RawMessage(`"` + strings.Repeat("x", readings.MaxOutput-2) + `"`)}
 		for range 200 { // 50 MiB, and nobody writes
 			r.Keep(large)
@@ -50,7 +50,7 @@ func TestReadingsAreBounded(t *testing.T) {
 // forgotten, and the end of Run loses nothing.
 func TestReadings(t *testing.T) {
 	storetest.Each(t, []store.Schema{readings.Schema()}, func(t *testing.T, db *store.DB) {
-		r := readings.New(db, func() time.Time { return epoch })
+		r := readings.New(db, func() time.Time { return epoch }, time.Hour)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); r.Run(ctx, func(err error) { t.Error(err) }) }()
@@ -89,6 +89,37 @@ func TestReadings(t *testing.T) {
 		}
 		if err := r.Flush(ctx); !errors.Is(err, context.Canceled) {
 			t.Errorf("flushed after the end: %v", err)
+		}
+	})
+}
+
+// TestForgets: what is older than it is to be kept goes by itself, and the rest stays.
+func TestForgets(t *testing.T) {
+	storetest.Each(t, []store.Schema{readings.Schema()}, func(t *testing.T, db *store.DB) {
+		r := readings.New(db, func() time.Time { return epoch }, 2*time.Second)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); r.Run(ctx, func(err error) { t.Error(err) }) }()
+		defer func() { stop(); <-ended }()
+		for i := range 4 {
+			r.Keep(readings.Reading{Run: "p/0/1", Action: "a", Inputs: json.RawMessage("{}"), Error: "not_found", At: epoch.Add(-time.Duration(i) * time.Second)})
+		}
+		if err := r.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for end := time.Now().Add(20 * time.Second); ; <-tick.C {
+			got, err := r.Of(ctx, "p/0/1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) == 3 && got[0].At.Equal(epoch.Add(-2*time.Second)) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d are left", len(got))
+			}
 		}
 	})
 }

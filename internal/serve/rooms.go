@@ -96,7 +96,7 @@ func openRooms(ctx context.Context, cfg *config.Config, log zerolog.Logger, watc
 	asked.Seen = watch.request
 	return &rooms{
 		db: db, ledger: led, guard: g, effects: fx,
-		approvals: asked, runs: runs.New(db, time.Now), readings: readings.New(db, time.Now),
+		approvals: asked, runs: runs.New(db, time.Now), readings: readings.New(db, time.Now, time.Duration(cfg.Retention.Readings)),
 		disk:  disk.New(cfg.DataDir, uint64(cfg.Limits.FreeDisk)<<20, log), //nolint:gosec // validated
 		clock: steady,
 	}, nil

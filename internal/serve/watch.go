@@ -161,6 +161,17 @@ func (w *watch) start(s dispatch.Start) {
 	})
 }
 
+// mostReason bounds why a run ended as the log tells it, in characters.
+const mostReason = 300
+
+// short is the beginning of a text that may be long.
+func short(text string) string {
+	if r := []rune(text); len(r) > mostReason {
+		return string(r[:mostReason]) + "…"
+	}
+	return text
+}
+
 // end returns what is told of runs that ended.
 func (w *watch) end(r *runs.Runs) func(context.Context, task.EndRequest) {
 	return func(ctx context.Context, q task.EndRequest) {
@@ -170,7 +181,11 @@ func (w *watch) end(r *runs.Runs) func(context.Context, task.EndRequest) {
 			return
 		}
 		w.metrics.RunEnded(rec.Playbook, rec.Closing, rec.Ended.Sub(rec.Created))
-		w.log.Info().Str("run", rec.ID).Str("playbook", rec.Playbook).Str("closing", rec.Closing).Dur("took", rec.Ended.Sub(rec.Created)).Msg("run ended")
+		told := w.log.Info().Str("run", rec.ID).Str("playbook", rec.Playbook).Str("closing", rec.Closing)
+		if rec.Reason != "" {
+			told = told.Str("reason", short(rec.Reason))
+		}
+		told.Dur("took", rec.Ended.Sub(rec.Created)).Msg("run ended")
 		whole := telemetry.Whole{
 			Run: rec.ID, Part: telemetry.Run, Below: telemetry.Dispatch, Start: rec.Started, End: rec.Ended,
 			Attrs: []telemetry.Attr{{Key: "playbook", Value: rec.Playbook}, {Key: "closing", Value: rec.Closing}, {Key: "mode", Value: rec.Mode}},

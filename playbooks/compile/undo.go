@@ -41,8 +41,9 @@ func (u *unit) unknownUndo(t ast.Text) {
 	for _, o := range u.order {
 		known = append(known, o.id)
 	}
-	help := ""
-	if near := diag.Near(t.String(), known); near != "" {
+	help := "name a step by its id, one that acts"
+	bare := strings.TrimSuffix(strings.TrimPrefix(t.String(), "steps."), ".effect")
+	if near := diag.Near(bare, known); near != "" {
 		help = "did you mean " + near + "?"
 	}
 	u.report("unknown-step", t.Span(), help, "there is no step %s", t)

@@ -164,7 +164,7 @@ func (u *unit) text(t ast.Text, to target, env expr.Env) plan.Value {
 		for _, s := range segments {
 			lit += s.Text
 		}
-		return u.literal(t, lit, to)
+		return u.plain(t, lit, to)
 	}
 	return u.template(t, segments, to, env)
 }

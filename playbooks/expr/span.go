@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"unicode/utf8"
+
 	celast "cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 )
@@ -30,8 +32,7 @@ func (s *spans) tokens() []token {
 
 // of is the span of a node, in runes.
 func (s *spans) of(e celast.Expr) (from, to int) {
-	r, _ := s.info.GetOffsetRange(e.ID())
-	from, to = int(r.Start), int(r.Stop)
+	from, to = s.token(e.ID())
 	switch e.Kind() {
 	case celast.SelectKind:
 		from, _ = s.of(e.AsSelect().Operand())
@@ -75,6 +76,18 @@ func (s *spans) call(e celast.Expr, from, to int) (int, int) {
 	return s.name(from), s.match(from)
 }
 
+// token is the span of a node's token. CEL begins it at a character and gives its
+// length in bytes.
+func (s *spans) token(id int64) (from, to int) {
+	r, _ := s.info.GetOffsetRange(id)
+	from = min(max(int(r.Start), 0), len(s.src))
+	to = from
+	for bytes := int(r.Stop - r.Start); bytes > 0 && to < len(s.src); to++ {
+		bytes -= utf8.RuneLen(s.src[to])
+	}
+	return from, to
+}
+
 // field is the name behind the dot of a selection.
 func (s *spans) field(e celast.Expr) (from, to int) {
 	_, after := s.of(e.AsSelect().Operand())
@@ -83,8 +96,7 @@ func (s *spans) field(e celast.Expr) (from, to int) {
 			return t.start, t.end
 		}
 	}
-	r, _ := s.info.GetOffsetRange(e.ID())
-	return int(r.Start), int(r.Stop)
+	return s.token(e.ID())
 }
 
 // match is the end of the bracket that closes the one at a place.

@@ -165,14 +165,24 @@ func (m *mended) restore(n *yaml.Node) {
 	}
 }
 
-// quote makes a part of a line plain text.
-func (m *mended) quote(line, from, to int) { m.hide(line, from, to, meanings) }
+// stand writes stand-ins for the characters at bytes of a line, which are ASCII and
+// in order.
+func (m *mended) stand(line int, places []int) {
+	var b strings.Builder
+	done, old := 0, m.lines[line-1]
+	for _, at := range places {
+		b.WriteString(old[done:at])
+		b.WriteRune(standIn + rune(old[at]))
+		done = at + 1
+	}
+	m.lines[line-1] = b.String() + old[done:]
+}
 
-// hide writes stand-ins for characters of a part of a line.
-func (m *mended) hide(line, from, to int, chars string) {
+// quote makes a part of a line plain text.
+func (m *mended) quote(line, from, to int) {
 	old := m.lines[line-1]
 	part := strings.Map(func(r rune) rune {
-		if r < utf8.RuneSelf && strings.ContainsRune(chars, r) {
+		if r < utf8.RuneSelf && strings.ContainsRune(meanings, r) {
 			return standIn + r
 		}
 		return r

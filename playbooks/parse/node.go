@@ -100,7 +100,7 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 // counts as that, so that a slip is told once: the answer is the key as meant, nil
 // where there is none.
 func (p *parser) unknownKey(n, k *yaml.Node, what string, keys []string) *yaml.Node {
-	near := diag.Near(k.Value, keys)
+	near := near(k.Value, keys)
 	help := "there are " + strings.Join(keys, ", ")
 	if near != "" {
 		help = "did you mean " + near + "?"
@@ -109,10 +109,34 @@ func (p *parser) unknownKey(n, k *yaml.Node, what string, keys []string) *yaml.N
 	if near == "" || hasKey(n, near) {
 		return nil
 	}
-	meant, at := *k, *p.scalar(k)
-	meant.Value, at.Value = near, near
+	return p.named(k, near)
+}
+
+// named is a node that stands where another does and says something else.
+func (p *parser) named(n *yaml.Node, name string) *yaml.Node {
+	meant, at := *n, *p.scalar(n)
+	meant.Value, at.Value = name, name
 	p.scalars[&meant] = &at
 	return &meant
+}
+
+// elsewhere are what other tools call a key of this language.
+var elsewhere = map[string]string{
+	"action": "uses", "args": "with", "params": "with", "parameters": "with", "when": "if", "condition": "if",
+	"for_each": "foreach", "loop": "foreach", "steps": "do", "on_failure": "on_error", "retries": "retry",
+	"vars": "settings", "variables": "settings", "triggers": "on", "trigger": "on", "version": "quell", "cron": "schedule",
+	"approvers": "from", "channel": "via", "default_value": "default", "choices": "of", "options": "of", "enum": "of",
+}
+
+// near is the key that a name most likely means, "" where none is.
+func near(name string, keys []string) string {
+	if k := diag.Near(name, keys); k != "" {
+		return k
+	}
+	if k := elsewhere[name]; slices.Contains(keys, k) {
+		return k
+	}
+	return ""
 }
 
 func hasKey(n *yaml.Node, key string) bool {
@@ -138,7 +162,20 @@ func (p *parser) wrong(n *yaml.Node, what, want string, keys ...string) {
 	if n.Kind == yaml.AliasNode || n.Style&yaml.TaggedStyle != 0 {
 		return // told already
 	}
-	p.report("wrong-shape", p.span(n), shapeHelp(n, what, want, keys), "%s must be %s; found %s", what, want, shape(n))
+	p.misshapen(n, shapeHelp(n, what, want, keys), what, want)
+}
+
+// misshapen reports a value of another shape, of which nothing follows.
+func (p *parser) misshapen(n *yaml.Node, help, what, want string) {
+	p.report("wrong-shape", p.span(n), help, "%s must be %s; found %s", what, want, shape(n))
+	p.unread = append(p.unread, p.span(n))
+}
+
+// unread notes an entry whose value was refused: that it is missing is no news.
+func (o *object) unread(key string) {
+	if e, ok := o.find(key); ok {
+		o.p.unread = append(o.p.unread, o.p.file.Span(o.key(key).Span().Start.Offset, o.p.end(e.value)))
+	}
 }
 
 func shape(n *yaml.Node) string {
@@ -226,10 +263,17 @@ func (o *object) list(key string) []*yaml.Node {
 	}
 	if n.Kind != yaml.SequenceNode {
 		o.p.wrong(n, key, "a list")
+		o.unread(key)
+		if n.Kind == yaml.MappingNode && slices.ContainsFunc(single, func(k string) bool { return hasKey(n, k) }) {
+			return []*yaml.Node{n} // the one entry, without its dash
+		}
 		return nil
 	}
 	return n.Content
 }
+
+// single are keys of entries of lists, by which one is known that lacks its dash.
+var single = slices.Concat(ast.Kinds(), []string{"who", "within", "once_per", "when", "quiet"})
 
 // named reads a map whose keys the author chose.
 func (o *object) named(key string) []ast.Named {
@@ -239,6 +283,7 @@ func (o *object) named(key string) []ast.Named {
 	}
 	m, ok := o.p.object(n, key, nil)
 	if !ok {
+		o.unread(key)
 		return nil
 	}
 	var out []ast.Named

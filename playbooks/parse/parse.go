@@ -58,10 +58,21 @@ func Parse(f *source.File) (*ast.Playbook, diag.List) {
 	if tree == nil || p.stepCount > MaxSteps {
 		return nil, p.list
 	}
-	if tree.Silences = p.silences(root); p.meant != nil {
-		tree.Damage = &p.meant.damage
-	}
+	tree.Silences, tree.Damage = p.silences(root), p.damage()
 	return tree, p.list
+}
+
+// damage is where the tree says less than was meant, nil where it does nowhere.
+func (p *parser) damage() *ast.Damage {
+	if p.meant == nil && p.unread == nil {
+		return nil
+	}
+	d := ast.Damage{}
+	if p.meant != nil {
+		d = p.meant.damage
+	}
+	d.Unclear = slices.Concat(d.Unclear, p.unread)
+	return &d
 }
 
 type parser struct {
@@ -76,6 +87,8 @@ type parser struct {
 	// by everything around it.
 	scalars map[*yaml.Node]*source.Scalar
 	ends    map[*yaml.Node]int
+	// unread are values of a wrong shape.
+	unread []source.Span
 	// stepCount is how many steps were read.
 	stepCount int
 }

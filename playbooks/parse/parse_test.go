@@ -1,6 +1,7 @@
 package parse_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -59,6 +60,17 @@ func TestBombs(t *testing.T) {
 		"open quote":       "a: \"" + strings.Repeat("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n", 19_000),
 		"open single":      "a: '" + strings.Repeat("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n", 19_000),
 		"open bracket":     "a: [" + strings.Repeat("x,\n", 19_000),
+		"missing commas":   "a: [" + strings.Repeat("'b' ", 20_000),
+		"missing in lines": "a: [" + strings.Repeat("'b' 'c'\n", 9_000),
+		"colons in braces": "a: {" + strings.Repeat("b: c d: e ", 9_000),
+		"unclosed quotes":  strings.Repeat("a: \"b\n", 19_000),
+		"unclosed values":  strings.Repeat("a: [b\n", 19_000),
+		"open braces":      "a: [" + strings.Repeat("${{ b, ", 900),
+		"stairs":           "a:\n" + strings.Repeat("     - b\n    - c\n", 9_000),
+		"no colons":        "a: b\n" + strings.Repeat("c d\n", 19_000),
+		"conflicts":        strings.Repeat("<<<<<<< a\n", 19_000),
+		"escapes":          "a: \"" + strings.Repeat("\\d", 100_000) + "\"",
+		"tabs in a map":    strings.Repeat("a:\n\tb: c\n", 9_000),
 		"tabs":             "a: |\n" + strings.Repeat(" \tx\n", 19_000),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +132,9 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		file := source.NewFile("f", raw)
+		slow := time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("no end after 10 s: %.500q", raw)) })
 		tree, list := parse.Parse(file)
+		slow.Stop()
 		if tree == nil && !list.HasErrors() {
 			t.Fatal("neither a tree nor an error")
 		}

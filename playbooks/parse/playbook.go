@@ -64,6 +64,11 @@ func (p *parser) inputs(o *object, key string, keys []string) []*ast.Input {
 	}
 	var out []*ast.Input
 	for _, e := range m.pairs {
+		if v := e.value; v.Kind == yaml.ScalarNode && v.Value != "" && v.Style&yaml.TaggedStyle == 0 {
+			p.misshapen(v, "write "+e.key.Value+": { type: "+quoted(v.Value)+" }", "an entry of "+key, "a map of keys and values")
+			out = append(out, &ast.Input{Name: p.name(e), Span: p.span(v), Type: ast.Text{Scalar: p.scalar(v)}})
+			continue
+		}
 		f, ok := p.object(e.value, "an entry of "+key, keys)
 		if !ok {
 			continue

@@ -79,7 +79,11 @@ func (p *parser) cover(at, size int) {
 		instead = "\u00a0"
 	}
 	line := p.file.At(at).Line
-	if from := at - p.file.Offset(line, 1); from+size <= len(p.mended().line(line)) {
+	from := at - bytes.LastIndexByte(p.file.Bytes[:at], '\n') - 1
+	if line == 1 && bytes.HasPrefix(p.file.Bytes, []byte("\xef\xbb\xbf")) {
+		from -= 3
+	}
+	if text := p.mended().line(line); from >= 0 && from+size <= len(text) {
 		p.meant.replace(line, from, instead)
 	}
 	p.meant.damage.Unclear = append(p.meant.damage.Unclear, p.file.Span(at, at+size))

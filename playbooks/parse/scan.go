@@ -33,7 +33,7 @@ type scanner struct {
 	// misread is the last line that was told to stand wrong, told the last whose
 	// value was told: one mistake of a sort is told once for a line.
 	misread, told int
-	// read counts the lines that were looked at.
+	// read is how much was looked at.
 	read  int
 	found []mistake
 }
@@ -58,9 +58,13 @@ type mistake struct {
 	from, to            int
 }
 
-// maxRead is how many lines the scanner looks at; a text in which it looks again
-// and again for the end of something is not worth more.
-const maxRead = 10 * MaxLines
+// maxRead is how much the scanner looks at, a line of usual length counting as
+// one; a text in which it looks again and again for the end of something is not
+// worth more.
+const (
+	maxRead = 4 * MaxLines
+	usually = 80
+)
 
 // scan looks for the usual mistakes, and mends the text around them. It may end
 // before the text does, where there are too many.
@@ -80,8 +84,9 @@ func (s *scanner) going() bool { return s.read < maxRead && len(s.found) < diag.
 
 // at reads a line.
 func (s *scanner) at(line int) string {
-	s.read++
-	return s.text.line(line)
+	text := s.text.line(line)
+	s.read += 1 + len(text)/usually
+	return text
 }
 
 // tell notes a mistake at bytes of a line.

@@ -2,7 +2,6 @@ package parse
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -282,8 +281,6 @@ func (s *scanner) escapes(mark string, from, end int) bool {
 	s.tell(s.line, bad[0], bad[0]+1+size, "bad-escape", "put the value in single quotes, where a backslash is itself, or double the backslash",
 		"in double quotes this is no escape")
 	s.text.unclear(s.line, from, end)
-	for _, i := range slices.Backward(bad) {
-		s.text.quote(s.line, i, i+1)
-	}
+	s.text.stand(s.line, bad)
 	return true
 }

@@ -1,12 +1,16 @@
 package parse
 
 import (
+	"gopkg.in/yaml.v3"
+
 	"github.com/quell-soar/quell/playbooks/ast"
-	"github.com/quell-soar/quell/playbooks/diag"
 	"github.com/quell-soar/quell/playbooks/source"
 )
 
-func nearKind(name, kind string) bool { return diag.Near(name, []string{kind}) == kind }
+func nearKind(name, kind string) bool { return near(name, []string{kind}) == kind }
+
+// foremost is the key of a map that a bare value most likely stands for.
+var foremost = map[string]string{"hold": "for", "wait": "for", "retry": "attempts", "accept": "irreversible", "undo_with": "uses"}
 
 // sub reads a map below a step's key.
 func (o *object) sub(key string, keys ...string) (*object, bool) {
@@ -14,7 +18,18 @@ func (o *object) sub(key string, keys ...string) (*object, bool) {
 	if n == nil {
 		return nil, false
 	}
-	return o.p.object(n, key, keys)
+	first := foremost[key]
+	if n.Kind != yaml.ScalarNode || n.Value == "" || first == "" || n.Style&yaml.TaggedStyle != 0 {
+		m, ok := o.p.object(n, key, keys)
+		if !ok {
+			o.unread(key)
+		}
+		return m, ok
+	}
+	o.p.misshapen(n, "write "+key+": { "+first+": "+quoted(n.Value)+" }", key, "a map of keys and values")
+	m := &object{p: o.p, span: o.p.span(n), what: key}
+	m.add(o.p.named(n, first), n)
+	return m, true
 }
 
 func (p *parser) modifiers(o *object, st *ast.Step) {
@@ -24,7 +39,10 @@ func (p *parser) modifiers(o *object, st *ast.Step) {
 			Within: r.text("within"), Max: r.text("max"), Late: r.text("late"),
 		}
 	}
-	if a, ok := o.sub("approve", "when", "ask", "from", "quorum", "denied", "silent"); ok {
+	if n := o.get("approve"); n != nil && n.Kind == yaml.ScalarNode && n.Value != "" {
+		p.misshapen(n, "write approve: { ask: QUESTION, from: [{ who: [oncall.soc], within: 15m }] }", "approve", "a map of keys and values")
+		st.Approve = &ast.Approve{Span: p.span(n)}
+	} else if a, ok := o.sub("approve", "when", "ask", "from", "quorum", "denied", "silent"); ok {
 		st.Approve = &ast.Approve{
 			Span: a.span, When: a.text("when"), Ask: a.text("ask"), From: p.levels(a),
 			Quorum: a.text("quorum"), Denied: a.text("denied"), Silent: a.text("silent"),
@@ -46,7 +64,20 @@ func (p *parser) modifiers(o *object, st *ast.Step) {
 
 func (p *parser) levels(o *object) []*ast.Level {
 	var out []*ast.Level
-	for _, n := range o.list("from") {
+	list := o.get("from")
+	if list == nil {
+		return nil
+	}
+	entries := []*yaml.Node{list}
+	if list.Kind != yaml.ScalarNode || list.Value == "" {
+		entries = o.list("from")
+	}
+	for _, n := range entries {
+		if n.Kind == yaml.ScalarNode && n.Value != "" && n.Style&yaml.TaggedStyle == 0 {
+			p.misshapen(n, "write from: [{ who: ["+quoted(n.Value)+"], within: 15m }]", "an entry of from", "a map of keys and values")
+			out = append(out, &ast.Level{Span: p.span(n), Who: []ast.Text{{Scalar: p.scalar(n)}}})
+			continue
+		}
 		if l, ok := p.object(n, "an entry of from", []string{"who", "within"}); ok {
 			out = append(out, &ast.Level{Span: l.span, Who: l.texts("who"), Within: l.text("within")})
 		}

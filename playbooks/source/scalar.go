@@ -57,7 +57,8 @@ func NewScalar(f *File, start int, style Style, value string) *Scalar {
 	}
 	if !ok {
 		at := f.At(start)
-		s.end = start + len(strings.TrimRight(string(f.Bytes[start:f.Offset(at.Line, 1<<30)]), " "))
+		end := max(f.Offset(at.Line, 1<<30), start) // which may stand in the line's end already
+		s.end = start + len(strings.TrimRight(string(f.Bytes[start:end]), " "))
 	}
 	return s
 }

@@ -79,11 +79,11 @@ func (r *reader) test(v *ast.Value, base Case, defaults bool) Case {
 // things. A map of steps is a usual mistake.
 func (r *reader) people(v *ast.Value) []Say {
 	if v.IsMap && (len(v.Map) == 0 || !slices.ContainsFunc(v.Map, func(n ast.Named) bool { return slices.Contains(sayKeys, n.Name.String()) })) {
-		step := "lock"
+		said := "step: lock, says: approve"
 		if len(v.Map) > 0 {
-			step = v.Map[0].Name.String()
+			said = r.saying(v.Map[0].Name.String())
 		}
-		r.bad("wrong-shape", v.Span, "write a line for each step that asks:\n  people:\n    - { step: "+step+", says: approve }",
+		r.bad("wrong-shape", v.Span, "write a line for each step that asks:\n  people:\n    - { "+said+" }",
 			"people must be a list; found a map")
 		return nil
 	}
@@ -92,6 +92,21 @@ func (r *reader) people(v *ast.Value) []Say {
 		out = append(out, r.say(e))
 	}
 	return out
+}
+
+// saying is how a person answers what a step asks.
+func (r *reader) saying(id string) string {
+	says := "says: approve"
+	walk(r.plan, func(st *plan.Step) {
+		if st.ID != id || st.People == nil {
+			return
+		}
+		says = "says: done"
+		if f := st.People.Fields; len(f) > 0 {
+			says = "answer: { " + f[0].Name + ": … }"
+		}
+	})
+	return "step: " + id + ", " + says
 }
 
 func list(v *ast.Value) []*ast.Value {
@@ -235,7 +250,7 @@ var sayKeys = []string{"step", "kind", "who", "says", "answer", "after", "why"}
 
 func (r *reader) say(v *ast.Value) Say {
 	if !v.IsMap {
-		r.bad("wrong-shape", v.Span, "write { step: ID, says: approve }", "what a person says must be a map of keys and values")
+		r.bad("wrong-shape", v.Span, "write { step: ID, says: approve }, or answer: { … }", "what a person says must be a map of keys and values")
 		return Say{}
 	}
 	m := r.object(v, "what a person says", sayKeys...)

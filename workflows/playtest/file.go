@@ -348,12 +348,27 @@ func (r *reader) record(v *ast.Value, fields []kind.Field, some bool) map[string
 		}
 		out[n.Name.String()] = r.typed(n.Value, fields[i].Type)
 	}
-	for _, f := range fields {
-		if _, ok := out[f.Name]; !ok && !f.Optional && !some {
-			r.bad("missing-key", v.Span, "", "the field %s of type %s is missing", f.Name, f.Type)
-		}
+	if !some {
+		r.missing(v, fields, out)
 	}
 	return out
+}
+
+// missing reports the fields that a record lacks, in one finding.
+func (r *reader) missing(v *ast.Value, fields []kind.Field, given map[string]any) {
+	var names, typed []string
+	for _, f := range fields {
+		if _, ok := given[f.Name]; !ok && !f.Optional {
+			names, typed = append(names, f.Name), append(typed, f.Name+": "+f.Type.String())
+		}
+	}
+	switch len(names) {
+	case 0:
+	case 1:
+		r.bad("missing-key", v.Span, "write "+typed[0], "the field %s is missing", names[0])
+	default:
+		r.bad("missing-key", v.Span, "write "+strings.Join(typed, ", "), "the fields %s are missing", strings.Join(names, ", "))
+	}
 }
 
 func (r *reader) handle(v *ast.Value, t kind.Type) any {
@@ -368,6 +383,7 @@ func (r *reader) handle(v *ast.Value, t kind.Type) any {
 	}
 	facts := kind.Facts(t.Name)
 	fields := append([]kind.Field{{Name: "id", Type: kind.Of(kind.String)}, {Name: "label", Type: kind.Of(kind.String), Optional: true}}, facts...)
+	told := len(r.list)
 	m := r.record(v, fields, false)
 	h.ID, _ = m["id"].(string)
 	if h.Label, _ = m["label"].(string); h.Label == "" {
@@ -375,7 +391,7 @@ func (r *reader) handle(v *ast.Value, t kind.Type) any {
 	}
 	delete(m, "id")
 	delete(m, "label")
-	if len(facts) == 0 {
+	if len(facts) == 0 || len(r.list) > told {
 		return h
 	}
 	h, err := h.WithFacts(m)

@@ -101,7 +101,7 @@ func TestMistakes(t *testing.T) {
 		{"inputs: { hostname: 'a b' }", "7:25: error:"},
 		{"answers: { edr.find_host: { state: normal } }", "7:33: error: state is what edr.find_host gives: it belongs under value"},
 		{"people: { isolate: { says: approve } }", "- { step: isolate, says: approve }"},
-		{"people: [isolate]", "write { step: ID, says: approve }"},
+		{"people: [isolate]", "write { step: ID, says: approve }, or answer"},
 		{"expect: { asked: [isolate] }", "write { step: isolate }"},
 		{"mode: *a", "alias"},
 		{"mode: act", "the test expects nothing"},

@@ -151,6 +151,17 @@ type HoldInput struct {
 	Labels   []string `json:"labels,omitempty"`
 	// Pages lists who is asked when the time is over.
 	Pages []string `json:"pages,omitempty"`
+	// Began, Due and Until are set where an execution goes on that another one of the
+	// hold began: since when its present time runs, until when, and when to look next.
+	Began time.Time `json:"began,omitzero"`
+	Due   time.Time `json:"due,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+	// Tries counts the releases that failed, Failed those since the last word on it;
+	// Word is who said that it shall be released, Why what went wrong last.
+	Tries  int    `json:"tries,omitempty"`
+	Failed int    `json:"failed,omitempty"`
+	Word   string `json:"word,omitempty"`
+	Why    string `json:"why,omitempty"`
 }
 
 // Progress is the tree of a run as people watch it.
