@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if err := serve(ctx, o, start{script: *script, world: *world, hosts: *hosts}, stdout); err != nil {
-		fmt.Fprintf(stderr, "quell-lab: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "quell-lab: %v\n", err)
 		return 1
 	}
 	return 0

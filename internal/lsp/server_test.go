@@ -56,6 +56,7 @@ type editor struct {
 	*testing.T
 	conn  jsonrpc2.Conn
 	found chan protocol.PublishDiagnosticsParams
+	log   chan string
 	uri   protocol.DocumentURI
 	text  string
 	n     int32
@@ -76,11 +77,15 @@ func start(t *testing.T, dir, text string) *editor {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	e := &editor{T: t, conn: jsonrpc2.NewConn(jsonrpc2.NewStream(pipes{out, in})), found: make(chan protocol.PublishDiagnosticsParams, 8)}
+	e := &editor{T: t, conn: jsonrpc2.NewConn(jsonrpc2.NewStream(pipes{out, in})), found: make(chan protocol.PublishDiagnosticsParams, 8), log: make(chan string, 8)}
 	e.conn.Go(context.Background(), func(ctx context.Context, reply jsonrpc2.Replier, req jsonrpc2.Request) error {
 		var p protocol.PublishDiagnosticsParams
 		if req.Method() == protocol.MethodTextDocumentPublishDiagnostics && json.Unmarshal(req.Params(), &p) == nil {
 			e.found <- p
+		}
+		var said protocol.LogMessageParams
+		if req.Method() == protocol.MethodWindowLogMessage && json.Unmarshal(req.Params(), &said) == nil {
+			e.log <- said.Message
 		}
 		return reply(ctx, nil, nil)
 	})
@@ -261,5 +266,29 @@ func TestFast(t *testing.T) {
 	t.Logf("%d lines: diagnostics %v, completion %v", lines, checks, proposals)
 	if checks > slower*100*time.Millisecond || proposals > slower*50*time.Millisecond {
 		t.Errorf("diagnostics took %v of 100 ms, completion %v of 50 ms", checks, proposals)
+	}
+}
+
+// TestBrokenText holds that a text with a mistake of YAML is checked all the same,
+// and that the editor's log says against what.
+func TestBrokenText(t *testing.T) {
+	e := start(t, t.TempDir(), "quell: 1\nplaybook: p\ntitle: a: b\nreview:\n  - uses: edr.fnd_host\n")
+	var codes []any
+	for _, d := range e.diagnostics() {
+		codes = append(codes, d.Code)
+	}
+	if want := []any{"colon-in-value", "unknown-action"}; !slices.Equal(codes, want) {
+		t.Errorf("told %v, want %v", codes, want)
+	}
+	if err := e.conn.Notify(t.Context(), protocol.MethodInitialized, &protocol.InitializedParams{}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-e.log:
+		if got != "playbooks are checked against the vocabulary of a test" {
+			t.Errorf("the log says %q", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the log says nothing")
 	}
 }

@@ -226,6 +226,7 @@ func someValue(t kind.Type) any {
 		return "sha256:" + strings.Repeat("ab", 32)
 	case kind.MessageID:
 		return "<a@example.org>"
+	default: // other types
 	}
 	if names, ok := t.Enum(); ok {
 		return names[0]

@@ -67,12 +67,13 @@ func (u *unit) choose(st *ast.Step, p *place, out *plan.Step) {
 	switch checked.Type.Kind {
 	case kind.List, kind.Map, kind.Record, kind.Handled, kind.Secret:
 		u.report("wrong-type", st.Body.Span(), "switch over one of its fields, or over a condition", "switch takes a text, a number or a boolean; this is %s", a(checked.Type))
+	default: // other types
 	}
 	seen := map[string]bool{}
 	strange := false
 	for _, c := range st.Cases {
 		pc := plan.Case{Steps: u.block(c.Steps, c.Key, "the case", p)}
-		for _, key := range strings.Split(c.Key.String(), ",") {
+		for key := range strings.SplitSeq(c.Key.String(), ",") {
 			key = strings.TrimSpace(key)
 			pc.Keys = append(pc.Keys, key)
 			switch {

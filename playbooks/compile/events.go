@@ -111,6 +111,7 @@ func (u *unit) eventsOfBody(st *ast.Step, in *info, top bool) int {
 		return waitEvents
 	case plan.Undo, plan.Report, plan.Note:
 		return readEvents
+	default: // other kinds of step
 	}
 	return n
 }

@@ -46,6 +46,7 @@ func unknownInside(t kind.Type) bool {
 				return true
 			}
 		}
+	default: // other types
 	}
 	return false
 }

@@ -214,7 +214,7 @@ var notInBlock = func() map[string]string {
 			"unknown-key unreachable unreachable-default unused too-many-events",
 		"it is about comments, which a block has none of": "bad-silence unused-silence",
 	} {
-		for _, c := range strings.Fields(codes) {
+		for c := range strings.FieldsSeq(codes) {
 			out[c] = why
 		}
 	}

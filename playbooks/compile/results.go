@@ -158,6 +158,7 @@ func (u *unit) single(st *ast.Step, in *info, out *plan.Step) (kind.Type, bool) 
 		if out.Pause != nil && out.Pause.ForAlert != nil {
 			return expr.AlertTakenType(), true
 		}
+	default: // other kinds of step
 	}
 	return kind.Type{}, false
 }

@@ -56,7 +56,7 @@ func checkCron(line string) error {
 	}
 	for i, part := range parts {
 		f := cronFields[i]
-		for _, item := range strings.Split(part, ",") {
+		for item := range strings.SplitSeq(part, ",") {
 			if err := checkCronItem(item, f.from, f.to, f.names); err != nil {
 				return fmt.Errorf("the %s %q %w", f.name, item, err)
 			}

@@ -33,6 +33,8 @@ var alone = []string{
 	"missing-comma|  - set: { a: 1 «b»: 2 }\n",
 	"colon-in-value|  - set: { a: that one we know«:» it is fine, b: c }\n",
 	"no-kind|  - «use»: edr.find_host\n    with: { hostname: \"${{ inputs.name }}\" }\n",
+	"missing-colon|  - «set» { a: b, c: d }\n",
+	"missing-colon|  - ask: a\n    from: [{ «who» [oncall.soc], within: 1h }]\n",
 	"empty-value|  - set: { a: [1,«,» 2] }\n",
 	"reserved-character|  - report: «@»home\n",
 	"reserved-character|  - set: { a: b «?» c }\n",
@@ -50,7 +52,7 @@ var alone = []string{
 	"missing-space|  «-»report: pir\n",
 	"merge-conflict|«<<<<<<< HEAD»\n  - report: a\n=======\n  - report: b\n    title: c\n>>>>>>> other\n",
 	"unknown-action|  - uses: «edr.fnd_host»\n",
-	"unknown-input|  - report: ${{ inputs.«nmae» }}\n",
+	"unknown-input|  - report: ${{ inputs.«nane» }}\n",
 	"unknown-key|  - report: pir\n    «tilte»: x\n",
 }
 

@@ -95,6 +95,7 @@ func (u *unit) mapValue(v *ast.Value, to target, env expr.Env) plan.Value {
 				name = f.Name
 			}
 			elem.typ = f.Type
+		default: // other types
 		}
 		given[name] = true
 		x := u.value(e.Value, elem, env)
@@ -160,11 +161,11 @@ func (u *unit) text(t ast.Text, to target, env expr.Env) plan.Value {
 		}
 	}
 	if exprs == 0 {
-		lit := ""
+		var lit strings.Builder
 		for _, s := range segments {
-			lit += s.Text
+			lit.WriteString(s.Text)
 		}
-		return u.plain(t, lit, to)
+		return u.plain(t, lit.String(), to)
 	}
 	return u.template(t, segments, to, env)
 }
@@ -227,6 +228,7 @@ func (u *unit) literal(t ast.Text, lit string, to target) plan.Value {
 	case kind.List, kind.Map, kind.Record:
 		u.report("wrong-type", t.Span(), "write a list with [ ] or dashes, a map with { } or keys, or one ${{ … }}", "%s takes %s; this is a text", to.what, a(typ))
 		return out
+	default: // other types
 	}
 	v, err := kind.Parse(typ, lit)
 	if err == nil {

@@ -126,12 +126,12 @@ var escape = regexp.MustCompile(`\\(x[0-9a-f]{2}|u[0-9a-f]{4})`)
 // Unescape gives the text of an example whose code is Escaped.
 func Unescape(text string) string {
 	return escape.ReplaceAllStringFunc(text, func(s string) string {
-		n, err := strconv.ParseUint(s[2:], 16, 32)
+		n, err := strconv.ParseInt(s[2:], 16, 32)
 		if err != nil {
 			return s
 		}
 		if s[1] == 'x' {
-			return string([]byte{byte(n)})
+			return string([]byte{byte(n & 0xff)})
 		}
 		return string(rune(n))
 	})

@@ -70,6 +70,7 @@ func (a *absences) walk(e celast.Expr, k *kinds, known facts) {
 		inner := k.bind(c)
 		inner.vars[c.AccuVar()] = k.of(e)
 		a.walk(c.LoopStep(), inner, known)
+	default: // other nodes
 	}
 }
 
@@ -184,6 +185,7 @@ func Instead(t kind.Type) (string, bool) {
 		if len(t.Of) > 0 {
 			return `"` + t.Of[0] + `"`, true
 		}
+	default: // other types
 	}
 	return "", false
 }
@@ -252,6 +254,7 @@ func pathOf(e celast.Expr) string {
 		if p := pathOf(e.AsSelect().Operand()); p != "" {
 			return p + "." + e.AsSelect().FieldName()
 		}
+	default: // other nodes
 	}
 	return ""
 }

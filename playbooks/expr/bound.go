@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"strings"
+
 	"cel.dev/cel-go/cel"
 	celast "cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
@@ -28,6 +30,7 @@ func (t *checking) most(e celast.Expr) int {
 		}
 	case celast.CallKind:
 		return t.mostOfCall(e.AsCall())
+	default: // other nodes
 	}
 	return 0
 }
@@ -93,6 +96,7 @@ func loops(root celast.Expr) bool {
 			case "take", "chunks", "distinct", distinctByName, "join", "split", "matches", "replace", operators.Add, operators.In, "json.parse":
 				found = true
 			}
+		default: // other nodes
 		}
 	}))
 	return found
@@ -103,14 +107,7 @@ type sizes struct{ bounds map[string]int }
 
 // EstimateSize implements cost.Estimator.
 func (s sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
-	path := ""
-	for i, p := range n.Path() {
-		if i > 0 {
-			path += "."
-		}
-		path += p
-	}
-	if most, ok := s.bounds[path]; ok && most > 0 {
+	if most, ok := s.bounds[strings.Join(n.Path(), ".")]; ok && most > 0 {
 		return &cost.SizeEstimate{Max: uint64(most)}
 	}
 	switch n.Type().Kind() {
@@ -118,6 +115,7 @@ func (s sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 		return &cost.SizeEstimate{Max: assumedList}
 	case types.StringKind:
 		return &cost.SizeEstimate{Max: assumedText}
+	default: // other types
 	}
 	return &cost.SizeEstimate{Min: 1, Max: 1}
 }
@@ -129,14 +127,14 @@ func (s sizes) EstimateCallCost(_, overload string, target *cost.AstNode, args [
 		if e := args[0].Expr(); e.Kind() == celast.LiteralKind {
 			if n, ok := e.AsLiteral().(types.Int); ok && n >= 0 {
 				return &cost.CallEstimate{
-					CostEstimate: cost.CostEstimate{Min: 1, Max: uint64(n) + 1},
+					CostEstimate: cost.Estimate{Min: 1, Max: uint64(n) + 1},
 					ResultSize:   &cost.SizeEstimate{Max: uint64(n)},
 				}
 			}
 		}
 	case "list_distinct", "list_chunks_int", "list_take", "list_distinct_by", "list_join_string":
 		return &cost.CallEstimate{
-			CostEstimate: cost.CostEstimate{Min: 1, Max: assumedList + 1},
+			CostEstimate: cost.Estimate{Min: 1, Max: assumedList + 1},
 			ResultSize:   &cost.SizeEstimate{Max: assumedList},
 		}
 	}

@@ -262,6 +262,7 @@ func (t *checking) visit(e celast.Expr, k *kinds, below []string) {
 		inner := k.bind(c)
 		inner.vars[c.AccuVar()] = kind.Type{}
 		t.visit(c.LoopStep(), inner, nil)
+	default: // other nodes
 	}
 }
 

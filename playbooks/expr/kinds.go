@@ -41,6 +41,7 @@ func (k *kinds) of(e celast.Expr) kind.Type {
 		return kind.ListOf(elem)
 	case celast.ComprehensionKind:
 		return k.comprehension(e)
+	default: // other nodes
 	}
 	return k.fallback(e)
 }
@@ -77,6 +78,7 @@ func member(t kind.Type, name string) kind.Type {
 		}
 	case kind.Map:
 		return elemOf(t)
+	default: // other types
 	}
 	return kind.Type{}
 }

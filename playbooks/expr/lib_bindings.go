@@ -48,7 +48,7 @@ func take(l, n ref.Val) ref.Val {
 		return l
 	}
 	out := make([]ref.Val, 0, most)
-	for i := types.Int(0); i < most; i++ {
+	for i := range most {
 		out = append(out, list.Get(i))
 	}
 	return types.NewRefValList(types.DefaultTypeAdapter, out)
@@ -63,7 +63,7 @@ func chunks(l, n ref.Val) ref.Val {
 	total := list.Size().(types.Int)
 	var out []ref.Val
 	var chunk []ref.Val
-	for i := types.Int(0); i < total; i++ {
+	for i := range total {
 		chunk = append(chunk, list.Get(i))
 		if types.Int(len(chunk)) == size || i == total-1 {
 			out = append(out, types.NewRefValList(types.DefaultTypeAdapter, chunk))
@@ -84,7 +84,7 @@ func distinctBy(l, keys ref.Val) ref.Val {
 	n := list.Size().(types.Int)
 	seen := make(map[string]bool, int(n))
 	out := make([]ref.Val, 0, int(n))
-	for i := types.Int(0); i < n; i++ {
+	for i := range n {
 		c, err := fromVal(by.Get(i))
 		if err != nil {
 			return types.NewErr("distinct: %s", err)
@@ -126,7 +126,7 @@ func joinTexts(l, sep ref.Val) ref.Val {
 	}
 	var b strings.Builder
 	n := list.Size().(types.Int)
-	for i := types.Int(0); i < n; i++ {
+	for i := range n {
 		e, ok := list.Get(i).(types.String)
 		if !ok {
 			return types.NewErr("join needs a list of texts")

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func primitive(k ref.Val) any {
 	case types.Int:
 		return int64(x)
 	case types.Uint:
-		if uint64(x) <= 1<<63-1 {
+		if uint64(x) <= math.MaxInt64 {
 			return int64(x)
 		}
 	case types.Double:

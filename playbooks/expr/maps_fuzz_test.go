@@ -3,6 +3,7 @@ package expr_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -270,10 +271,7 @@ func each(m grown, v string, body grown, f func(key string, x any) (enough bool)
 		if err != nil {
 			return err
 		}
-		inner := vars{}
-		for k, x := range at {
-			inner[k] = x
-		}
+		inner := maps.Clone(at)
 		for _, p := range over.(slowMap) {
 			inner[v] = p.key
 			x, err := body.eval(inner)

@@ -223,6 +223,7 @@ func (t *checking) closedSets(e celast.Expr, k *kinds) {
 				}
 			}
 		}
+	default: // other nodes
 	}
 }
 

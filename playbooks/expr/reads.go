@@ -99,6 +99,7 @@ func (r *reader) of(e celast.Expr, vars map[string]Flow) Flow {
 		}
 	case celast.ComprehensionKind:
 		return r.comprehension(e.AsComprehension(), vars)
+	default: // other nodes
 	}
 	return Flow{}
 }

@@ -140,7 +140,7 @@ func (costs) CallCost(_, overload string, args []ref.Val, _ ref.Val) *uint64 {
 		case types.String:
 			units += uint64(len(x)) / 10
 		case traits.Sizer:
-			if n, ok := x.Size().(types.Int); ok {
+			if n, ok := x.Size().(types.Int); ok && n > 0 {
 				units += uint64(n)
 			}
 		}

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/quell-soar/quell/connectors/spec/kind"
@@ -38,7 +39,7 @@ func (c *Checker) simple(text string, env Env) (Checked, bool) {
 			return Checked{}, false
 		}
 		f, ok := t.Field(n)
-		if !ok || n == "ok" || (f.Optional && !contains(env.Present, strings.Join(names[:i+2], "."))) {
+		if !ok || n == "ok" || (f.Optional && !slices.Contains(env.Present, strings.Join(names[:i+2], "."))) {
 			return Checked{}, false
 		}
 		t = f.Type
@@ -64,30 +65,22 @@ func whole(t kind.Type) bool {
 				return false
 			}
 		}
+	default: // other types
 	}
 	return true
 }
 
 func local(env Env, name string) (kind.Type, bool) {
-	for i := len(env.Locals) - 1; i >= 0; i-- {
-		if env.Locals[i].Name == name {
-			return env.Locals[i].Type, true
+	for _, f := range slices.Backward(env.Locals) {
+		if f.Name == name {
+			return f.Type, true
 		}
 	}
 	return kind.Type{}, false
 }
 
 func mayRead(env Env, root string) bool {
-	return len(env.OnlyRoots) == 0 || contains(env.OnlyRoots, root)
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
+	return len(env.OnlyRoots) == 0 || slices.Contains(env.OnlyRoots, root)
 }
 
 // isName reports whether a text is a name, and none of CEL's words.
@@ -96,7 +89,7 @@ func isName(s string) bool {
 		return false
 	}
 	for i := 0; i < len(s); i++ {
-		if c := rune(s[i]); c == '@' || !(letter(c) || digit(c)) {
+		if c := rune(s[i]); c == '@' || (!letter(c) && !digit(c)) {
 			return false
 		}
 	}

@@ -45,6 +45,7 @@ func (s *spans) of(e celast.Expr) (from, to int) {
 		to = s.match(open)
 	case celast.ListKind, celast.MapKind, celast.StructKind:
 		to = s.match(from)
+	default: // other nodes
 	}
 	return from, max(from, to)
 }

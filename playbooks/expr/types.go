@@ -80,6 +80,7 @@ func (r *registry) shape(t kind.Type) *shape {
 		s.rec = r.record(t)
 	case kind.Handled:
 		s.rec = r.handle(t)
+	default: // other types
 	}
 	return s
 }
@@ -130,6 +131,7 @@ func (r *registry) celType(t kind.Type) *cel.Type {
 			return rt.cel
 		}
 		return cel.OpaqueType(t.Name)
+	default: // other types
 	}
 	return cel.DynType
 }
@@ -232,6 +234,7 @@ func (r *registry) kindOf(t *cel.Type) kind.Type {
 		return r.kindOfRecord(t.TypeName())
 	case types.OpaqueKind:
 		return r.kindOfOpaque(t)
+	default: // other types
 	}
 	return kind.Type{}
 }
@@ -252,14 +255,14 @@ func (r *registry) kindOfRecord(name string) kind.Type {
 }
 
 func (r *registry) kindOfOpaque(t *cel.Type) kind.Type {
-	switch name := t.TypeName(); {
-	case name == "severity":
+	switch name := t.TypeName(); name {
+	case "severity":
 		return kind.Of(kind.Severity)
-	case name == "criticality":
+	case "criticality":
 		return kind.Of(kind.Criticality)
-	case name == "secret":
+	case "secret":
 		return kind.Of(kind.Secret)
-	case name == "optional_type":
+	case "optional_type":
 		return r.kindOf(t.Parameters()[0])
 	default:
 		return kind.HandleOf(name) // of the vocabulary, or of an action's own

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"time"
 
@@ -277,6 +278,7 @@ func textVal(sh *shape, s string) ref.Val {
 		return enum{typ: criticalityType, name: s, rank: sh.typ.Rank(s)}
 	case kind.Secret:
 		return secretVal{s}
+	default: // other types
 	}
 	return types.String(s)
 }
@@ -304,7 +306,7 @@ func fromVal(v ref.Val) (any, error) {
 	case types.Int:
 		return int64(x), nil
 	case types.Uint:
-		if uint64(x) > 1<<63-1 {
+		if uint64(x) > math.MaxInt64 {
 			return nil, fmt.Errorf("the number %d is too large", uint64(x))
 		}
 		return int64(x), nil
@@ -313,7 +315,7 @@ func fromVal(v ref.Val) (any, error) {
 	case types.String:
 		return string(x), nil
 	case types.Timestamp:
-		return x.Time.UTC(), nil
+		return x.UTC(), nil
 	case types.Duration:
 		return x.Duration, nil
 	case enum:
@@ -345,7 +347,7 @@ func fromList(l traits.Lister) (any, error) {
 		return nil, fmt.Errorf("a list without a length")
 	}
 	out := make([]any, 0, int(n))
-	for i := types.Int(0); i < n; i++ {
+	for i := range n {
 		v, err := fromVal(l.Get(i))
 		if err != nil {
 			return nil, err

@@ -112,6 +112,7 @@ func (e *entry) shapeOf(key string) *ast.Shape {
 		return e.shape.Each
 	case ast.Any:
 		return e.shape
+	default: // other forms
 	}
 	return nil
 }
@@ -134,6 +135,7 @@ func (e *entry) item(v *parse.Raw) *ast.Shape {
 				return s
 			}
 		}
+	default: // other forms
 	}
 	return nil
 }

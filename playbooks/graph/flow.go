@@ -184,6 +184,7 @@ func (m *mermaid) node(id string, n node, label string) {
 		left, right = "[[", "]]"
 	case block:
 		left, right = "{", "}"
+	default: // other classes
 	}
 	m.line(`%s%s"%s"%s`, id, left, mermaidText(label), right)
 }

@@ -236,6 +236,7 @@ func (m modeller) leaf(s *plan.Step, n *node, head func(string)) {
 		head(s.Note)
 	case plan.Report:
 		head(m.value(s.Text))
+	default: // other kinds of step
 	}
 }
 

@@ -209,7 +209,7 @@ func wrap(text string, width, wide float64) []string {
 	most := max(8, int(width/wide))
 	var out []string
 	line, used := "", 0
-	for _, word := range strings.Fields(printable(text)) {
+	for word := range strings.FieldsSeq(printable(text)) {
 		for n := cells(word); n > 0; n = cells(word) {
 			if used > 0 && used+1+n <= most {
 				line, used = line+" "+word, used+1+n

@@ -62,9 +62,8 @@ func (m *mended) bytes() []byte { return []byte(strings.Join(m.lines, "\n") + "\
 
 // column is where a column of a line stands in the file.
 func (m *mended) column(line, column int) int {
-	moves := m.moves[line]
-	for i := len(moves) - 1; i >= 0; i-- {
-		switch v := moves[i]; {
+	for _, v := range slices.Backward(m.moves[line]) {
+		switch {
 		case v.by < 0 && column < v.column, v.by > 0 && column <= v.column:
 		case v.by > 0 && column < v.column+v.by: // what came
 			column = v.column

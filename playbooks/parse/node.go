@@ -20,6 +20,8 @@ type object struct {
 	// are more than few.
 	pairs []pair
 	index map[string]int
+	// adopted is the map of the last entry, where the lines below stood beside it.
+	adopted *yaml.Node
 }
 
 // pair is one entry of a map.
@@ -87,6 +89,9 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 			continue
 		}
 		if keys != nil && !slices.Contains(keys, k.Value) {
+			if o.adopts(k, v) {
+				continue
+			}
 			if k = p.unknownKey(n, k, what, keys); k == nil {
 				continue
 			}
@@ -94,6 +99,33 @@ func (p *parser) object(n *yaml.Node, what string, keys []string) (*object, bool
 		o.add(k, v)
 	}
 	return o, true
+}
+
+// below are keys whose values are maps, which stand deeper.
+var below = []string{
+	"with", "inputs", "settings", "limits", "on", "outputs", "cases", "fields", "show", "set", "manual", "schedule",
+	"approve", "repeat", "retry", "hold", "accept", "undo_with", "wait", "for_alert",
+}
+
+// adopts puts an entry that fits nothing into the map that the key above it lacks:
+// it stands in the key's column and belongs deeper.
+func (o *object) adopts(k, v *yaml.Node) bool {
+	if len(o.pairs) == 0 {
+		return false
+	}
+	above := o.pairs[len(o.pairs)-1]
+	empty := above.value.Kind == yaml.ScalarNode && above.value.Value == "" && above.value.Style == 0
+	if above.value == o.adopted {
+		above.value.Content = append(above.value.Content, k, v)
+		return true
+	}
+	if !empty || k.Column != above.key.Column || !slices.Contains(below, above.key.Value) {
+		return false
+	}
+	o.p.report("bad-indentation", o.p.span(k), "indent it, with the lines that belong to it", "this line belongs below %s, and stands beside it", above.key.Value)
+	*above.value = yaml.Node{Kind: yaml.MappingNode, Line: k.Line, Column: k.Column, Content: []*yaml.Node{k, v}}
+	o.adopted = above.value
+	return true
 }
 
 // unknownKey reports a key of a map. One that is near a key which the map lacks
@@ -184,6 +216,7 @@ func shape(n *yaml.Node) string {
 		return "a map"
 	case yaml.SequenceNode:
 		return "a list"
+	default: // other nodes
 	}
 	if n.Value == "" {
 		return "nothing"
@@ -313,6 +346,7 @@ func (p *parser) value(n *yaml.Node) *ast.Value {
 		if n.Style&yaml.TaggedStyle == 0 {
 			v.Text = ast.Text{Scalar: p.scalar(n)}
 		}
+	default: // other nodes
 	}
 	return v
 }

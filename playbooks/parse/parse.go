@@ -118,6 +118,9 @@ func (p *parser) document() (*yaml.Node, bool) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	doc := new(yaml.Node)
 	err := decode(dec, doc)
+	if err == nil && braced(doc) && len(usual(p.file)) > 0 {
+		err = errColon
+	}
 	if errors.Is(err, io.EOF) {
 		p.report("empty-file", p.file.Span(0, 0), emptyHelp, "the file is empty")
 		return nil, false
@@ -131,9 +134,10 @@ func (p *parser) document() (*yaml.Node, bool) {
 		p.report("empty-file", p.file.Span(0, 0), emptyHelp, "the file has no content")
 		return nil, false
 	}
-	var second yaml.Node
-	if err := decode(dec, &second); !errors.Is(err, io.EOF) {
-		p.secondDocument(doc.Content[0])
+	if !p.last(dec, doc.Content[0]) {
+		if _, doc = p.mend(errColon); doc == nil {
+			return nil, false
+		}
 	}
 	if p.meant != nil {
 		p.meant.restore(doc.Content[0])
@@ -143,6 +147,35 @@ func (p *parser) document() (*yaml.Node, bool) {
 		return nil, false
 	}
 	return doc.Content[0], true
+}
+
+// errColon stands for what YAML does not notice.
+var errColon = errors.New("yaml: a colon is missing")
+
+// braced reports whether a key of a map is one without its colon before a map, of
+// which YAML makes one key: with { host.
+func braced(n *yaml.Node) bool {
+	for i, c := range n.Content {
+		if (n.Kind == yaml.MappingNode && i%2 == 0 && c.Style == 0 && strings.Contains(c.Value, "{ ")) || braced(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// last reports a second document. It is false where there is none, and YAML only
+// stopped before the end: there a line stands wrong.
+func (p *parser) last(dec *yaml.Decoder, first *yaml.Node) bool {
+	var second yaml.Node
+	err := decode(dec, &second)
+	if errors.Is(err, io.EOF) {
+		return true
+	}
+	if err != nil && p.meant == nil && len(usual(p.file)) > 0 {
+		return false
+	}
+	p.secondDocument(first)
+	return true
 }
 
 // decode keeps a panic of the YAML library from leaving the package.

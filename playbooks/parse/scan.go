@@ -2,10 +2,8 @@ package parse
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
-	"github.com/quell-soar/quell/playbooks/ast"
 	"github.com/quell-soar/quell/playbooks/diag"
 	"github.com/quell-soar/quell/playbooks/source"
 )
@@ -203,7 +201,7 @@ func (s *scanner) goesOn(text string, indent int) {
 	colon := colonIn(rest)
 	switch {
 	case colon < 0:
-	case s.glued(p), s.itemWithoutColon(p, rest):
+	case s.glued(p), indent == p.from && keyForm.MatchString(rest) && s.firstWithoutColon(p):
 		return
 	case p.told:
 		s.text.quote(s.line, indent, indent+len(rest))
@@ -239,19 +237,15 @@ func (s *scanner) glued(p *plainText) bool {
 	return true
 }
 
-// itemWithoutColon reports the first key of an item that has no colon, seen by the
-// key on the line below.
-func (s *scanner) itemWithoutColon(p *plainText, below string) bool {
+// firstWithoutColon reports the first key of a map that has no colon, seen by the
+// key below it.
+func (s *scanner) firstWithoutColon(p *plainText) bool {
 	first, _, _ := strings.Cut(s.at(p.line)[p.from:], " ")
-	if !p.item || !keyForm.MatchString(below) || !stepKey(first) {
+	if !p.item || !bareKey.MatchString(first) {
 		return false
 	}
 	s.withoutColon(p.line, p.from, p.from+len(first))
 	return true
-}
-
-func stepKey(word string) bool {
-	return slices.Contains(ast.Kinds(), word) || slices.Contains(ast.Modifiers(), word)
 }
 
 // withoutColon reports a key that has no colon, and gives it one.
@@ -289,6 +283,12 @@ func (s *scanner) content(text string, at int) {
 	if gluedKeyItem.MatchString(text[at:]) {
 		s.noDash(s.open, text, at)
 		return
+	}
+	if strings.Contains(text, "{ ") {
+		if m := bracesBehindWord.FindStringSubmatchIndex(text[at:]); m != nil {
+			s.withoutColon(s.line, at, at+m[3])
+			return
+		}
 	}
 	if end := s.key(text, at); end >= 0 {
 		s.enter(at, false)
@@ -338,6 +338,9 @@ func (s *scanner) key(text string, at int) int {
 	}
 	return -1
 }
+
+// bracesBehindWord is a key without its colon before a map.
+var bracesBehindWord = regexp.MustCompile(`^([A-Za-z_][\w.-]*(?:, *[A-Za-z_][\w.-]*)*) +(?:\{.*:.*\}|\[\{.*:.*\}\])\s*(?:#.*)?$`)
 
 var bareKey = regexp.MustCompile(`^[A-Za-z_][\w.-]*$`)
 

@@ -12,6 +12,8 @@ type flowScan struct {
 	open         []byte
 	places       [][2]int
 	fresh, keyed bool
+	// last is the line and the place of the last word.
+	last [2]int
 	// told says that something was told that explains an open bracket.
 	told bool
 }
@@ -85,6 +87,8 @@ func (f *flowScan) step() bool {
 		f.at = len(f.text)
 	case strings.HasPrefix(f.text[f.at:], "${{"):
 		f.braces()
+	case (c == '[' || c == '{') && !f.fresh:
+		f.behindWord()
 	case c == '[' || c == '{':
 		f.open, f.places = append(f.open, c), append(f.places, [2]int{f.s.line, f.at})
 		f.at++
@@ -141,6 +145,21 @@ func expressionEnd(text string, at int) int {
 		}
 	}
 	return -1
+}
+
+// behindWord reports a bracket behind a word: of a map it is a key without its
+// colon, otherwise a comma is missing.
+func (f *flowScan) behindWord() {
+	if f.keyed || f.open[len(f.open)-1] != '{' || f.last[0] != f.s.line {
+		f.missingComma(f.at, f.at+1)
+		return
+	}
+	from := f.last[1]
+	to := from + len(strings.TrimRight(f.text[from:f.at], " "))
+	f.tell(from, to, "missing-colon", "write `key: value`", "a key needs a colon before its value")
+	f.s.text.insert(f.s.line, to, ":")
+	f.reread()
+	f.at, f.fresh = from, true
 }
 
 func (f *flowScan) close(c byte) bool {
@@ -210,6 +229,7 @@ func (f *flowScan) quote() {
 // word takes text without quotes up to what ends it.
 func (f *flowScan) word() {
 	from := f.at
+	f.last = [2]int{f.s.line, from}
 	if strings.IndexByte("@`%", f.text[from]) >= 0 {
 		f.reserved("quote the value", "a value without quotes cannot begin with "+f.text[from:from+1])
 		return

@@ -69,20 +69,49 @@ func distance(a, b int) int { return max(a-b, b-a) }
 func (s *scanner) move(from, to int) {
 	first := s.line
 	last, dash := first, isDash(s.text.line(first)[from:])
-	for n := first; n <= len(s.text.lines) && s.going(); n++ {
-		text := s.at(n)
-		if strings.TrimSpace(text) == "" {
+	end := len(s.text.lines)
+	if s.alone(from, to) {
+		end = first
+	}
+	// children is the column of the lines below a key that has its value there.
+	children, opens := -1, false
+	for n := first; n <= end && s.going(); n++ {
+		text := strings.TrimRight(s.at(n), " \t")
+		if text == "" {
 			continue
 		}
 		indent := indentOf(text)
+		switch {
+		case opens && indent > from:
+			children = indent
+		case indent < children:
+			children = -1
+		}
+		opens = strings.HasSuffix(text, ":")
 		other := isDash(text[indent:]) != dash
-		if n > first && (indent < from || (indent == from && other) || (indent == to && to > from && !other)) {
+		if n > first && children < 0 && (indent < from || (indent == from && other) || (indent == to && to > from && !other)) {
 			break
 		}
 		s.text.shift(n, to-from)
 		last = n
 	}
 	s.text.moved(first, last)
+}
+
+// alone reports whether the current line, which goes from one column to another,
+// stood wrong without what belongs to it: the next line stands where it should.
+func (s *scanner) alone(column, to int) bool {
+	text := strings.TrimRight(s.at(s.line), " \t")
+	next := s.line + 1
+	for next < len(s.text.lines) && strings.TrimSpace(s.at(next)) == "" {
+		next++
+	}
+	below := indentOf(s.text.line(next))
+	if rest := text[column:]; isDash(rest) {
+		inside := len(text) - len(strings.TrimLeft(rest[1:], " "))
+		return below < inside || (below > inside && below == inside+to-column)
+	}
+	return strings.HasSuffix(text, ":") && below == column
 }
 
 var (

@@ -104,6 +104,7 @@ func (b *builder) shape(s *ast.Shape) node {
 		return node{"type": "array", "items": b.shape(s.Each)}
 	case ast.Steps:
 		return ref("steps")
+	default: // other forms
 	}
 	properties, required := node{}, []string{}
 	for _, k := range s.Keys {
@@ -238,6 +239,7 @@ func (b *builder) value(t kind.Type) node {
 		return anyOf(node{"type": "number"}, node{"type": "string", "pattern": `^-?[0-9.eE+-]+$|` + braces})
 	case "":
 		return ref("any")
+	default: // other types
 	}
 	return ref("template")
 }

@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -52,7 +53,7 @@ func (f *File) Excerpt(s Span) string {
 			carets.WriteByte('^')
 		}
 	}
-	number := fmt.Sprint(s.Start.Line)
+	number := strconv.Itoa(s.Start.Line)
 	return fmt.Sprintf("%s | %s\n%s | %s\n", number, strings.TrimRight(text.String(), " "),
 		strings.Repeat(" ", len(number)), strings.TrimRight(carets.String(), " "))
 }

@@ -138,7 +138,7 @@ func (f *File) Offset(line, column int) int {
 		at = min((c-1)*chunk, end)
 	}
 	n := f.runes(at)
-	for at < end && !(utf8.RuneStart(f.Bytes[at]) && n >= want) {
+	for at < end && (!utf8.RuneStart(f.Bytes[at]) || n < want) {
 		if utf8.RuneStart(f.Bytes[at]) {
 			n++
 		}

@@ -3,6 +3,7 @@ package diff
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -86,7 +87,7 @@ func changes(b *strings.Builder, margin string, list []Change) {
 func folded(b *strings.Builder, margin, text string) {
 	line, rest := margin, strings.Repeat(" ", len(margin))
 	empty := true
-	for _, word := range strings.Fields(clean(text)) {
+	for word := range strings.FieldsSeq(clean(text)) {
 		if !empty && len(line)+1+len(word) > columns {
 			b.WriteString(line + "\n")
 			line, empty = rest, true
@@ -106,7 +107,7 @@ func (r *Reach) words() string {
 	case r.Most() == 0:
 		return "no bound"
 	}
-	return fmt.Sprint(r.Most())
+	return strconv.Itoa(r.Most())
 }
 
 // clean leaves out what a terminal would obey: texts may come from anywhere.
