@@ -81,6 +81,8 @@ type interp struct {
 	controls []*control
 	obeyed   int64
 	heard    int
+	// quick counts the reads under way by local activities.
+	quick int
 	// locals and localBytes are the results of local activities since the last
 	// breath; resting says that one is taken.
 	locals, localBytes int
@@ -88,6 +90,8 @@ type interp struct {
 	// wide counts the reads under way that may bring as much as any, queued those
 	// that wait to become such.
 	wide, queued int
+	// narrow counts those that may bring a little, by instance.
+	narrow map[string]int
 	// resume is where the run goes on, until the loop there was taken up; way are
 	// the steps that lead there.
 	resume *run.Standing
@@ -98,7 +102,7 @@ func newInterp(in run.Input) *interp {
 	return &interp{
 		in: in, inputs: map[string]any{}, settings: map[string]any{}, closing: closedCompleted, root: &node{},
 		asked: map[string]int{}, tried: map[string]int{}, taken: map[string]int64{}, heldUntil: map[string]time.Time{},
-		served: map[string]string{}, reached: map[string]int{}, lent: map[string]int{}, cancel: func() {},
+		served: map[string]string{}, narrow: map[string]int{}, reached: map[string]int{}, lent: map[string]int{}, cancel: func() {},
 	}
 }
 

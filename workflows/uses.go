@@ -110,7 +110,7 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 	}
 	var res task.ReadResult
 	var err error
-	if c.action.Quick && st.Timeout == 0 {
+	if c.action.Quick && st.Timeout == 0 && !it.crowded(f.ctx) {
 		if err := it.breathe(f.ctx); err != nil {
 			return result{}, err
 		}
@@ -119,8 +119,9 @@ func (it *interp) read(f frame, st *plan.Step, c call) (result, error) {
 		ctx := workflow.WithLocalActivityOptions(f.ctx, workflow.LocalActivityOptions{
 			StartToCloseTimeout: localTime, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1},
 		})
+		it.quick++
 		err := workflow.ExecuteLocalActivity(ctx, task.ReadActivity, quick).Get(ctx, &res)
-		if err != nil {
+		if it.quick--; err != nil {
 			if temporal.IsCanceledError(err) {
 				return result{}, err
 			}

@@ -57,7 +57,7 @@ func serve(ctx context.Context, o lab.Options, s start, stdout io.Writer) error 
 		}
 		o.Script = string(raw)
 	}
-	l, err := lab.Start(o)
+	l, err := lab.Start(o) //nolint:contextcheck // it lives until it is closed, whatever its requests' contexts do
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func TestLarge(t *testing.T) {
 	evidence := t.TempDir()
 	s := bulkStage(t, host.EvidenceDir(evidence))
 	each := func(action, read string) string {
-		return "  - id: each\n    foreach: n in inputs.sizes\n    at_once: 50\n    on_item_error: continue\n    do:\n      - id: got\n        uses: " + action + "\n        with: { size: \"${{ n }}\" }\n      - id: long\n        if: " + read + "\n        note: long\n        text: it is long\n"
+		return "  - id: each\n    foreach: n in inputs.sizes\n    at_once: 50\n    on_item_error: continue\n    do:\n      - id: got\n        uses: " + action + "\n        with: { size: \"${{ n }}\" }\n      - id: long\n        if: " + read + "\n        note: long\n        text: it is long\n  - id: less\n    if: outcome.each != \"done\"\n    fail: not all was read\n"
 	}
 	for _, c := range []struct {
 		name, body string
@@ -110,7 +110,7 @@ func TestLarge(t *testing.T) {
 			if most := slices.Max(events); most > 10_240 {
 				t.Errorf("an execution has %d events", most)
 			}
-			t.Logf("%d results of %d bytes: %s (%.120s) in %s, events of the executions %v", n, c.size, rec.Closing, rec.Reason, time.Since(began).Round(time.Millisecond), events)
+			t.Logf("%d results of %d bytes: %s (%.120s) in %s, events of the executions %v, %d workflow tasks were too late", n, c.size, rec.Closing, rec.Reason, time.Since(began).Round(time.Millisecond), events, s.late(id))
 		})
 	}
 	if got := largest(t, evidence); got != tooMuch {
@@ -137,6 +137,23 @@ func largest(t *testing.T, dir string) (size int64) {
 	return size
 }
 
+// late counts the workflow tasks of a run's last execution that were not ended in
+// time and had to be repeated.
+func (s *stage) late(id string) (n int) {
+	s.t.Helper()
+	it := s.temp.GetWorkflowHistory(s.t.Context(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for it.HasNext() {
+		e, err := it.Next()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if e.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT {
+			n++
+		}
+	}
+	return n
+}
+
 // lastEvents shows how the history of a run ends that failed its test.
 func (s *stage) lastEvents(t *testing.T, id string) {
 	if !t.Failed() {
@@ -155,13 +172,18 @@ func (s *stage) lastEvents(t *testing.T, id string) {
 	t.Logf("the history ends:\n%s", strings.Join(lines[max(0, len(lines)-12):], "\n"))
 }
 
-// reads makes a note of all results, so that they come back into the run.
+// reads makes notes of all results, so that they come back into the run. An
+// expression has at most 4,096 characters.
 func reads(n int) string {
-	var list []string
-	for i := range n {
-		list = append(list, fmt.Sprintf("has(steps.r%d) && size(steps.r%d.lines) > 600", i, i))
+	var b strings.Builder
+	for from := 0; from < n; from += 50 {
+		var list []string
+		for i := from; i < min(n, from+50); i++ {
+			list = append(list, fmt.Sprintf("has(steps.r%d) && size(steps.r%d.lines) > 600", i, i))
+		}
+		fmt.Fprintf(&b, "  - id: long%d\n    if: %s\n    note: long\n    text: it is long\n", from, strings.Join(list, " || "))
 	}
-	return "  - id: long\n    if: " + strings.Join(list, " || ") + "\n    note: long\n    text: it is long\n"
+	return b.String()
 }
 
 // bulkStage is a stage with the connector bulk, whose evidence goes to a directory.

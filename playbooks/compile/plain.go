@@ -15,6 +15,8 @@ func (u *unit) plain(t ast.Text, lit string, to target) plan.Value {
 	v := u.literal(t, lit, to)
 	from, end, path := u.unbraced(t.String())
 	switch {
+	case path == "" && len(u.list) > told && strings.Contains(lit, "{{"):
+		u.list[told].Help = "an expression is written ${{ … }}"
 	case path == "":
 	case len(u.list) > told:
 		u.list[told].Help = "write ${{ " + path + " }}"

@@ -59,7 +59,7 @@ func primitive(k ref.Val) any {
 		return int64(x)
 	case types.Uint:
 		if uint64(x) <= math.MaxInt64 {
-			return int64(x)
+			return int64(x) //nolint:gosec // it was just compared
 		}
 	case types.Double:
 		if n := int64(x); types.Double(n) == x {

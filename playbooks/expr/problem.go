@@ -124,7 +124,7 @@ func (t *checking) undeclared(name string, node celast.Expr, from, to int) {
 
 // elsewhere are functions as other languages call them.
 var elsewhere = map[string]string{
-	"length": "size", "len": "size", "lenght": "size", "count": "size",
+	"length": "size", "len": "size", "lenght": "size", "count": "size", //nolint:misspell // as people write it
 	"lower": "lowerAscii", "tolower": "lowerAscii", "lowercase": "lowerAscii",
 	"upper": "upperAscii", "toupper": "upperAscii", "uppercase": "upperAscii",
 	"strip": "trim", "includes": "contains", "any": "exists", "some": "exists", "every": "all",

@@ -309,7 +309,7 @@ func fromVal(v ref.Val) (any, error) {
 		if uint64(x) > math.MaxInt64 {
 			return nil, fmt.Errorf("the number %d is too large", uint64(x))
 		}
-		return int64(x), nil
+		return int64(x), nil //nolint:gosec // it was just compared
 	case types.Double:
 		return float64(x), nil
 	case types.String:

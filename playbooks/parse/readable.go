@@ -320,7 +320,7 @@ func shapeHelp(n *yaml.Node, what, want string, keys []string) string {
 	case n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0:
 		return "a value that begins with { stands in quotes; an expression is ${{ … }}"
 	case strings.HasSuffix(want, "values") && n.Kind == yaml.ScalarNode && len(keys) > 0 && len(keys) <= 8 && !strings.Contains(what, " "):
-		return "write " + what + ": { " + strings.Join(keys, ": …, ") + ": … }, with the keys that you need"
+		return "write " + strings.TrimPrefix(what, "on.") + ": { " + strings.Join(keys, ": …, ") + ": … }, with the keys that you need"
 	case strings.HasSuffix(want, "values"):
 		return "write key: value, one a line"
 	}

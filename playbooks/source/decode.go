@@ -153,7 +153,7 @@ func (d *decoder) escape() bool {
 	text, ok := escapes[c]
 	length := 2
 	if n, isHex := hexLength[c]; isHex && d.pos+2+n <= len(d.src) {
-		code, err := strconv.ParseInt(string(d.src[d.pos+2:d.pos+2+n]), 16, 64)
+		code, err := strconv.ParseUint(string(d.src[d.pos+2:d.pos+2+n]), 16, 32)
 		if err != nil || code > utf8.MaxRune {
 			return false
 		}
