@@ -106,27 +106,36 @@ func (it *interp) attended(f frame, st *plan.Step, again *run.Level) (result, er
 		if !ok || st.OnError != plan.OnAsk || slices.Contains(answered, task.Outcome(fail.Kind)) {
 			return res, err
 		}
-		choice, err := it.trouble(f, st, *fail, usualOptions)
-		if err != nil {
-			return result{}, err
+		res, retry, err := it.remedy(f, st, fail)
+		if !retry {
+			return res, err
 		}
-		switch choice.choice {
-		case "retry":
-			it.tried[place(st, f)]++
-			continue
-		case "skip":
-			return result{outcome: task.Skipped, detail: choice.said()}, nil
-		case "by_hand":
-			return result{outcome: task.Done, detail: choice.said()}, nil
-		}
-		return result{}, &ending{closing: closedFailed, reason: fmt.Sprintf("step %s: %s", st.Path, choice.said())}
 	}
+}
+
+// remedy asks people what to do about a failure; again says that the step shall be
+// tried once more.
+func (it *interp) remedy(f frame, st *plan.Step, fail *task.Failure) (res result, again bool, err error) {
+	choice, err := it.trouble(f, st, *fail, usualOptions)
+	if err != nil {
+		return result{}, false, err
+	}
+	switch choice.choice {
+	case "retry":
+		it.tried[place(st, f)]++
+		return result{}, true, nil
+	case "skip":
+		return result{outcome: task.Skipped, detail: choice.said()}, false, nil
+	case "by_hand":
+		return result{outcome: task.Done, detail: choice.said()}, false, nil
+	}
+	return result{}, false, &ending{closing: closedFailed, reason: fmt.Sprintf("step %s: %s", st.Path, choice.said())}
 }
 
 // answered are the failures that nobody is asked about.
 var answered = []task.Outcome{task.Denied}
 
-// decided applies if, approve and the loops. again is set where the step was under
+// decided applies if, limits on lists, approve and the loops. again is set where the step was under
 // way when the run continued as new: then if was true, and nobody had to approve.
 func (it *interp) decided(f frame, st *plan.Step, again *run.Level) (result, error) {
 	if st.If != nil && again == nil {
@@ -136,6 +145,11 @@ func (it *interp) decided(f frame, st *plan.Step, again *run.Level) (result, err
 		}
 		if !yes {
 			return result{outcome: task.Skipped, detail: "its condition is false"}, nil
+		}
+	}
+	if st.Foreach != nil && again == nil {
+		if res, ok, err := it.allowed(f, st); !ok {
+			return res, err
 		}
 	}
 	if st.Approve != nil && it.in.Mode == modeObserve {
