@@ -44,7 +44,7 @@ func TestSoak(t *testing.T) {
 	// The engine keeps no history for less than an hour; a soak of an hour sees it
 	// grow up to that.
 	keep := max(4*time.Second, lasts/12)
-	h := newHouse(t, l, fmt.Sprintf("retention: {export: %s, keep: %s, histories: 1h}\n", filepath.Join(t.TempDir(), "export"), keep))
+	h := newHouse(t, l, fmt.Sprintf("retention: {export: %s, keep: %s, histories: 1h, readings: %s}\n", filepath.Join(t.TempDir(), "export"), keep, keep))
 	h.playbook("brief-hold", strings.Replace(ownRelease, "on:\n", "on:\n  alert:\n    - from: [crowdstrike]\n      when: size(alert.hosts) == 1\n      inputs:\n        hostname: ${{ alert.hosts[0].name }}\n      once_per: alert.id\n", 1))
 	h.config = strings.Replace(h.config, "[contain-infected-host.yaml, ", "[", 1)
 	h.write("quell.yaml", h.config)
