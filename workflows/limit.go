@@ -19,12 +19,16 @@ import (
 // The effects store counts once more as each effect is admitted. What a condition
 // decides for each element is left to it.
 func (it *interp) allowed(f frame, st *plan.Step) (res result, ok bool, err error) {
+	effects := it.limited(st)
+	if len(effects) == 0 {
+		return result{}, true, nil // the list need not be looked at
+	}
 	for {
 		items, err := it.elements(f, st)
 		if err != nil {
 			return result{}, false, err
 		}
-		fail, asks := it.overLimit(st, items)
+		fail, asks := it.overLimit(effects, items)
 		if fail == nil || workflow.GetVersion(f.ctx, "loop-limit", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 			return result{}, true, nil
 		}
@@ -38,30 +42,41 @@ func (it *interp) allowed(f frame, st *plan.Step) (res result, ok bool, err erro
 	}
 }
 
+// limited are the effects of a foreach that each of its rounds brings about, one
+// target a round, and that a limit bounds.
+func (it *interp) limited(st *plan.Step) []*plan.Step {
+	if it.in.Mode == modeObserve {
+		return nil
+	}
+	var out []*plan.Step
+	certain(st, func(e *plan.Step) {
+		sp, ok := it.plan.ActionSpec(e.Action.Name)
+		if !ok || it.limit(sp.Name) == 0 || it.mode(it.instanceOf(sp, nil)) == modeObserve {
+			return
+		}
+		if in, ok := sp.InputType().Field(sp.Targets); ok && in.Type.Kind != kind.List {
+			out = append(out, e) // a list is counted as a whole when its call is admitted
+		}
+	})
+	return out
+}
+
 // overLimit says which limit the elements of a foreach pass, and whether the effect
 // that it holds back asks people where it fails.
-func (it *interp) overLimit(st *plan.Step, items []any) (fail *task.Failure, asks bool) {
-	if it.in.Mode == modeObserve {
-		return nil, false
+func (it *interp) overLimit(effects []*plan.Step, items []any) (fail *task.Failure, asks bool) {
+	if len(items) == 0 {
+		return nil, false // where no target is left, none is no more than that
 	}
-	var effects []*plan.Step
-	certain(st, func(e *plan.Step) { effects = append(effects, e) })
 	want := map[string]int{}
 	for _, e := range effects {
-		sp, ok := it.plan.ActionSpec(e.Action.Name)
-		if !ok || it.mode(it.instanceOf(sp, nil)) == modeObserve {
+		name := e.Action.Name
+		want[name] += len(items)
+		limit := it.limit(name)
+		if it.reached[name]+want[name] <= limit {
 			continue
 		}
-		if in, ok := sp.InputType().Field(sp.Targets); !ok || in.Type.Kind == kind.List {
-			continue // such a call is counted as a whole when it is admitted
-		}
-		want[sp.Name] += len(items)
-		limit := it.limit(sp.Name)
-		if limit == 0 || it.reached[sp.Name]+want[sp.Name] <= limit {
-			continue
-		}
-		text := fmt.Sprintf("limit: the playbook allows %s on %d targets in one run, and here are %d", sp.Name, max(0, limit), want[sp.Name])
-		if n := it.reached[sp.Name]; n > 0 {
+		text := fmt.Sprintf("limit: the playbook allows %s on %d targets in one run, and here are %d", name, max(0, limit), want[name])
+		if n := it.reached[name]; n > 0 {
 			text += fmt.Sprintf(" after %d", n)
 		}
 		return &task.Failure{Kind: string(task.Refused), Message: text + ", so it acted on none of them" + listed(items)}, e.OnError == plan.OnAsk
