@@ -181,7 +181,7 @@ func (e *effort) run(ctx context.Context) (task.ActResult, error) {
 		if ef != nil && ef.Idle() && n >= e.tries {
 			return e.giveUp(ctx, ef)
 		}
-		if !pause(ctx, again) {
+		if !pause(ctx, e.intent.Instance, again) {
 			return task.ActResult{}, context.Cause(ctx)
 		}
 	}
@@ -227,11 +227,11 @@ func (e *effort) before(ctx context.Context) error {
 		}
 		d := backoff(err, e.wait, n)
 		if k == spec.Unavailable && !doubt && e.now().Sub(e.asked) < shutPatience {
-			if back := comeBack(ctx, err, d); back != nil {
+			if back := comeBack(ctx, e.intent.Instance, err, d); back != nil {
 				return back
 			}
 		}
-		if n >= e.tries || !pause(ctx, d) {
+		if n >= e.tries || !pause(ctx, e.intent.Instance, d) {
 			return err
 		}
 	}
@@ -395,7 +395,7 @@ func (e *effort) readBack(ctx context.Context, p *effects.Permit) (*effects.Effe
 				return nil, err
 			}
 		case k.Retryable() || k == spec.Uncertain || k == spec.Internal:
-			if !pause(ctx, backoff(err, e.wait, 1)) {
+			if !pause(ctx, e.intent.Instance, backoff(err, e.wait, 1)) {
 				return nil, context.Cause(ctx)
 			}
 			return nil, nil
@@ -413,7 +413,7 @@ func (e *effort) readBack(ctx context.Context, p *effects.Permit) (*effects.Effe
 // unknown: each person who is not asked is a person who sleeps.
 func (e *effort) lookAgain(ctx context.Context, p *effects.Permit) (bool, spec.Reply) {
 	for n := 1; n <= 3; {
-		if !pause(ctx, e.wait) {
+		if !pause(ctx, e.intent.Instance, e.wait) {
 			return false, spec.Reply{}
 		}
 		reply, err := e.Host.Call(ctx, e.intent.Instance, e.request(spec.Back, p.Inputs, p.Prior, e.now().Add(e.action.Deadline)), host.Permit{})

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/internal/effects"
 )
@@ -39,13 +40,14 @@ func firstAsked(ctx context.Context, now time.Time) time.Time {
 	return now
 }
 
-// comeBack is the error with which a task goes back until wait is over. It is nil
-// where the caller had better wait itself.
-func comeBack(ctx context.Context, why error, wait time.Duration) error {
+// comeBack is the error with which a task goes back until wait is over, by type
+// task.Shut and with the instance as its detail. It is nil where the caller had
+// better wait itself.
+func comeBack(ctx context.Context, instance string, why error, wait time.Duration) error {
 	if wait <= longWait || !activity.IsActivity(ctx) {
 		return nil
 	}
-	return temporal.NewApplicationErrorWithOptions(why.Error(), "shut", temporal.ApplicationErrorOptions{NextRetryDelay: wait, Cause: why})
+	return temporal.NewApplicationErrorWithOptions(why.Error(), task.Shut, temporal.ApplicationErrorOptions{NextRetryDelay: wait, Cause: why, Details: []any{instance}})
 }
 
 // shut decides about an effect whose instance takes no calls: back with the task
@@ -56,7 +58,7 @@ func (e *effort) shut(ctx context.Context, s *shutError, n int) (over bool, wait
 	}
 	wait = backoff(s.why, e.wait, n)
 	if !s.doubt {
-		err = comeBack(ctx, s, wait)
+		err = comeBack(ctx, e.intent.Instance, s, wait)
 	}
 	return false, wait, err
 }

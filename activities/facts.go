@@ -135,7 +135,7 @@ func (f *Facts) ask(ctx context.Context, instance, action, field string, t guard
 		if err == nil {
 			return reply.Output, ""
 		}
-		if n == tries || !spec.KindOf(err).Retryable() || !pause(ctx, backoff(err, 200*time.Millisecond, n)) {
+		if n == tries || !spec.KindOf(err).Retryable() || !pause(ctx, instance, backoff(err, 200*time.Millisecond, n)) {
 			return nil, err.Error()
 		}
 	}

@@ -77,11 +77,11 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 		}
 		d := backoff(err, wait, n)
 		if kindOf == spec.Unavailable && time.Since(firstAsked(ctx, time.Now())) < shutPatience {
-			if back := comeBack(ctx, err, d); back != nil {
+			if back := comeBack(ctx, q.Instance, err, d); back != nil {
 				return task.ReadResult{}, back
 			}
 		}
-		if !pause(ctx, d) {
+		if !pause(ctx, q.Instance, d) {
 			return task.ReadResult{Failure: r.keep(q, spec.Reply{}, err)}, nil
 		}
 	}
@@ -252,8 +252,10 @@ func backoff(err error, first time.Duration, n int) time.Duration {
 	return min(d, mostWait)
 }
 
-// pause waits for d and reports false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
+// pause waits for d before an instance is asked again, and reports false when ctx
+// ended first.
+func pause(ctx context.Context, instance string, d time.Duration) bool {
+	defer host.Waits(ctx, instance)()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

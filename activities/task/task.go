@@ -53,6 +53,10 @@ const (
 	FireActivity = "quell.fire"
 )
 
+// Shut is the type of the error with which an activity goes back to the engine while
+// an instance takes no calls. Its detail is the instance.
+const Shut = "shut"
+
 // Outcome is what `outcome.ID` shows.
 type Outcome string
 

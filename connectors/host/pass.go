@@ -14,6 +14,9 @@ import (
 // pass waits until the call may go out: the circuit is closed, no rate limit of
 // the vendor's lasts, and it has a slot. With a slot from Enter it does not wait.
 func (c *pending) pass(ctx context.Context) error {
+	if c.wait {
+		defer Waits(ctx, c.inst.conf.Name)()
+	}
 	for {
 		if err := c.closed(ctx); err != nil {
 			return err
@@ -41,8 +44,11 @@ func (c *pending) pass(ctx context.Context) error {
 // time. An effect does not wait for it, because its permit would run out, and
 // never tries a vendor on behalf of the others.
 func (c *pending) closed(ctx context.Context) error {
-	for {
+	for n := 0; ; n++ {
 		left, probe := c.inst.circuit.enter(c.host.opts.Clock(), c.wait && !c.acting())
+		if left == probeWait { // one that hangs tries for long, and many look for its end
+			left <<= min(n, 3)
+		}
 		switch {
 		case left == 0:
 			c.probing = probe
@@ -114,6 +120,7 @@ func (h *Host) Enter(ctx context.Context, instance string) (leave func(made bool
 	if !ok {
 		return nil, spec.Errorf(spec.Invalid, "there is no connector instance %q; configure it or use another", launch.CleanText(instance, 64))
 	}
+	defer Waits(ctx, instance)()
 	for {
 		if err := h.reached(ctx, i); err != nil {
 			return nil, err

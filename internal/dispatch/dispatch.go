@@ -20,7 +20,7 @@ import (
 
 // Queue is the part of runs.Runs that the dispatcher reads.
 type Queue interface {
-	Unstarted(ctx context.Context, limit int) ([]runs.Record, error)
+	Unstarted(ctx context.Context, limit int, but ...string) ([]runs.Record, error)
 	InputFor(ctx context.Context, id string) (run.Input, error)
 	MarkStarted(ctx context.Context, id string) error
 }
@@ -80,6 +80,8 @@ type Dispatcher struct {
 	errands         *errands
 	// asked are the effects about which people were asked since the start.
 	asked map[string]bool
+	// shunned are the instances whose runs were not started at the last scan.
+	shunned []string
 }
 
 // New makes a dispatcher. Run must be called for it to do anything.
@@ -163,7 +165,7 @@ func (d *Dispatcher) starts(ctx context.Context) error {
 	if batch == 0 {
 		return nil // the next scan looks again
 	}
-	waiting, err := d.queue.Unstarted(ctx, batch)
+	waiting, err := d.queue.Unstarted(ctx, batch, d.unwanted()...)
 	if err != nil {
 		return err
 	}

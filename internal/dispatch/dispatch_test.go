@@ -30,7 +30,7 @@ type shelf struct {
 	started []string
 }
 
-func (s *shelf) Unstarted(context.Context, int) ([]runs.Record, error) {
+func (s *shelf) Unstarted(context.Context, int, ...string) ([]runs.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []runs.Record

@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"math"
-	"strings"
 	"sync"
 	"time"
 
@@ -11,12 +10,13 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/workflows/run"
 )
 
 // Pulse tells which runs work in this process: those of which an activity is
-// under way, or was a short time ago. A run that waits for a person or a time has
-// none, and does not count. Holds, undos and questions do not count either.
+// under way, or was a short time ago. A run that waits for a person, a time or a
+// connector does not count. Holds, undos and questions do not count either.
 //
 // It is an interceptor of the worker; each process with a worker has its own, and
 // bounds what it starts itself by what it works on itself.
@@ -42,11 +42,15 @@ type pulse struct {
 	// asked is when the workflow last asked the engine for what brings an activity
 	// next; zero once that came.
 	asked time.Time
+	held
 }
 
 // works reports whether the run is under way: an activity is, or one is on its way,
-// or one was not before oldest.
+// or one was not before oldest. One that waits for a connector is not.
 func (r *pulse) works(now, oldest time.Time) bool {
+	if r.waiting(now, r.busy) {
+		return false
+	}
 	return r.busy > 0 || !r.last.Before(oldest) || now.Sub(r.asked) < remembered
 }
 
@@ -84,7 +88,7 @@ func (p *Pulse) Active() int {
 		switch {
 		case r.works(now, oldest):
 			n++
-		case now.Sub(r.begun) > remembered:
+		case now.Sub(r.begun) > remembered && !r.waiting(now, r.busy):
 			delete(p.runs, id)
 		}
 	}
@@ -208,19 +212,9 @@ func (a *asking) ExecuteChildWorkflow(ctx workflow.Context, name string, args ..
 }
 
 func (a *asking) note(ctx workflow.Context) {
-	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; !workflow.IsReplaying(ctx) && !apart(id) {
+	if id := workflow.GetInfo(ctx).WorkflowExecution.ID; !workflow.IsReplaying(ctx) && !run.Aside(id) {
 		a.pulse.asks(id)
 	}
-}
-
-// apart are workflows that are no runs: they do not count.
-func apart(id string) bool {
-	for _, other := range []string{"hold/", "undo/", "doubt/"} {
-		if strings.HasPrefix(id, other) {
-			return true
-		}
-	}
-	return false
 }
 
 // felt counts one activity while it runs.
@@ -233,7 +227,7 @@ type felt struct {
 func (f *felt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	info := activity.GetInfo(ctx)
 	id := info.WorkflowExecution.ID
-	if apart(id) {
+	if run.Aside(id) {
 		return f.Next.ExecuteActivity(ctx, in)
 	}
 	if !info.IsLocalActivity && info.Attempt == 1 { // a later one waited on purpose
@@ -241,7 +235,9 @@ func (f *felt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActiv
 	}
 	f.pulse.change(id, 1)
 	defer f.pulse.change(id, -1)
-	return f.Next.ExecuteActivity(ctx, in)
+	out, err := f.Next.ExecuteActivity(host.OnWait(ctx, func(instance string) func() { return f.pulse.waits(id, instance) }), in)
+	f.pulse.returned(id, err)
+	return out, err
 }
 
 // room is how many runs may be started now, at most most.

@@ -101,8 +101,8 @@ func TestStartsWithSpace(t *testing.T) {
 // bounded is a shelf that gives no more than it is asked for.
 type bounded struct{ *shelf }
 
-func (b bounded) Unstarted(ctx context.Context, limit int) ([]runs.Record, error) {
-	all, err := b.shelf.Unstarted(ctx, limit)
+func (b bounded) Unstarted(ctx context.Context, limit int, but ...string) ([]runs.Record, error) {
+	all, err := b.shelf.Unstarted(ctx, limit, but...)
 	return all[:min(limit, len(all))], err
 }
 

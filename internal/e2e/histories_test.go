@@ -135,7 +135,7 @@ func TestHistoriesOnward(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	tp := startTemporal(t, "QUELL_E2E_TEMPORAL_SUGGEST=60")
-	s := stageAt(t, l, labHost(t, l), engine.Options{External: &engine.External{Address: tp.address(), Namespace: engine.Namespace}})
+	s := stageAt(t, l, labHost(t, l), engine.Options{External: &engine.External{Address: tp.address(), Namespace: engine.Namespace}}, activeRuns)
 	k := &keeper{stage: s, name: "long"}
 	items := make([]string, 24)
 	for i := range items {

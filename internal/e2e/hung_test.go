@@ -10,7 +10,9 @@ import (
 
 	"go.temporal.io/api/serviceerror"
 
+	"github.com/quell-soar/quell/connectors/fake/lab"
 	"github.com/quell-soar/quell/connectors/host"
+	"github.com/quell-soar/quell/internal/engine"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/playbooks/compile"
 	"github.com/quell-soar/quell/playbooks/diag"
@@ -63,7 +65,7 @@ type hung struct {
 // use another connector keep their throughput: rounds without and with the hung
 // connector are measured in turns.
 func TestHung(t *testing.T) {
-	rounds, each, stuck, want := many(1, 6), many(40, 150), many(24, 48), 0.5
+	rounds, each, stuck, want := many(1, 6), many(40, 300), many(24, 48), 0.5
 	if os.Getenv("QUELL_SOAK") != "" {
 		want = 0.95
 	}
@@ -105,6 +107,45 @@ func TestHung(t *testing.T) {
 	if os.Getenv("QUELL_SOAK") != "" {
 		h.judge()
 	}
+}
+
+// TestHungCrowd: more runs use a connector that hangs than may work at once, and
+// were there first. Runs that do without it start and end meanwhile, and the others
+// are not lost.
+func TestHungCrowd(t *testing.T) {
+	alongside(t)
+	active, stuck, others := many(12, activeRuns), many(40, 1000), many(10, 50)
+	l, err := lab.Start(lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	if _, err := l.Falcon.SeedMany(stuck, "hung-"); err != nil {
+		t.Fatal(err)
+	}
+	h := &hung{stage: stageAt(t, l, labHost(t, l), engine.Options{}, active)}
+	h.ill, h.illRaw = h.compile("ill", isolates(), nil)
+	h.well, h.wellRaw = h.plan("tickets", ticketPlaybook)
+	h.throughput(5) // warm
+	h.fault("crowdstrike *: always slow 25s\n")
+	h.strand(stuck)
+	eventually(t, 30*time.Second, "the circuit opens", func() (bool, error) { return h.falcon().Circuit != host.CircuitClosed, nil })
+	began := time.Now()
+	rate := h.throughput(others)
+	waiting, err := h.set.Recorder.Runs.Backlog(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("beside %d runs for a connector that hangs, %d of them not started, and %d that may work at once: %d others ended in %s, %.1f runs/s; repeat: QUELL_SOAK=1 go test ./internal/e2e -run TestHungCrowd -v",
+		stuck, waiting, active, others, time.Since(began).Round(time.Millisecond), rate)
+	if waiting == 0 {
+		t.Error("all of them were started: this shows nothing")
+	}
+	if most := 20 * time.Second; time.Since(began) > most {
+		t.Errorf("wanted the others to end within %s", most)
+	}
+	h.heal()
+	h.judge()
 }
 
 func (h *hung) falcon() host.InstanceStatus {

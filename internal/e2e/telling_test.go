@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/quell-soar/quell/activities"
@@ -59,11 +60,15 @@ func newStage(t *testing.T) *stage {
 // stageOn is a stage with these connectors; l may be nil.
 func stageOn(t *testing.T, l *lab.Lab, h *host.Host) *stage {
 	t.Helper()
-	return stageAt(t, l, h, engine.Options{})
+	return stageAt(t, l, h, engine.Options{}, activeRuns)
 }
 
-// stageAt is stageOn with an engine that o describes.
-func stageAt(t *testing.T, l *lab.Lab, h *host.Host, o engine.Options) *stage {
+// activeRuns is what limits.active_runs is by itself.
+const activeRuns = 200
+
+// stageAt is stageOn with an engine that o describes and so many runs that may work
+// at once.
+func stageAt(t *testing.T, l *lab.Lab, h *host.Host, o engine.Options, active int) *stage {
 	t.Helper()
 	dir := t.TempDir()
 	o.Dir, o.Log = dir, zerolog.Nop()
@@ -73,7 +78,8 @@ func stageAt(t *testing.T, l *lab.Lab, h *host.Host, o engine.Options) *stage {
 	}
 	t.Cleanup(func() { _ = e.Stop() })
 	s := &stage{t: t, lab: l, host: h, set: wholeSet(t, h, dir, nil), temp: e.Client()}
-	w := worker.New(e.Client(), run.TaskQueue, worker.Options{WorkerStopTimeout: time.Second})
+	pulse := dispatch.NewPulse(time.Now)
+	w := worker.New(e.Client(), run.TaskQueue, worker.Options{WorkerStopTimeout: time.Second, Interceptors: []interceptor.WorkerInterceptor{pulse}})
 	workflows.New().Register(w)
 	s.set.Register(w)
 	if err := w.Start(); err != nil {
@@ -81,7 +87,7 @@ func stageAt(t *testing.T, l *lab.Lab, h *host.Host, o engine.Options) *stage {
 	}
 	t.Cleanup(w.Stop)
 	rs := s.set.Recorder.Runs
-	s.disp = dispatch.New(e.Client(), rs, waitingVotes{s.set.Recorder.Approvals}, dispatch.Options{Scan: 20 * time.Millisecond, Messages: []dispatch.Messages{
+	s.disp = dispatch.New(e.Client(), rs, waitingVotes{s.set.Recorder.Approvals}, dispatch.Options{Scan: 20 * time.Millisecond, Active: active, Pulse: pulse, Messages: []dispatch.Messages{
 		func(ctx context.Context) (out []dispatch.Message, err error) {
 			list, err := rs.VerbsToTell(ctx)
 			for _, v := range list {

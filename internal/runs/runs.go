@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/quell-soar/quell/internal/store"
@@ -36,15 +37,69 @@ func scan(s scanner) (Record, error) {
 
 // Unstarted lists runs that wait for the dispatcher: the gravest first, and
 // within one severity by turns between the sources, so that a flood from one
-// source does not hold up the others.
-func (r *Runs) Unstarted(ctx context.Context, limit int) ([]Record, error) {
+// source does not hold up the others. Runs that use one of the connector instances
+// in but are left out.
+func (r *Runs) Unstarted(ctx context.Context, limit int, but ...string) ([]Record, error) {
+	if len(but) > 0 {
+		return r.unstartedBut(ctx, limit, but)
+	}
 	// The whole rows of those only that are wanted: thousands may wait.
 	return r.query(ctx, `SELECT `+columns+` FROM runs JOIN (
-			SELECT id AS wanted, turn FROM (
-				SELECT id, severity_rank, created, ROW_NUMBER() OVER (PARTITION BY severity_rank, source ORDER BY created, id) AS turn
-				FROM runs WHERE status = 'waiting') AS w
+			SELECT id AS wanted, turn FROM (`+turns+`) AS w
 			ORDER BY severity_rank DESC, turn, created, id LIMIT ?) AS n ON n.wanted = runs.id
 		ORDER BY severity_rank DESC, turn, created, id`, limit)
+}
+
+// turns gives each run that waits its turn among those of its severity and source.
+const turns = `SELECT id, severity_rank, created, bindings, ROW_NUMBER() OVER (PARTITION BY severity_rank, source ORDER BY created, id) AS turn
+	FROM runs WHERE status = 'waiting'`
+
+// unstartedBut looks through the queue for runs that do without some instances.
+func (r *Runs) unstartedBut(ctx context.Context, limit int, but []string) ([]Record, error) {
+	var out []Record
+	err := r.db.View(ctx, func(tx *store.Tx) error {
+		out = nil
+		ids, err := without(tx, limit, but)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			rec, err := scan(tx.QueryRow(`SELECT `+columns+` FROM runs WHERE id = ?`, id))
+			if err != nil {
+				return err
+			}
+			out = append(out, rec)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("runs: %w", err)
+	}
+	return out, nil
+}
+
+// without lists the first runs of the queue that use none of the instances.
+func without(tx *store.Tx, limit int, but []string) (ids []string, err error) {
+	rows, err := tx.Query(`SELECT id, bindings FROM (` + turns + `) AS w ORDER BY severity_rank DESC, turn, created, id`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for len(ids) < limit && rows.Next() {
+		var id string
+		var raw []byte
+		var bindings []run.Binding
+		if err := rows.Scan(&id, &raw); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(raw, &bindings); err != nil {
+			return nil, fmt.Errorf("run %s: bindings: %w", id, err)
+		}
+		if !slices.ContainsFunc(bindings, func(b run.Binding) bool { return slices.Contains(but, b.Instance) }) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, rows.Err()
 }
 
 func (r *Runs) query(ctx context.Context, q string, args ...any) ([]Record, error) {

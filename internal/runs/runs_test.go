@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,7 +46,7 @@ func room(t *testing.T, db *store.DB) (*Runs, *store.DB, *clock) {
 func TestRuns(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *store.DB){
 		"claim joins the live run": testClaimJoinsTheLiveRun, "join raises the run": testJoinRaisesTheRun, "parallel claims": testParallelClaims,
-		"by hand": testByHand, "parallel by hand": testParallelByHand, "unstarted by turns": testUnstartedByTurns, "idempotent": testStartAndEndAreIdempotent,
+		"by hand": testByHand, "parallel by hand": testParallelByHand, "unstarted by turns": testUnstartedByTurns, "unstarted past a crowd": testUnstartedBut, "idempotent": testStartAndEndAreIdempotent,
 		"input": testInputFor, "list": testList, "alerts": testAlerts,
 	} {
 		t.Run(name, func(t *testing.T) { storetest.Each(t, []store.Schema{Schema()}, test) })
@@ -291,6 +292,46 @@ func testUnstartedByTurns(t *testing.T, db *store.DB) {
 	}
 	if n, err := r.Backlog(t.Context()); err != nil || n != 52 {
 		t.Errorf("backlog %d, %v", n, err)
+	}
+}
+
+// testUnstartedBut leaves out the runs of a crowded connector, and keeps the order.
+func testUnstartedBut(t *testing.T, db *store.DB) {
+	r, _, _ := room(t, db)
+	put := func(severity, value string, instances ...string) string {
+		c := aClaim(value)
+		c.Severity, c.Bindings = severity, nil
+		for _, name := range instances {
+			c.Bindings = append(c.Bindings, run.Binding{Action: "x." + name, Instance: name})
+		}
+		return claim(t, r, db, c).ID
+	}
+	for i := range 20 {
+		put("critical", fmt.Sprintf("[%d]", i), "entra", "falcon")
+	}
+	none := put("low", `["n"]`)
+	jira := put("high", `["j"]`, "jira")
+	entra := put("high", `["e"]`, "entra")
+	for _, c := range []struct {
+		limit int
+		but   []string
+		want  []string
+	}{
+		{10, []string{"falcon"}, []string{jira, entra, none}},
+		{2, []string{"falcon"}, []string{jira, entra}},
+		{10, []string{"entra", "jira"}, []string{none}},
+	} {
+		list, err := r.Unstarted(t.Context(), c.limit, c.but...)
+		var got []string
+		for _, rec := range list {
+			got = append(got, rec.ID)
+		}
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("but %v: %v, want %v, %v", c.but, got, c.want, err)
+		}
+	}
+	if list, err := r.Unstarted(t.Context(), 100, "absent"); err != nil || len(list) != 23 || list[22].ID != none {
+		t.Errorf("but those of no instance: %d, %v", len(list), err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/quell-soar/quell/connectors/host"
@@ -72,6 +73,7 @@ type connectorList struct {
 	host  *host.Host
 	cfg   *config.Config
 	house *installed.House
+	queue *dispatch.Dispatcher
 }
 
 // Installed tells what the playbooks were loaded against.
@@ -84,7 +86,7 @@ func (c connectorList) Installed() api.Installed {
 }
 
 func (c connectorList) List(context.Context) ([]api.Connector, error) {
-	cat := c.host.Catalogue()
+	cat, held, crowded := c.host.Catalogue(), c.queue.Held(), c.queue.Crowded()
 	var out []api.Connector
 	for _, st := range c.host.Status() {
 		a := api.Connector{Instance: st.Name, Type: st.Connector, Version: st.Version, State: string(st.State), Detail: st.LastError, Mode: string(c.cfg.Connectors[st.Name].Mode)}
@@ -95,6 +97,7 @@ func (c connectorList) List(context.Context) ([]api.Connector, error) {
 		case !st.PausedUntil.IsZero():
 			a.Detail = "the vendor asked to wait until " + st.PausedUntil.UTC().Format(time.RFC3339)
 		}
+		a.Detail = withHeld(a.Detail, held[st.Name], slices.Contains(crowded, st.Name))
 		for _, name := range cat.Actions() {
 			if slices.ContainsFunc(cat.Serving(name), func(s host.Served) bool { return s.Instance == st.Name }) {
 				a.Actions = append(a.Actions, name)
@@ -103,6 +106,23 @@ func (c connectorList) List(context.Context) ([]api.Connector, error) {
 		out = append(out, a)
 	}
 	return out, nil
+}
+
+// withHeld adds to the detail of an instance how many runs wait for it.
+func withHeld(detail string, runs int, crowded bool) string {
+	var parts []string
+	if detail != "" {
+		parts = append(parts, detail)
+	}
+	switch {
+	case crowded:
+		parts = append(parts, fmt.Sprintf("%d runs wait for it, and more of those that use it are not started until some go on", runs))
+	case runs == 1:
+		parts = append(parts, "1 run waits for it")
+	case runs > 1:
+		parts = append(parts, fmt.Sprintf("%d runs wait for it", runs))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // stateOpen is told of an instance whose process is well and whose vendor is not.

@@ -82,8 +82,9 @@ var printable = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}$`)
 
 func (s *states) connectors() []telemetry.Connector {
 	var out []telemetry.Connector
+	held := s.pulse.Held()
 	for _, i := range s.host.Status() {
-		c := telemetry.Connector{Name: i.Name, Type: i.Connector, Version: i.Version, State: string(i.State), Restarts: i.Restarts, Slots: i.Slots, SlotsInUse: i.SlotsInUse}
+		c := telemetry.Connector{Name: i.Name, Type: i.Connector, Version: i.Version, State: string(i.State), Restarts: i.Restarts, Slots: i.Slots, SlotsInUse: i.SlotsInUse, WaitingRuns: held[i.Name]}
 		if !printable.MatchString(c.Version) {
 			c.Version = telemetry.Other
 		}

@@ -42,6 +42,8 @@ type Connector struct {
 	Slots, SlotsInUse          int
 	// Paused is how long the vendor's rate limit holds calls back still.
 	Paused time.Duration
+	// WaitingRuns wait for it and do nothing else.
+	WaitingRuns int
 }
 
 // fresh is for how long a state serves: several scrapers ask the store once.
@@ -94,13 +96,14 @@ var (
 	slotsNow       = gauge("quell_connector_slots", "Calls that an instance takes at once.", "connector")
 	slotsUsed      = gauge("quell_connector_slots_in_use", "Calls that run on an instance now.", "connector")
 	pausedNow      = gauge("quell_connector_paused_seconds", "For how long the vendor's rate limit holds calls back still.", "connector")
+	heldRuns       = gauge("quell_connector_waiting_runs", "Runs that wait for an instance to take their calls and do nothing else.", "connector")
 )
 
 // Describe implements prometheus.Collector.
 func (s *states) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		stateUp, runsNow, oldestWait, heldNow, unknownNow, openNow, requestsNow, oldestRequest, killNow, diskLow, clockOdd, entriesNow, unsignedNow, lagNow,
-		bytesNow, freeNow, connectorInfo, connectorState, connectorStart, slotsNow, slotsUsed, pausedNow,
+		bytesNow, freeNow, connectorInfo, connectorState, connectorStart, slotsNow, slotsUsed, pausedNow, heldRuns,
 	} {
 		ch <- d
 	}
@@ -156,6 +159,7 @@ func (c Connector) collect(ch chan<- prometheus.Metric, set func(*prometheus.Des
 	set(slotsNow, float64(c.Slots), c.Name)
 	set(slotsUsed, float64(c.SlotsInUse), c.Name)
 	set(pausedNow, c.Paused.Seconds(), c.Name)
+	set(heldRuns, float64(c.WaitingRuns), c.Name)
 }
 
 // now reads the state, or gives the one that was read a moment ago.

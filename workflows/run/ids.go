@@ -63,6 +63,19 @@ func ScheduleID(playbook string, n int) string {
 // SchedulePrefix begins the ids of Quell's schedules.
 const SchedulePrefix = "schedule/"
 
+// What begins the ids of workflows that are no runs.
+const (
+	holdPrefix  = "hold/"
+	undoPrefix  = "undo/"
+	doubtPrefix = "doubt/"
+)
+
+// Aside reports whether a workflow is a hold, an undo or a question to people, by
+// its id: these serve a run and are none.
+func Aside(workflow string) bool {
+	return strings.HasPrefix(workflow, holdPrefix) || strings.HasPrefix(workflow, undoPrefix) || strings.HasPrefix(workflow, doubtPrefix)
+}
+
 // FiringTime reads the nominal time out of a firing's workflow id.
 func FiringTime(id string) (time.Time, error) {
 	const form = time.RFC3339
@@ -75,13 +88,13 @@ func FiringTime(id string) (time.Time, error) {
 }
 
 // UndoID builds the id of the n-th undo of a run, from 1.
-func UndoID(run string, n int) string { return "undo/" + run + "/" + strconv.Itoa(n) }
+func UndoID(run string, n int) string { return undoPrefix + run + "/" + strconv.Itoa(n) }
 
 // HoldID builds the id of the hold on an effect.
-func HoldID(effectKey string) string { return "hold/" + effectKey }
+func HoldID(effectKey string) string { return holdPrefix + effectKey }
 
 // DoubtID builds the id of the question about an effect whose run is gone.
-func DoubtID(effectKey string) string { return "doubt/" + effectKey }
+func DoubtID(effectKey string) string { return doubtPrefix + effectKey }
 
 // DoubtRequestID names that question.
 func DoubtRequestID(effectKey string) string { return DoubtID(effectKey) + "@1" }
@@ -140,7 +153,7 @@ func HoldRequestID(effectKey string, at int64) string {
 // is no id of ours.
 func RunOf(workflow string) string {
 	rest, key := workflow, false
-	for _, prefix := range []string{"hold/", "doubt/"} {
+	for _, prefix := range []string{holdPrefix, doubtPrefix} {
 		if r, found := strings.CutPrefix(workflow, prefix); found {
 			rest, key = r, true
 		}
@@ -154,8 +167,8 @@ func RunOf(workflow string) string {
 		return k.Run
 	case strings.HasPrefix(workflow, SchedulePrefix):
 		return ""
-	case strings.HasPrefix(workflow, "undo/"):
-		rest = strings.TrimPrefix(workflow, "undo/")
+	case strings.HasPrefix(workflow, undoPrefix):
+		rest = strings.TrimPrefix(workflow, undoPrefix)
 		rest = rest[:max(0, strings.LastIndexByte(rest, '/'))]
 	}
 	if strings.Count(rest, "/") != 2 {
@@ -167,7 +180,7 @@ func RunOf(workflow string) string {
 // WorkflowOf returns the id of the workflow that waits for a request: the run's
 // own, a hold's, or that of a question about an effect whose run is gone.
 func WorkflowOf(request string) string {
-	if strings.HasPrefix(request, "hold/") || strings.HasPrefix(request, "doubt/") {
+	if strings.HasPrefix(request, holdPrefix) || strings.HasPrefix(request, doubtPrefix) {
 		if i := strings.LastIndexByte(request, '@'); i > 0 {
 			return request[:i]
 		}
