@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -52,14 +51,8 @@ func TestFleet(t *testing.T) {
 // TestFleetTwoServers is the same at two servers on one PostgreSQL and one Temporal.
 func TestFleetTwoServers(t *testing.T) {
 	integration(t)
-	p, tp, l := startPostgres(t), startTemporal(t), startLab(t)
-	more := fmt.Sprintf("temporal: {address: %q}\n", tp.address())
-	a := fleetHouse(t, l, more)
-	a.onPostgres(p)
-	b := fleetHouse(t, l, more+fmt.Sprintf("keys: {ledger: %s}\n", filepath.Join(a.dir, "data-keys", "ledger.key")))
-	b.onPostgres(p)
-	a.start()
-	b.start()
+	l := startLab(t)
+	_, a, b := pair(t, func(more string) *house { return fleetHouse(t, l, more) })
 	sweepFleet(t, l, []*house{a, b}, many(300, 10_000))
 }
 

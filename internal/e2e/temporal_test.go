@@ -184,6 +184,22 @@ func temporalConfigOf(file string, ports []string) *temporalconfig.Config {
 	return cfg
 }
 
+// pair starts two servers with one store, one Temporal outside and one key; each
+// makes the house of one, of a configuration that has more in it.
+func pair(t *testing.T, each func(more string) *house) (tp *temporal, a, b *house) {
+	t.Helper()
+	p, tp := startPostgres(t), startTemporal(t)
+	more := fmt.Sprintf("temporal: {address: %q}\n", tp.address())
+	a = each(more)
+	b = each(more + fmt.Sprintf("keys: {ledger: %s}\n", filepath.Join(a.dir, "data-keys", "ledger.key")))
+	for _, h := range []*house{a, b} {
+		h.onPostgres(p)
+	}
+	a.start()
+	b.start()
+	return tp, a, b
+}
+
 // TestTwoServers runs two servers on one PostgreSQL and one Temporal in its own
 // process. One of them is killed while effects are with the vendor, and for good;
 // then Temporal is killed and started again. The other server brings all to an
@@ -191,15 +207,9 @@ func temporalConfigOf(file string, ports []string) *temporalconfig.Config {
 func TestTwoServers(t *testing.T) {
 	integration(t)
 	const n = 10
-	p, tp, l := startPostgres(t), startTemporal(t), startLab(t)
+	l := startLab(t)
 	l.hostsOf(n)
-	more := fmt.Sprintf("temporal: {address: %q}\n", tp.address())
-	a := newHouse(t, l, more)
-	a.onPostgres(p)
-	b := newHouse(t, l, more+fmt.Sprintf("keys: {ledger: %s}\n", filepath.Join(a.dir, "data-keys", "ledger.key")))
-	b.onPostgres(p)
-	a.start()
-	b.start()
+	tp, a, b := pair(t, func(more string) *house { return newHouse(t, l, more) })
 	l.script("crowdstrike contain: 4x hold 4s\n")
 	for i := 1; i <= n; i++ {
 		to := a

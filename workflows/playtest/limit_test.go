@@ -11,7 +11,7 @@ import (
 // TestLimit plays loops over lists that are as long as a limit allows, and longer.
 func TestLimit(t *testing.T) {
 	files, err := filepath.Glob("testdata/limit/*.test.yaml")
-	if err != nil || len(files) != 4 {
+	if err != nil || len(files) != 5 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, file := range files {
