@@ -13,22 +13,29 @@ import (
 )
 
 // graphs are the forms of quell graph.
-var graphs = map[string]func(*plan.Plan) []byte{"svg": graph.SVG, "mermaid": graph.Mermaid, "dot": graph.DOT}
+var graphs = map[string]func(*plan.Plan) []byte{"svg": graph.SVG, "mermaid": graph.Mermaid, "dot": graph.DOT, "text": graph.Outline}
 
 func (c *cli) graphCommand() *cobra.Command {
 	form, file, offline := "", "", false
 	cmd := &cobra.Command{
 		Use: "graph FILE [--file FILE]", Short: "Draw a playbook",
-		Long: "Draw a playbook as SVG, Mermaid or DOT, to standard output or a file: phases,\n" +
-			"approvals, questions, holds, what takes an effect back, branches and loops. The SVG\n" +
-			"needs nothing else and follows the reader's light or dark scheme. The actions are those\n" +
-			"that quell check finds: of the server, of the configuration's connectors, or generic.\n" +
+		Long: "Draw a playbook as SVG, Mermaid or DOT, or outline it as text, to standard output or a\n" +
+			"file: phases, approvals, questions, holds, what takes an effect back, branches and loops.\n" +
+			"A terminal gets text and anything else SVG, unless --format says otherwise. The SVG needs\n" +
+			"nothing else and follows the reader's light or dark scheme. The actions are those that\n" +
+			"quell check finds: of the server, of the configuration's connectors, or generic.\n" +
 			"- reads standard input.",
 		Args: exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if form == "" {
+				form = "svg"
+				if _, _, terminal := screenOf(c.out); terminal && file == "" {
+					form = "text"
+				}
+			}
 			draw := graphs[form]
 			if draw == nil {
-				return usage("there is no form %s; there are svg, mermaid and dot", clean(cut(form, 20)))
+				return usage("there is no form %s; there are svg, mermaid, dot and text", clean(cut(form, 20)))
 			}
 			at, err := c.against(cmd.Context(), offline)
 			if err != nil {
@@ -54,7 +61,7 @@ func (c *cli) graphCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&form, "format", "svg", "svg, mermaid or dot")
+	cmd.Flags().StringVar(&form, "format", "", "svg, mermaid, dot or text; default svg, at a terminal text")
 	cmd.Flags().StringVar(&file, "file", "", "write to this file")
 	cmd.Flags().BoolVar(&offline, "offline", false, "know the generic vocabulary only, whatever is installed")
 	return cmd

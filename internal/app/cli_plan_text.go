@@ -315,10 +315,11 @@ func leads(w api.PlanWay) string {
 		out = append(out, "after "+w.After)
 	}
 	if w.Closing != "" {
-		out = append(out, "ends "+w.Closing)
-	}
-	if w.Reason != "" && !w.Assumed {
-		out = append(out, "("+w.Reason+")")
+		end := "ends " + w.Closing
+		if w.Reason != "" && !w.Assumed {
+			end += " (" + w.Reason + ")"
+		}
+		out = append(out, end)
 	}
 	if len(w.With) > 0 {
 		out = append(out, "with effects "+numbers(w.With))

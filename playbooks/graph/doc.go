@@ -1,5 +1,5 @@
 // Package graph draws a plan: as SVG for people, as Mermaid for pages that
-// render it, as DOT for other tools.
+// render it, as DOT for other tools, as an outline for terminals.
 //
 // The SVG is one narrow column, so that it reads on a phone as on a desk: phases
 // as bands, blocks as boxes in boxes, approvals, questions, holds and what takes

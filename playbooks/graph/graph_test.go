@@ -37,7 +37,7 @@ func compiled(t testing.TB, name string) *plan.Plan {
 	return p
 }
 
-var forms = map[string]func(*plan.Plan) []byte{".svg": graph.SVG, ".mmd": graph.Mermaid, ".dot": graph.DOT}
+var forms = map[string]func(*plan.Plan) []byte{".svg": graph.SVG, ".mmd": graph.Mermaid, ".dot": graph.DOT, ".txt": graph.Outline}
 
 // TestGolden draws the examples and a playbook with every kind of step.
 func TestGolden(t *testing.T) {
