@@ -16,7 +16,9 @@ func TestFacts(t *testing.T) {
 	field := func(name string, k kind.Kind) kind.Field { return kind.Field{Name: name, Type: kind.Of(k)} }
 	a := spec.Action{Name: "asset.find_host", Outputs: []kind.Field{
 		field("owner", kind.String), field("password", kind.Secret), field("vip", kind.Boolean), field("seen", kind.Timestamp), field("risk", kind.Int),
-		{Name: "device", Type: kind.HandleOf("device")}, {Name: "tags", Type: kind.ListOf(kind.Of(kind.String))}, field("criticality", kind.Criticality), field("none", kind.String),
+		{Name: "device", Type: kind.HandleOf("device")},
+		{Name: "tags", Type: kind.ListOf(kind.Of(kind.String))},
+		field("criticality", kind.Criticality), field("none", kind.String),
 	}}
 	out := map[string]any{
 		"owner": strings.Repeat("ä", 200), "password": "hunter2", "vip": false, "seen": time.Unix(0, 0), "risk": int64(7),

@@ -112,11 +112,23 @@ func TestHostAndOrigin(t *testing.T) {
 	admin := h.token("root", nil, auth.Admin)
 	port := h.tcp[strings.LastIndexByte(h.tcp, ':'):]
 	for _, head := range []map[string]string{
-		{"Host": "evil.example"}, {"Host": "evil.example" + port}, {"Host": "127.0.0.1.evil.example"}, {"Host": "169.254.169.254"},
-		{"Host": "localhost.evil.example"}, {"Host": "user@localhost"}, {"Host": "10.0.0.1"}, {"Host": "0.0.0.0"},
-		{"Origin": "null"}, {"Origin": "https://evil.example"}, {"Origin": "http://localhost"}, {"Origin": "https://console.example.evil.example"},
-		{"Origin": "https://console.example:8443"}, {"Origin": "HTTPS://CONSOLE.EXAMPLE"}, {"Origin": "*"},
-		{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
+		{"Host": "evil.example"},
+		{"Host": "evil.example" + port},
+		{"Host": "127.0.0.1.evil.example"},
+		{"Host": "169.254.169.254"},
+		{"Host": "localhost.evil.example"},
+		{"Host": "user@localhost"},
+		{"Host": "10.0.0.1"},
+		{"Host": "0.0.0.0"},
+		{"Origin": "null"},
+		{"Origin": "https://evil.example"},
+		{"Origin": "http://localhost"},
+		{"Origin": "https://console.example.evil.example"},
+		{"Origin": "https://console.example:8443"},
+		{"Origin": "HTTPS://CONSOLE.EXAMPLE"},
+		{"Origin": "*"},
+		{"Sec-Fetch-Site": "cross-site"},
+		{"Sec-Fetch-Site": "same-site"},
 	} {
 		for _, path := range []string{"/v1/health", "/v1/runs", "/v1/whoami"} {
 			status, got, p := h.raw("GET", path, admin, nil, head)
@@ -132,8 +144,16 @@ func TestHostAndOrigin(t *testing.T) {
 		}
 	}
 	for _, head := range []map[string]string{
-		{"Host": "localhost"}, {"Host": "localhost:1"}, {"Host": "127.0.0.1"}, {"Host": "[::1]:80"}, {"Host": "quell.example"}, {"Host": "quell.example:443"},
-		{"Origin": "https://console.example"}, {"Origin": "https://console.example", "Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"},
+		{"Host": "localhost"},
+		{"Host": "localhost:1"},
+		{"Host": "127.0.0.1"},
+		{"Host": "[::1]:80"},
+		{"Host": "quell.example"},
+		{"Host": "quell.example:443"},
+		{"Origin": "https://console.example"},
+		{"Origin": "https://console.example", "Sec-Fetch-Site": "same-site"},
+		{"Sec-Fetch-Site": "same-origin"},
+		{"Sec-Fetch-Site": "none"},
 	} {
 		if status, _, _ := h.raw("GET", "/v1/whoami", admin, nil, head); status != http.StatusOK {
 			t.Errorf("%v: %d", head, status)
@@ -371,8 +391,11 @@ func TestTokensOverTheAPI(t *testing.T) {
 	_, err = bot.CreateToken(t.Context(), api.NewToken{Name: "more", User: "bot", Scopes: []string{"admin"}})
 	wantCode(t, "a token makes itself an admin", err, api.CodeForbidden)
 	for _, bad := range []api.NewToken{
-		{Name: "x", User: "b", Scopes: []string{"root"}}, {Name: "x", User: "b"}, {Name: "x", User: "b", Scopes: []string{"read"}, Expires: "soon"},
-		{Name: "x", User: "b", Scopes: []string{"read"}, Expires: "400d"}, {Name: "ci", User: "b", Scopes: []string{"read"}},
+		{Name: "x", User: "b", Scopes: []string{"root"}},
+		{Name: "x", User: "b"},
+		{Name: "x", User: "b", Scopes: []string{"read"}, Expires: "soon"},
+		{Name: "x", User: "b", Scopes: []string{"read"}, Expires: "400d"},
+		{Name: "ci", User: "b", Scopes: []string{"read"}},
 	} {
 		_, err := local.CreateToken(t.Context(), bad)
 		wantCode(t, "a bad wish", err, api.CodeInvalid)

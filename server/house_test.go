@@ -81,6 +81,7 @@ func (e *fakeEngine) Deliver(_ context.Context, id string) {
 	defer e.mu.Unlock()
 	e.delivered = append(e.delivered, id)
 }
+
 func (e *fakeEngine) Ready(context.Context) error { e.mu.Lock(); defer e.mu.Unlock(); return e.down }
 
 type someEffects struct{}
@@ -90,8 +91,10 @@ func (someEffects) List(_ context.Context, f effects.Filter) ([]*effects.Effect,
 }
 
 func (someEffects) Observations(_ context.Context, _, playbook string, since time.Time, _ int) ([]effects.Observed, error) {
-	would := &effects.Effect{Run: "p/x/1", Playbook: "contain", Action: "edr.isolate_host", Outcome: "simulated", ReadBack: "strong", Reversal: "exact", Found: "absent",
-		Created: since.Add(time.Hour), Targets: []guard.Target{{ID: "1", Label: "ws-12"}}}
+	would := &effects.Effect{
+		Run: "p/x/1", Playbook: "contain", Action: "edr.isolate_host", Outcome: "simulated", ReadBack: "strong", Reversal: "exact", Found: "absent",
+		Created: since.Add(time.Hour), Targets: []guard.Target{{ID: "1", Label: "ws-12"}},
+	}
 	not := *would
 	not.Refusal, not.Targets = &guard.Refusal{Rule: "protected", Reason: "dc01 is protected"}, []guard.Target{{ID: "2", Label: "dc01"}}
 	// Two effects under one approval, and one under another of the same run.

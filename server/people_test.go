@@ -128,7 +128,8 @@ func TestAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	fields, err := json.Marshal([]api.Field{
-		{Name: "sure", Type: kind.Of(kind.Boolean)}, {Name: "how", Type: kind.Of(kind.String), Max: 5, Default: json.RawMessage(`"n/a"`)},
+		{Name: "sure", Type: kind.Of(kind.Boolean)},
+		{Name: "how", Type: kind.Of(kind.String), Max: 5, Default: json.RawMessage(`"n/a"`)},
 		{Name: "who", Type: kind.ListOf(kind.HandleOf("user")), Among: among, Default: json.RawMessage(`[]`)},
 	})
 	if err != nil {

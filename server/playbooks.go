@@ -73,8 +73,10 @@ func problemText(p registry.Problem) string {
 // only.
 func (a *playbookAPI) playbook(e registry.Entry) api.Playbook {
 	v := e.Current
-	p := api.Playbook{Name: v.Playbook, Digest: v.Digest, Version: v.N, Own: string(a.registry.Mode(v.Playbook)),
-		Published: &api.PlaybookMark{By: e.Since.By, At: e.Since.At, Origin: v.Origin}}
+	p := api.Playbook{
+		Name: v.Playbook, Digest: v.Digest, Version: v.N, Own: string(a.registry.Mode(v.Playbook)),
+		Published: &api.PlaybookMark{By: e.Since.By, At: e.Since.At, Origin: v.Origin},
+	}
 	if e.Retired != nil {
 		p.Retired = &api.PlaybookMark{By: e.Retired.By, At: e.Retired.At, Reason: e.Retired.Why}
 	}
@@ -133,8 +135,10 @@ func (a *playbookAPI) show(c *call, in *OfPlaybook) (*reply[api.PlaybookDetail],
 }
 
 func versionOf(v registry.Version, e registry.Entry) api.PlaybookVersion {
-	return api.PlaybookVersion{Playbook: v.Playbook, Version: v.N, Digest: v.Digest, Meaning: v.Meaning, File: v.Text.File, Origin: v.Origin,
-		Note: v.Note, By: v.By, At: v.At, Tests: v.Tested, Current: v.Digest == e.Current.Digest}
+	return api.PlaybookVersion{
+		Playbook: v.Playbook, Version: v.N, Digest: v.Digest, Meaning: v.Meaning, File: v.Text.File, Origin: v.Origin,
+		Note: v.Note, By: v.By, At: v.At, Tests: v.Tested, Current: v.Digest == e.Current.Digest,
+	}
 }
 
 func (a *playbookAPI) version(c *call, in *versionIn) (*reply[api.PlaybookVersion], error) {
@@ -226,8 +230,10 @@ func (a *playbookAPI) publish(c *call, in *publishIn) (*reply[api.PublishedPlayb
 		if t.Status == registry.Refused {
 			bad = append(bad, t.Problem)
 		}
-		out.Published = append(out.Published, api.PublishedPlaybook{File: t.File, Playbook: t.Playbook, Digest: t.Digest, Version: t.N, Status: t.Status,
-			Before: t.Before, SameMeaning: t.SameMeaning, Tests: t.Tested})
+		out.Published = append(out.Published, api.PublishedPlaybook{
+			File: t.File, Playbook: t.Playbook, Digest: t.Digest, Version: t.N, Status: t.Status,
+			Before: t.Before, SameMeaning: t.SameMeaning, Tests: t.Tested,
+		})
 	}
 	if len(bad) > 0 {
 		return nil, invalid("nothing was published:\n%s", strings.Join(bad, "\n"))

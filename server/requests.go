@@ -25,8 +25,12 @@ func voteProblem(err error) error {
 		err  error
 		code api.Code
 	}{
-		{approval.ErrNotFound, api.CodeNotFound}, {approval.ErrClosed, api.CodeConflict}, {approval.ErrExpired, api.CodeConflict},
-		{approval.ErrVoted, api.CodeConflict}, {approval.ErrNotEntitled, api.CodeForbidden}, {approval.ErrRequester, api.CodeSelfApproval},
+		{approval.ErrNotFound, api.CodeNotFound},
+		{approval.ErrClosed, api.CodeConflict},
+		{approval.ErrExpired, api.CodeConflict},
+		{approval.ErrVoted, api.CodeConflict},
+		{approval.ErrNotEntitled, api.CodeForbidden},
+		{approval.ErrRequester, api.CodeSelfApproval},
 		{approval.ErrSeal, api.CodeSealChanged},
 	} {
 		if errors.Is(err, m.err) {

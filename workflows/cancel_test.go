@@ -66,7 +66,8 @@ func waiting() []waits {
 		})
 	}
 	return []waits{
-		{"ask", ask}, {"wait", pause},
+		{"ask", ask},
+		{"wait", pause},
 		{"approve", func(path string) plan.Step {
 			s := effectAt(path)
 			s.Approve = &plan.Approve{Ask: *text("?"), From: []plan.Level{{Who: []string{"soc"}}}, Quorum: 1, Denied: plan.OnStop, Silent: plan.OnStop}
@@ -80,7 +81,8 @@ func waiting() []waits {
 		{"parallel", func(path string) plan.Step {
 			return stepAt(plan.Parallel, path, func(s *plan.Step) {
 				s.Fork = &plan.ParallelBody{Branches: []plan.Branch{
-					{Name: "a", Steps: []plan.Step{ask(path + ".a.in")}}, {Name: "b", Steps: []plan.Step{pause(path + ".b.look")}},
+					{Name: "a", Steps: []plan.Step{ask(path + ".a.in")}},
+					{Name: "b", Steps: []plan.Step{pause(path + ".b.look")}},
 					{Name: "c", Steps: []plan.Step{ask(path + ".c.third")}},
 				}}
 			})

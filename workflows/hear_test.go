@@ -170,8 +170,12 @@ func TestVerbs(t *testing.T) {
 		{"retry what waits", pauseAt("contain.x", "2h"), nil, []run.Verb{verb(run.RetryStep, "contain.x")}, "completed", "done", "retry_step: the step has not failed"},
 		{"retry a failed effect", onAsk(effectAt("contain.x")), broken, []run.Verb{verb(run.RetryStep, "contain.x")}, "completed", "done", "retry_step: done"},
 		{"skip a failed effect", onAsk(effectAt("contain.x")), broken, []run.Verb{verb(run.SkipStep, "contain.x")}, "completed", "skipped", "skip_step: done"},
-		{"pause and resume", pauseAt("contain.x", "5h"), nil, []run.Verb{verb(run.Pause, ""), verb(run.Pause, ""), verb(run.Resume, ""), verb(run.Resume, "")}, "completed", "done",
-			"pause: done pause: it was paused already by lena: because resume: done resume: it is not paused"},
+		{
+			"pause and resume", pauseAt("contain.x", "5h"), nil,
+			[]run.Verb{verb(run.Pause, ""), verb(run.Pause, ""), verb(run.Resume, ""), verb(run.Resume, "")},
+			"completed", "done",
+			"pause: done pause: it was paused already by lena: because resume: done resume: it is not paused",
+		},
 		{"hand over", ask("contain.x"), nil, []run.Verb{verb(run.HandOver, ""), verb(run.Cancel, "")}, "cancelled", "ended", "hand_over: done cancel: done"},
 		{"no verb", pauseAt("contain.x", "2h"), nil, []run.Verb{verb("explode", "")}, "completed", "done", `explode: this build knows no verb "explode"`},
 	} {

@@ -66,22 +66,40 @@ func TestParallel(t *testing.T) {
 		took    time.Duration
 		want    []string
 	}{
-		{"waits for all", fork("contain.f", false, branch("a", pauseAt("contain.f.a.x", "1h")), branch("b", pauseAt("contain.f.b.y", "3h"))),
-			"completed", "", 3 * time.Hour, []string{"contain.f=done", "contain.f.a=done", "contain.f.b=done"}},
+		{
+			"waits for all", fork("contain.f", false, branch("a", pauseAt("contain.f.a.x", "1h")), branch("b", pauseAt("contain.f.b.y", "3h"))),
+			"completed", "", 3 * time.Hour,
+			[]string{"contain.f=done", "contain.f.a=done", "contain.f.b=done"},
+		},
 		// A failure takes nothing from the others.
-		{"a branch fails", fork("contain.f", false, branch("a", failAt("contain.f.a.x")), branch("b", pauseAt("contain.f.b.y", "3h"), readAt("contain.f.b.z"))),
-			"failed", "step contain.f.a.x: fail: enough", 3 * time.Hour, []string{"contain.f=failed", "contain.f.b.z=done"}},
-		{"two fail: the first written is told", fork("contain.f", false, branch("a", pauseAt("contain.f.a.w", "1h"), failAt("contain.f.a.x")), branch("b", failAt("contain.f.b.y"))),
-			"failed", "step contain.f.a.x: fail: enough", time.Hour, nil},
+		{
+			"a branch fails", fork("contain.f", false, branch("a", failAt("contain.f.a.x")), branch("b", pauseAt("contain.f.b.y", "3h"), readAt("contain.f.b.z"))),
+			"failed", "step contain.f.a.x: fail: enough", 3 * time.Hour,
+			[]string{"contain.f=failed", "contain.f.b.z=done"},
+		},
+		{
+			"two fail: the first written is told", fork("contain.f", false, branch("a", pauseAt("contain.f.a.w", "1h"), failAt("contain.f.a.x")), branch("b", failAt("contain.f.b.y"))),
+			"failed", "step contain.f.a.x: fail: enough", time.Hour, nil,
+		},
 		// A stop ends the others at once.
-		{"a branch stops", fork("contain.f", false, branch("a", pauseAt("contain.f.a.w", "1h"), stopAt("contain.f.a.x", "benign")), branch("b", pauseAt("contain.f.b.y", "30d"), readAt("contain.f.b.z"))),
-			"benign", "stopped by contain.f.a.x", time.Hour, []string{"contain.f.b.y=ended", "contain.f.b=ended"}},
-		{"a stop counts more than a failure", fork("contain.f", false, branch("a", failAt("contain.f.a.x")), branch("b", stopAt("contain.f.b.y", "duplicate"))),
-			"duplicate", "stopped by contain.f.b.y", 0, nil},
-		{"first wins", fork("contain.f", true, branch("a", pauseAt("contain.f.a.x", "3h")), branch("b", pauseAt("contain.f.b.y", "1h")), branch("c", failAt("contain.f.c.z"))),
-			"completed", "", time.Hour, []string{"contain.f.a.x=ended", "contain.f=done"}},
-		{"first, and all fail", fork("contain.f", true, branch("a", failAt("contain.f.a.x")), branch("b", failAt("contain.f.b.y"))),
-			"failed", "step contain.f.a.x: fail: enough", 0, nil},
+		{
+			"a branch stops", fork("contain.f", false, branch("a", pauseAt("contain.f.a.w", "1h"), stopAt("contain.f.a.x", "benign")), branch("b", pauseAt("contain.f.b.y", "30d"), readAt("contain.f.b.z"))),
+			"benign", "stopped by contain.f.a.x", time.Hour,
+			[]string{"contain.f.b.y=ended", "contain.f.b=ended"},
+		},
+		{
+			"a stop counts more than a failure", fork("contain.f", false, branch("a", failAt("contain.f.a.x")), branch("b", stopAt("contain.f.b.y", "duplicate"))),
+			"duplicate", "stopped by contain.f.b.y", 0, nil,
+		},
+		{
+			"first wins", fork("contain.f", true, branch("a", pauseAt("contain.f.a.x", "3h")), branch("b", pauseAt("contain.f.b.y", "1h")), branch("c", failAt("contain.f.c.z"))),
+			"completed", "", time.Hour,
+			[]string{"contain.f.a.x=ended", "contain.f=done"},
+		},
+		{
+			"first, and all fail", fork("contain.f", true, branch("a", failAt("contain.f.a.x")), branch("b", failAt("contain.f.b.y"))),
+			"failed", "step contain.f.a.x: fail: enough", 0, nil,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var began, ended time.Time

@@ -308,14 +308,18 @@ func TestLoops(t *testing.T) {
 		return task.ReadResult{Output: []byte(`{"verdict":"bad"}`)}
 	}}
 	look := func(path, id string, v plan.Value) plan.Step {
-		return plan.Step{Kind: plan.Uses, Path: path, ID: id, Phase: plan.Contain, OnError: plan.OnFail,
-			Action: &plan.ActionCall{Name: "intel.lookup_hash", Reads: []string{"verdict"}, With: []plan.NamedValue{{Name: "value", Value: v}}}}
+		return plan.Step{
+			Kind: plan.Uses, Path: path, ID: id, Phase: plan.Contain, OnError: plan.OnFail,
+			Action: &plan.ActionCall{Name: "intel.lookup_hash", Reads: []string{"verdict"}, With: []plan.NamedValue{{Name: "value", Value: v}}},
+		}
 	}
 	verdicts := look("contain.verdicts", "verdicts", plan.Value{Expr: ref(1), Type: kind.Of(kind.String)})
 	verdicts.Foreach = &plan.Foreach{Var: "h", In: 0, AtOnce: 2, OnItemError: plan.OnContinue}
 	scan := look("contain.clean.scan", "scan", *text("x"))
-	clean := plan.Step{Kind: plan.Do, Path: "contain.clean", ID: "clean", Phase: plan.Contain, OnError: plan.OnFail, Steps: []plan.Step{scan},
-		Repeat: &plan.Repeat{Until: 2, Every: time.Hour, Within: 8 * time.Hour, Late: plan.OnFail}}
+	clean := plan.Step{
+		Kind: plan.Do, Path: "contain.clean", ID: "clean", Phase: plan.Contain, OnError: plan.OnFail, Steps: []plan.Step{scan},
+		Repeat: &plan.Repeat{Until: 2, Every: time.Hour, Within: 8 * time.Hour, Late: plan.OnFail},
+	}
 	last := isolateStep(func(s *plan.Step) { s.If = ref(3) })
 	res := play(t, w, "act", exprs, verdicts, clean, last)
 	if res.Closing != "completed" || n != 3 || len(w.acts) != 1 {

@@ -86,7 +86,7 @@ func TestCorpus(t *testing.T) {
 		task.ResolveActivity, task.NoteActivity, task.EndActivity, task.LoadActivity, task.ReportActivity, task.InForceActivity, task.ArrangeActivity,
 		task.OpeningActivity, task.AlertsActivity, task.VerbsActivity, task.AnswerActivity, task.CallActivity, task.BreathActivity, task.FireActivity,
 	} {
-		if (strings.Contains(all, `"`+name+`"`)) == (left[name] != "") {
+		if strings.Contains(all, `"`+name+`"`) == (left[name] != "") {
 			t.Errorf("%s: in a history %v; %s", name, left[name] != "", left[name])
 		}
 	}

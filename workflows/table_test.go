@@ -223,8 +223,12 @@ var reactions = []struct {
 	onError plan.OnError
 	says    []string
 }{
-	{plan.OnFail, nil}, {plan.OnContinue, nil}, {plan.OnAsk, []string{"skip"}}, {plan.OnAsk, []string{"by_hand"}},
-	{plan.OnAsk, []string{"stop"}}, {plan.OnAsk, []string{"retry", "skip"}},
+	{plan.OnFail, nil},
+	{plan.OnContinue, nil},
+	{plan.OnAsk, []string{"skip"}},
+	{plan.OnAsk, []string{"by_hand"}},
+	{plan.OnAsk, []string{"stop"}},
+	{plan.OnAsk, []string{"retry", "skip"}},
 }
 
 // TestTable runs every kind × failure × on_error × phase, and holds what came of

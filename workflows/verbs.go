@@ -79,8 +79,10 @@ func (it *interp) hear(ctx workflow.Context) {
 			}
 			for _, v := range res.Verbs {
 				it.obeyed = v.N
-				req := task.AnswerRequest{Place: task.Place{Tenant: it.in.Tenant, Run: it.in.Run, Playbook: it.in.Playbook, Digest: it.in.Digest, Step: v.Step},
-					N: v.N, Verb: v.Verb, Actor: v.Actor, Answer: it.obey(v)}
+				req := task.AnswerRequest{
+					Place: task.Place{Tenant: it.in.Tenant, Run: it.in.Run, Playbook: it.in.Playbook, Digest: it.in.Digest, Step: v.Step},
+					N:     v.N, Verb: v.Verb, Actor: v.Actor, Answer: it.obey(v),
+				}
 				if execute(ctx, task.AnswerActivity, req, nil) != nil {
 					return
 				}

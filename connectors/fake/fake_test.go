@@ -29,8 +29,14 @@ edr * : always hold 2s
 	}
 	var got []string
 	for _, call := range [][2]string{
-		{"contain", "web-1"}, {"contain", "web-1"}, {"contain", "web-2"}, {"contain", "web-1"},
-		{"contain", "web-1"}, {"contain", "WEB-2"}, {"contain", "web-2"}, {"lift", "x"},
+		{"contain", "web-1"},
+		{"contain", "web-1"},
+		{"contain", "web-2"},
+		{"contain", "web-1"},
+		{"contain", "web-1"},
+		{"contain", "WEB-2"},
+		{"contain", "web-2"},
+		{"lift", "x"},
 	} {
 		f := s.Next("edr", call[0], call[1])
 		got = append(got, fmt.Sprint(f.Kind, f.Status, f.For))

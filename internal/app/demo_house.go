@@ -93,7 +93,8 @@ func (h *demoHouse) furnish() error {
 		file string
 		raw  []byte
 	}{
-		{h.world, world}, {h.alert, alert},
+		{h.world, world},
+		{h.alert, alert},
 		{filepath.Join(h.dir, demoPlaybook+".yaml"), playbook},
 		{filepath.Join(h.dir, "source.key"), []byte(h.sourceKey + "\n")},
 		{filepath.Join(h.dir, "falcon.secret"), []byte(demoFalconSecret + "\n")},

@@ -48,7 +48,8 @@ func TestNoWayLeadsToTwo(t *testing.T) {
 		{{Name: "a", Subject: "s"}, {Name: "b", Subject: "s"}},
 		{{Name: "a", Certificate: "c"}, {Name: "b", Certificate: "c"}},
 		{{Name: "a", UID: uid(0)}, {Name: "b", UID: uid(0)}},
-		{{Name: "user:a"}}, {{Name: ""}},
+		{{Name: "user:a"}},
+		{{Name: ""}},
 	} {
 		if _, err := NewPeople(list); err == nil {
 			t.Errorf("%+v was taken", list)

@@ -31,7 +31,8 @@ var mutants = []struct {
 	{"nothing changed", nil, func(int) bool { return false }, nil},
 	{"a comment and an order of keys", []string{"triage:\n", "triage: # who is it\n"}, func(int) bool { return false }, nil},
 	{
-		"a threshold", []string{"criticality >= criticality.medium", "criticality >= criticality.high"},
+		"a threshold",
+		[]string{"criticality >= criticality.medium", "criticality >= criticality.high"},
 		func(n int) bool { return !clean(n) && criticality(n) == "medium" },
 		func(c api.BacktestCase) bool {
 			return len(c.Decides) == 1 && c.Decides[0] == api.BacktestChange{What: "contain.isolate", Before: "yes", After: "no"} &&
@@ -39,21 +40,24 @@ var mutants = []struct {
 		},
 	},
 	{
-		"a branch is gone", []string{"  - id: harmless\n    if: steps.known.verdict == \"clean\"\n    stop: benign\n", ""},
+		"a branch is gone",
+		[]string{"  - id: harmless\n    if: steps.known.verdict == \"clean\"\n    stop: benign\n", ""},
 		clean,
 		func(c api.BacktestCase) bool {
 			return slices.ContainsFunc(c.Targets, func(d api.BacktestChange) bool { return strings.HasPrefix(d.After, "edr.quarantine_file") })
 		},
 	},
 	{
-		"another target", []string{`host: "${{ steps.host.device }}", path`, `host: "${{ steps.other.device }}", path`},
+		"another target",
+		[]string{`host: "${{ steps.host.device }}", path`, `host: "${{ steps.other.device }}", path`},
 		func(n int) bool { return goesOn(n) && twoHosts(n) },
 		func(c api.BacktestCase) bool {
 			return len(c.Targets) == 2 && c.Targets[0].Before == "edr.quarantine_file ws-0" && c.Targets[1].After == "edr.quarantine_file ws-1000" && c.Ends == nil
 		},
 	},
 	{
-		"no approval", []string{`    approve:
+		"no approval",
+		[]string{`    approve:
       when: steps.asset.criticality >= criticality.high
       ask: Isolate ${{ inputs.hostname }}?
       from: [{ who: [ir-lead], within: 1h }]
@@ -66,13 +70,17 @@ var mutants = []struct {
 		},
 	},
 	{
-		"another end", []string{"stop: benign", "stop: false_positive"}, clean,
+		"another end",
+		[]string{"stop: benign", "stop: false_positive"},
+		clean,
 		func(c api.BacktestCase) bool {
 			return c.Ends != nil && *c.Ends == api.BacktestChange{Before: "benign", After: "false_positive"}
 		},
 	},
 	{
-		"another trigger", []string{"severity.medium", "severity.high"}, func(n int) bool { return !grave(n) },
+		"another trigger",
+		[]string{"severity.medium", "severity.high"},
+		func(n int) bool { return !grave(n) },
 		func(c api.BacktestCase) bool {
 			return c.Starts != nil && strings.HasPrefix(c.Starts.Before, "started") && c.Starts.After == "starts nothing"
 		},

@@ -88,9 +88,13 @@ func TestRefuses(t *testing.T) {
 		holidays []string
 		want     string
 	}{
-		{"", week, nil, "zone"}, {"Local", week, nil, "zone"}, {"Mars/Olympus", week, nil, "Mars"},
-		{"UTC", nil, nil, "no hours"}, {"UTC", map[string][]string{"monday": {"08:00-18:00"}}, nil, "monday"},
-		{"UTC", map[string][]string{"mon": {"8-18"}}, nil, "8-18"}, {"UTC", map[string][]string{"mon": {"08:00-08:00"}}, nil, "08:00-08:00"},
+		{"", week, nil, "zone"},
+		{"Local", week, nil, "zone"},
+		{"Mars/Olympus", week, nil, "Mars"},
+		{"UTC", nil, nil, "no hours"},
+		{"UTC", map[string][]string{"monday": {"08:00-18:00"}}, nil, "monday"},
+		{"UTC", map[string][]string{"mon": {"8-18"}}, nil, "8-18"},
+		{"UTC", map[string][]string{"mon": {"08:00-08:00"}}, nil, "08:00-08:00"},
 		{"UTC", week, []string{"2026-02-30"}, "2026-02-30"},
 	} {
 		if _, err := New("x", c.zone, c.hours, c.holidays); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -42,6 +42,7 @@ func each(t *testing.T, f func(m *machine)) {
 
 // passes lets both clocks go on; set moves the wall clock alone.
 func (m *machine) passes(d time.Duration) { m.Wall, m.Up = m.Wall.Add(d), m.Up+d }
+
 func (m *machine) set(d time.Duration) {
 	m.Wall = m.Wall.Add(d)
 	if m.see != nil {

@@ -124,9 +124,22 @@ func (h *house) pages() {
 	h.t.Helper()
 	c := h.client()
 	filters := []api.RunFilter{
-		{}, {Status: api.RunEnded}, {Status: api.RunRunning}, {Status: "waiting"}, {Closing: "failed"}, {Closing: "completed"}, {Closing: "nothing-ends-so"},
-		{Playbook: "playbook-3"}, {Playbook: "rare"}, {Playbook: "no-such"}, {Incident: "INC-77"}, {Playbook: "playbook-1", Closing: "failed"},
-		{Playbook: "playbook-1", Status: api.RunRunning}, {Playbook: "rare", Closing: "completed"}, {Status: api.RunEnded, Closing: "failed"}, {Closing: "completed", Incident: "INC-9"},
+		{},
+		{Status: api.RunEnded},
+		{Status: api.RunRunning},
+		{Status: "waiting"},
+		{Closing: "failed"},
+		{Closing: "completed"},
+		{Closing: "nothing-ends-so"},
+		{Playbook: "playbook-3"},
+		{Playbook: "rare"},
+		{Playbook: "no-such"},
+		{Incident: "INC-77"},
+		{Playbook: "playbook-1", Closing: "failed"},
+		{Playbook: "playbook-1", Status: api.RunRunning},
+		{Playbook: "rare", Closing: "completed"},
+		{Status: api.RunEnded, Closing: "failed"},
+		{Closing: "completed", Incident: "INC-9"},
 	}
 	lists := map[string][]time.Duration{}
 	var ids []string

@@ -40,15 +40,27 @@ func sixExamples() []example {
 	host := func(n int) string { return hostname(n) }
 	return []example{
 		{"contain-infected-host", "crowdstrike", "", map[string]string{"hostname": `"` + host(3) + `"`}, []string{"contain"}},
-		{"compromised-account", "okta", fmt.Sprintf(`{"id":"ca-1","kind":"risk","title":"Risky user","severity":"high","occurred":"%s","users":[{"name":"%s"}]}`, hourAgo(), annaMail),
-			map[string]string{"account": `"` + annaMail + `"`}, []string{"update-user", "update-rule", "delete-grant", "delete-method"}},
-		{"brute-force-success", "okta", fmt.Sprintf(`{"id":"bf-1","kind":"brute_force","title":"Guessed","severity":"high","occurred":"%s","users":[{"name":"%s"}],"ips":["%s"]}`, hourAgo(), annaMail, evilIP),
-			map[string]string{"account": `"` + annaMail + `"`}, []string{"update-user", "user-id"}},
-		{"leaked-cloud-key", "secret-scanner", fmt.Sprintf(`{"id":"lk-1","kind":"leaked_secret","title":"Key in a repository","severity":"high","occurred":"%s","users":[{"name":"%s"}],"urls":["https://git.example/leak"]}`, hourAgo(), annaMail),
-			map[string]string{"account": `"` + annaMail + `"`, "where": `"https://git.example/other"`}, []string{"update-user", "user-id"}},
+		{
+			"compromised-account", "okta", fmt.Sprintf(`{"id":"ca-1","kind":"risk","title":"Risky user","severity":"high","occurred":"%s","users":[{"name":"%s"}]}`, hourAgo(), annaMail),
+			map[string]string{"account": `"` + annaMail + `"`},
+			[]string{"update-user", "update-rule", "delete-grant", "delete-method"},
+		},
+		{
+			"brute-force-success", "okta", fmt.Sprintf(`{"id":"bf-1","kind":"brute_force","title":"Guessed","severity":"high","occurred":"%s","users":[{"name":"%s"}],"ips":["%s"]}`, hourAgo(), annaMail, evilIP),
+			map[string]string{"account": `"` + annaMail + `"`},
+			[]string{"update-user", "user-id"},
+		},
+		{
+			"leaked-cloud-key", "secret-scanner", fmt.Sprintf(`{"id":"lk-1","kind":"leaked_secret","title":"Key in a repository","severity":"high","occurred":"%s","users":[{"name":"%s"}],"urls":["https://git.example/leak"]}`, hourAgo(), annaMail),
+			map[string]string{"account": `"` + annaMail + `"`, "where": `"https://git.example/other"`},
+			[]string{"update-user", "user-id"},
+		},
 		{"ransomware-on-file-server", "crowdstrike", "", map[string]string{"server": `"` + host(6) + `"`, "account": `"` + annaMail + `"`, "clients": `["` + host(7) + `"]`}, []string{"contain", "update-user"}},
-		{"reported-phishing", "phish-button", fmt.Sprintf(`{"id":"ph-1","kind":"user_report","title":"Reported","severity":"medium","occurred":"%s","urls":["%s"],"emails":[{"message_id":"<1@evil.example>","sender":"eve@evil.example","reporter":"%s","subject":"Invoice"}]}`, hourAgo(), evil, annaMail),
-			map[string]string{"reporter": `"` + annaMail + `"`, "message_id": `"<2@evil.example>"`, "urls": `["` + evil + `"]`}, []string{"move-message", "write-senders"}},
+		{
+			"reported-phishing", "phish-button", fmt.Sprintf(`{"id":"ph-1","kind":"user_report","title":"Reported","severity":"medium","occurred":"%s","urls":["%s"],"emails":[{"message_id":"<1@evil.example>","sender":"eve@evil.example","reporter":"%s","subject":"Invoice"}]}`, hourAgo(), evil, annaMail),
+			map[string]string{"reporter": `"` + annaMail + `"`, "message_id": `"<2@evil.example>"`, "urls": `["` + evil + `"]`},
+			[]string{"move-message", "write-senders"},
+		},
 	}
 }
 

@@ -303,8 +303,10 @@ func (k *keeper) alerts(id string) (bool, error) {
 		if err != nil {
 			return err
 		}
-		_, err = k.set.Recorder.Runs.Claim(tx, runs.Claim{Tenant: "default", Playbook: rec.Playbook, Digest: rec.Digest, OnceValue: []byte(`["` + k.name + `"]`), Severity: "critical",
-			Trigger: run.Trigger{Kind: "alert", Actor: "source:siem", Source: "siem", Alert: a}})
+		_, err = k.set.Recorder.Runs.Claim(tx, runs.Claim{
+			Tenant: "default", Playbook: rec.Playbook, Digest: rec.Digest, OnceValue: []byte(`["` + k.name + `"]`), Severity: "critical",
+			Trigger: run.Trigger{Kind: "alert", Actor: "source:siem", Source: "siem", Alert: a},
+		})
 		return err
 	})
 }

@@ -16,9 +16,7 @@ import (
 	"github.com/quell-soar/quell/server/api"
 )
 
-var (
-	seedFlag = flag.Uint64("seed", 0, "seed of the kill test; 0 takes one from the clock")
-)
+var seedFlag = flag.Uint64("seed", 0, "seed of the kill test; 0 takes one from the clock")
 
 // killPlan says how hard the kill test goes.
 type killPlan struct {

@@ -25,7 +25,8 @@ func (v *vault) commands() {
 	socket := []string{"--server", filepath.Join(v.dir, "data", "run", "quell.sock")}
 	config := []string{"--config", filepath.Join(v.dir, "quell.yaml")}
 	all := [][]string{
-		slices.Concat([]string{"doctor"}, config), {"config", "check", filepath.Join(v.dir, "quell.yaml")},
+		slices.Concat([]string{"doctor"}, config),
+		{"config", "check", filepath.Join(v.dir, "quell.yaml")},
 		slices.Concat([]string{"connector", "list", "-o", "json"}, socket), slices.Concat([]string{"token", "list", "-o", "json"}, socket),
 		slices.Concat([]string{"audit", "list", "-o", "json"}, socket), slices.Concat([]string{"guard", "show", "-o", "json"}, socket),
 		slices.Concat([]string{"run", "list", "-o", "json"}, socket), slices.Concat([]string{"alert", "list", "-o", "json"}, socket),

@@ -91,16 +91,20 @@ func stageAt(t *testing.T, l *lab.Lab, h *host.Host, o engine.Options, active in
 		func(ctx context.Context) (out []dispatch.Message, err error) {
 			list, err := rs.VerbsToTell(ctx)
 			for _, v := range list {
-				out = append(out, dispatch.Message{Workflow: v.Run, Update: run.UpdateVerb, Body: run.Said{N: v.N}, ID: "verb-" + strconv.FormatInt(v.N, 10),
-					Told: func(ctx context.Context) error { return rs.VerbTold(ctx, v.Run, v.N) }})
+				out = append(out, dispatch.Message{
+					Workflow: v.Run, Update: run.UpdateVerb, Body: run.Said{N: v.N}, ID: "verb-" + strconv.FormatInt(v.N, 10),
+					Told: func(ctx context.Context) error { return rs.VerbTold(ctx, v.Run, v.N) },
+				})
 			}
 			return out, err
 		},
 		func(ctx context.Context) (out []dispatch.Message, err error) {
 			list, err := rs.Alerted(ctx)
 			for _, n := range list {
-				out = append(out, dispatch.Message{Workflow: n.Run, Update: run.UpdateAlerted, Body: run.Alerted{}, ID: fmt.Sprint("alerts-", n.Seq),
-					Told: func(ctx context.Context) error { return rs.AlertTold(ctx, n.Run) }})
+				out = append(out, dispatch.Message{
+					Workflow: n.Run, Update: run.UpdateAlerted, Body: run.Alerted{}, ID: fmt.Sprint("alerts-", n.Seq),
+					Told: func(ctx context.Context) error { return rs.AlertTold(ctx, n.Run) },
+				})
 			}
 			return out, err
 		},
@@ -300,8 +304,10 @@ func (s *stage) joins(id string) (bool, error) {
 		if err := json.Unmarshal(rec.Inputs, &in); err != nil {
 			return err
 		}
-		_, err = s.set.Recorder.Runs.Claim(tx, runs.Claim{Tenant: "default", Playbook: rec.Playbook, Digest: rec.Digest, OnceValue: []byte(`["` + in.Hostname + `"]`), Severity: "critical",
-			Trigger: run.Trigger{Kind: "alert", Actor: "source:siem", Source: "siem", Alert: a}})
+		_, err = s.set.Recorder.Runs.Claim(tx, runs.Claim{
+			Tenant: "default", Playbook: rec.Playbook, Digest: rec.Digest, OnceValue: []byte(`["` + in.Hostname + `"]`), Severity: "critical",
+			Trigger: run.Trigger{Kind: "alert", Actor: "source:siem", Source: "siem", Alert: a},
+		})
 		return err
 	})
 }
@@ -346,10 +352,12 @@ func tellings() []telling {
 		{name: "denied, skip", body: isolates(approve("skip")...), words: []string{"deny"}, closing: "completed", has: []string{"contain.isolate=denied", "recover.0=done"}},
 		{name: "a branch fails, the other acts", body: branches(fail, isolates()), closing: "failed", has: []string{"contain.f=failed", "contain.f.two.isolate=done"}, not: []string{"recover.0"}, isolated: 1},
 		{name: "a branch stops, the other waits no more", body: branches("  - wait: { for: 1s }\n  - stop: benign\n", ask), closing: "benign", has: []string{"contain.f=ended", "review.0=done"}},
-		{name: "a loop with one that is not there", closing: "completed", isolated: 1,
+		{
+			name: "a loop with one that is not there", closing: "completed", isolated: 1,
 			body: "  - id: all\n    foreach: h in [inputs.hostname, \"nowhere\"]\n    on_item_error: continue\n    do:\n      - id: one\n        uses: edr.find_host\n        with:\n          hostname: ${{ h }}\n" +
 				"      - id: each\n        uses: edr.isolate_host\n        with:\n          host: ${{ steps.one.device }}\n        hold: { for: 24h, then: ask }\n",
-			has: []string{"contain.all=partial"}},
+			has: []string{"contain.all=partial"},
+		},
 		{name: "an effect as a value is undone", body: isolates() + "  - undo: ${{ steps.isolate.effect }}\n", closing: "completed", has: []string{"contain.1=done"}, isolated: 1, released: 1},
 		{name: "a call, and its undo", body: "  - id: c\n    call: child\n    with:\n      hostname: ${{ inputs.hostname }}\n  - undo: c\n", closing: "completed", has: []string{"contain.c=done", "contain.1=done"}, isolated: 1, released: 1},
 		{name: "a call that fails", body: "  - id: c\n    call: broken\n    with:\n      hostname: ${{ inputs.hostname }}\n", closing: "failed", has: []string{"contain.c=failed", "review.0=done"}, not: []string{"recover.0"}},

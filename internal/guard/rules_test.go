@@ -189,9 +189,13 @@ func TestFreezes(t *testing.T) {
 	for _, c := range []struct {
 		at, want string
 	}{
-		{"2026-03-27 17:59:59", ""}, {"2026-03-27 18:00:00", "ask"}, // summer time begins on the 29th
-		{"2026-03-28 12:00:30", "ask"}, {"2026-03-30 05:59:59", "ask"}, {"2026-03-30 06:00:00", ""},
-		{"2026-10-25 23:00:00", "ask"}, {"2026-10-26 06:00:00", ""},
+		{"2026-03-27 17:59:59", ""},
+		{"2026-03-27 18:00:00", "ask"}, // summer time begins on the 29th
+		{"2026-03-28 12:00:30", "ask"},
+		{"2026-03-30 05:59:59", "ask"},
+		{"2026-03-30 06:00:00", ""},
+		{"2026-10-25 23:00:00", "ask"},
+		{"2026-10-26 06:00:00", ""},
 	} {
 		no := a.ask(at(c.at), guard.Question{Action: "edr.isolate_host"})
 		if (no != nil) != (c.want != "") || no != nil && (!no.Ask || no.Rule != "freeze") {
@@ -221,8 +225,13 @@ func TestSources(t *testing.T) {
 		source, action string
 		refused        bool
 	}{
-		{"siem", "ticket.create_ticket", false}, {"siem", "edr.scan_host", false}, {"siem", "edr.isolate_host", true},
-		{"mute", "ticket.create_ticket", true}, {"free", "edr.isolate_host", false}, {"other", "edr.isolate_host", false}, {"", "edr.isolate_host", false},
+		{"siem", "ticket.create_ticket", false},
+		{"siem", "edr.scan_host", false},
+		{"siem", "edr.isolate_host", true},
+		{"mute", "ticket.create_ticket", true},
+		{"free", "edr.isolate_host", false},
+		{"other", "edr.isolate_host", false},
+		{"", "edr.isolate_host", false},
 	} {
 		no := a.ask(someTime, guard.Question{Source: c.source, Action: c.action, Approved: true})
 		if (no != nil) != c.refused || no != nil && no.Rule != "source" {

@@ -283,8 +283,12 @@ type figure struct {
 func (r *Report) figures() []figure {
 	m := r.Metrics
 	return []figure{
-		{"time to triage", m.Triage}, {"time to contain", m.Contain}, {"time to recover", m.Recover},
-		{"waiting for people", m.People}, {"the run in all", m.Total}, {"taking back", m.Undo},
+		{"time to triage", m.Triage},
+		{"time to contain", m.Contain},
+		{"time to recover", m.Recover},
+		{"waiting for people", m.People},
+		{"the run in all", m.Total},
+		{"taking back", m.Undo},
 	}
 }
 

@@ -156,8 +156,10 @@ func sourcesOf(ctx context.Context, cfg *config.Config) ([]intake.Source, error)
 	var out []intake.Source
 	for _, name := range sorted(cfg.Sources) {
 		s := cfg.Sources[name]
-		src := intake.Source{Name: name, Format: intake.Format(s.Kind), Rate: s.Rate, Burst: s.Burst,
-			Ceiling: intake.Ceiling{Severity: s.Ceiling.Severity, Fields: s.Ceiling.Fields, Playbooks: s.Ceiling.Playbooks}}
+		src := intake.Source{
+			Name: name, Format: intake.Format(s.Kind), Rate: s.Rate, Burst: s.Burst,
+			Ceiling: intake.Ceiling{Severity: s.Ceiling.Severity, Fields: s.Ceiling.Fields, Playbooks: s.Ceiling.Playbooks},
+		}
 		for _, ref := range s.Secrets {
 			v, err := ref.Resolve(ctx)
 			if err != nil {

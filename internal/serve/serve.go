@@ -187,8 +187,10 @@ func startConnectors(ctx context.Context, cfg *config.Config, log zerolog.Logger
 	for _, name := range sorted(cfg.Connectors) {
 		list = append(list, instanceOf(name, cfg.Connectors[name]))
 	}
-	h, err := host.New(watch.hostHooks(host.Options{Log: log.With().Str("part", "connectors").Logger(), Instances: list,
-		Evidence: host.EvidenceDir(cfg.Evidence), Space: space}))
+	h, err := host.New(watch.hostHooks(host.Options{
+		Log: log.With().Str("part", "connectors").Logger(), Instances: list,
+		Evidence: host.EvidenceDir(cfg.Evidence), Space: space,
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +288,9 @@ func newServer(ctx context.Context, cfg *config.Config, version string, log zero
 		server.Config{Tenant: cfg.Tenant, Socket: cfg.Socket, Listen: cfg.Listen, TLS: certs, Hosts: cfg.Access.Hosts, Origins: cfg.Access.Origins, Version: version},
 		access,
 		server.Rooms{DB: r.db, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Guard: r.guard},
-		server.Work{Engine: d, Books: b, Registry: desk{b}, Connectors: connectorList{h, cfg, b.house, d}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
+		server.Work{
+			Engine: d, Books: b, Registry: desk{b}, Connectors: connectorList{h, cfg, b.house, d}, Intake: in, Disk: r.disk.Low, Clock: r.clock.Odd, Metrics: watch.metrics.Handler(),
 			Rehearsals: re,
-			Reviews:    &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now}}, log)
+			Reviews:    &report.Builder{Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Ledger: r.ledger, Now: time.Now},
+		}, log)
 }

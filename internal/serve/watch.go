@@ -131,8 +131,10 @@ func (w *watch) alert(s intake.Seen) {
 		w.log.Info().Str("run", v.Run).Str("playbook", v.Playbook).Str("source", s.Source).Str("verdict", v.Verdict).Msg("an alert concerns a run")
 		switch v.Verdict {
 		case intake.Started:
-			w.tracer.Tell(telemetry.Whole{Run: v.Run, Part: telemetry.Alert, Start: s.Start, End: s.End,
-				Attrs: []telemetry.Attr{{Key: "playbook", Value: v.Playbook}, {Key: "source", Value: s.Source}}})
+			w.tracer.Tell(telemetry.Whole{
+				Run: v.Run, Part: telemetry.Alert, Start: s.Start, End: s.End,
+				Attrs: []telemetry.Attr{{Key: "playbook", Value: v.Playbook}, {Key: "source", Value: s.Source}},
+			})
 		case intake.JoinedRun:
 			_, span := w.tracer.Begin(w.tracer.Under(context.Background(), v.Run), "alert joined", false, telemetry.Attr{Key: "run", Value: v.Run}, telemetry.Attr{Key: "source", Value: s.Source})
 			span.End("")

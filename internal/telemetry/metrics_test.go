@@ -20,8 +20,10 @@ func all(t testing.TB) *Metrics {
 	m := NewMetrics("1.2.3", Known{Source: yes, Playbook: yes, Connector: yes, Action: yes})
 	tell(m, "a")
 	err := m.Watch(func(context.Context) (State, error) {
-		return State{WaitingRuns: 2, RunningRuns: 5, Requests: map[string]int{"hold": 3}, KillSwitch: true, Lag: 1500 * time.Millisecond, FreeBytes: 7,
-			Connectors: []Connector{{Name: "edr", Type: "crowdstrike", Version: "1", State: "ready", Restarts: 4, Slots: 16}}}, nil
+		return State{
+			WaitingRuns: 2, RunningRuns: 5, Requests: map[string]int{"hold": 3}, KillSwitch: true, Lag: 1500 * time.Millisecond, FreeBytes: 7,
+			Connectors: []Connector{{Name: "edr", Type: "crowdstrike", Version: "1", State: "ready", Restarts: 4, Slots: 16}},
+		}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
