@@ -204,7 +204,7 @@ func (d *doctor) alarms(ctx context.Context, cl *api.Client) {
 		}
 	}
 	if late > 0 {
-		d.bad("runs", "%s wait to be started for more than %s; see the engine above and the server's log", count(late, "run"), lateStart)
+		d.bad("runs", "%s wait to be started for more than %s; see the engine and the connectors above and the server's log", count(late, "run"), lateStart)
 		return
 	}
 	d.ok("runs", "none waits too long to be started")

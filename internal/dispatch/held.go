@@ -120,14 +120,23 @@ func (d *Dispatcher) Held() map[string]int { return d.opts.Pulse.Held() }
 
 // Crowded lists the instances whose runs are not started now, sorted: so many wait
 // for them that they would fill the house, and another of theirs could only wait too.
-// Half of the runs that may work at once make a crowd.
+// Half of the runs that may work at once make a crowd; a tenth does where as many as
+// may work wait in all, such as when no vendor can be reached.
 func (d *Dispatcher) Crowded() []string {
 	if d.opts.Active <= 0 {
 		return nil
 	}
+	held, all := d.opts.Pulse.Held(), 0
+	for _, waiting := range held {
+		all += waiting
+	}
+	crowd := max(1, d.opts.Active/2)
+	if all >= d.opts.Active {
+		crowd = max(1, d.opts.Active/10)
+	}
 	var out []string
-	for instance, waiting := range d.opts.Pulse.Held() {
-		if waiting >= max(1, d.opts.Active/2) {
+	for instance, waiting := range held {
+		if waiting >= crowd {
 			out = append(out, instance)
 		}
 	}

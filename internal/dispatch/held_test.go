@@ -133,6 +133,34 @@ func TestStartsPastTheCrowd(t *testing.T) {
 	}
 }
 
+// TestCrowds: half of the runs that may work are a crowd at one instance, and a tenth
+// once as many wait as may work.
+func TestCrowds(t *testing.T) {
+	for _, c := range []struct {
+		held map[string]int
+		want string
+	}{
+		{map[string]int{"a": 19}, "[]"},
+		{map[string]int{"a": 20, "b": 19}, "[a]"},
+		{map[string]int{"a": 19, "b": 18, "c": 4, "d": 3}, "[a b c]"},
+		{map[string]int{"a": 18, "b": 18, "c": 3}, "[]"},
+	} {
+		now := time.Unix(1000, 0)
+		p := NewPulse(func() time.Time { return now })
+		for instance, n := range c.held {
+			for i := range n {
+				id := fmt.Sprint(instance, i)
+				p.change(id, 1)
+				p.waits(id, instance)
+			}
+		}
+		now = now.Add(patience)
+		if got := fmt.Sprint(New(&mocks.Client{}, &shelf{}, &shelf{}, Options{Active: 40, Pulse: p}).Crowded()); got != c.want {
+			t.Errorf("%v: %s, want %s", c.held, got, c.want)
+		}
+	}
+}
+
 // shunning remembers what the dispatcher did not ask for.
 type shunning struct {
 	*shelf
