@@ -121,7 +121,7 @@ func TestCrashTwice(t *testing.T) {
 
 func eachStore(t *testing.T, twice bool) {
 	t.Run("sqlite", func(t *testing.T) {
-		dir, err := os.MkdirTemp("/dev/shm", "quelltest")
+		dir, err := os.MkdirTemp("/dev/shm", "quelltest") //nolint:usetesting // it tries the logic, not the disk
 		if err != nil {
 			dir = t.TempDir()
 		}

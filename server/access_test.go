@@ -451,7 +451,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 	names := strings.NewReplacer("{playbook}", "PLAYBOOK", "{hash}", "HASH", "{generation}", "N", "{n}", "M",
 		"{id}", "ID", "{source}", "SOURCE", "{instance}", "INSTANCE")
 	rows := 0
-	for _, line := range strings.Split(string(raw), "\n") {
+	for line := range strings.SplitSeq(string(raw), "\n") {
 		if strings.HasPrefix(line, "| `") && strings.Contains(line, " /v1/") {
 			rows++
 		}

@@ -138,7 +138,7 @@ func TestMalformed(t *testing.T) {
 	token := h.token("root", []string{"ir-lead"}, auth.Admin)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // requests, no secrets
+	r := rand.New(rand.NewPCG(seed, 1))
 	families := map[string][]route{}
 	for _, rt := range h.srv.routes() {
 		families[rt.tag] = append(families[rt.tag], rt)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +53,7 @@ func TestRouteByRole(t *testing.T) {
 			}
 			status, _, p := b.send(rt.method, path, body, true, nil)
 			cells++
-			allowed := rt.need == known || contains(role.Scopes, auth.Scope(rt.need)) || contains(role.Scopes, auth.Admin)
+			allowed := rt.need == known || slices.Contains(role.Scopes, auth.Scope(rt.need)) || slices.Contains(role.Scopes, auth.Admin)
 			if forbidden := status == http.StatusForbidden || status == http.StatusUnauthorized; forbidden == allowed {
 				t.Errorf("%s as %s: %d %s", rt.pattern(), role.Name, status, p.Detail)
 			}
@@ -73,15 +74,6 @@ func TestRouteByRole(t *testing.T) {
 		t.Errorf("%d refusals, %d on record", refused, n)
 	}
 	t.Logf("%d routes × %d roles: %d cells tried, %d refused and on record", len(h.srv.routes()), len(roles), cells, refused)
-}
-
-func contains[T comparable](list []T, one T) bool {
-	for _, l := range list {
-		if l == one {
-			return true
-		}
-	}
-	return false
 }
 
 // What belongs to another tenant is not there, by any route and for an admin too.

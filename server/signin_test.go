@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -72,9 +73,7 @@ func (b *browser) send(method, path, body string, csrf bool, head map[string]str
 	if body != "" {
 		all["Content-Type"] = "application/json"
 	}
-	for k, v := range head {
-		all[k] = v
-	}
+	maps.Copy(all, head)
 	status, got, problem := b.h.raw(method, path, "", strings.NewReader(body), all)
 	for _, c := range (&http.Response{Header: got}).Cookies() {
 		if c.MaxAge < 0 {
@@ -188,7 +187,9 @@ func TestWhoIsNotLetIn(t *testing.T) {
 	if status, _, _ := b.send("GET", "/v1/session/callback?state=s&code=c", "", false, nil); status != http.StatusUnauthorized {
 		t.Errorf("without a begin: %d", status)
 	}
-	b.send("GET", "/v1/session/begin", "", false, nil)
+	if status, _, _ := b.send("GET", "/v1/session/begin", "", false, nil); status != http.StatusFound {
+		t.Errorf("a begin: %d", status)
+	}
 	if status, _, _ := b.send("GET", "/v1/session/callback?error=access_denied", "", false, nil); status != http.StatusUnauthorized {
 		t.Errorf("the provider said no: %d", status)
 	}

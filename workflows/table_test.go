@@ -316,7 +316,7 @@ func tableCase(t *testing.T, s subject, phase plan.PhaseName, onError plan.OnErr
 		t.Errorf("%d requests were opened, %d closed", open, closed)
 	}
 	for _, o := range w.failures() {
-		for _, opt := range strings.Fields(s.options) {
+		for opt := range strings.FieldsSeq(s.options) {
 			if !strings.Contains(string(o.Fields), `"`+opt+`"`) {
 				t.Errorf("%s was not offered: %s", opt, o.Fields)
 			}

@@ -2,6 +2,7 @@ package entra_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -229,9 +230,7 @@ func samples(t testing.TB) map[string]conformance.Sample {
 	gone := map[string]any{"user": handle("user", nobody)}
 	with := func(in map[string]any, name string, v any) map[string]any {
 		out := map[string]any{name: v}
-		for k, x := range in {
-			out[k] = x
-		}
+		maps.Copy(out, in)
 		return out
 	}
 	faults := func(op string) conformance.Faults { return conformance.Faults{Lost: "entra " + op + ": lost"} }

@@ -116,7 +116,7 @@ func parseRule(line string) (rule, error) {
 	if len(words) == 3 {
 		r.object = words[2]
 	}
-	for _, part := range strings.Split(tail, ";") {
+	for part := range strings.SplitSeq(tail, ";") {
 		if len(r.steps) > 0 && r.steps[len(r.steps)-1].turns < 0 {
 			return rule{}, fmt.Errorf("%q is never reached: the step before it has no end; give that a count, such as 3x", strings.TrimSpace(part))
 		}

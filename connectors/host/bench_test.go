@@ -15,7 +15,7 @@ func BenchmarkCall(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer h.Close(context.Background())
+	defer func() { _ = h.Close(context.Background()) }()
 	if err := h.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}

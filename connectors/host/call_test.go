@@ -77,7 +77,7 @@ func TestCallAndCatalogue(t *testing.T) {
 		wantKind(t, err, spec.Invalid)
 	}
 	_, err = h.Call(t.Context(), "m", read("test.panic", nil), host.Permit{})
-	if e := wantKind(t, err, spec.Internal); strings.Contains(e.Message, canary) {
+	if e := fault(t, err, spec.Internal); strings.Contains(e.Message, canary) {
 		t.Error("the panic's text came through")
 	}
 }
@@ -180,7 +180,7 @@ func TestSlots(t *testing.T) {
 func TestRateLimitHoldsCallsBack(t *testing.T) {
 	h := run(t, nil)
 	_, err := h.Call(t.Context(), "m", read("test.limit", nil), host.Permit{})
-	if e := wantKind(t, err, spec.RateLimited); e.RetryAfter != 300*time.Millisecond {
+	if e := fault(t, err, spec.RateLimited); e.RetryAfter != 300*time.Millisecond {
 		t.Errorf("retry after %s", e.RetryAfter)
 	}
 	begun := time.Now()
@@ -190,7 +190,7 @@ func TestRateLimitHoldsCallsBack(t *testing.T) {
 	short := read("test.echo", nil)
 	short.Deadline = time.Now().Add(100 * time.Millisecond)
 	_, err = h.Call(t.Context(), "m", short, host.Permit{})
-	if e := wantKind(t, err, spec.RateLimited); e.RetryAfter <= 0 {
+	if e := fault(t, err, spec.RateLimited); e.RetryAfter <= 0 {
 		t.Error("no RetryAfter")
 	}
 	if state(h).PausedUntil.IsZero() {

@@ -43,14 +43,14 @@ func TestCircuit(t *testing.T) {
 	short := read("test.echo", nil)
 	short.Deadline = time.Now().Add(100 * time.Millisecond)
 	_, err := h.Call(t.Context(), "m", short, host.Permit{})
-	if e := wantKind(t, err, spec.Unavailable); e.RetryAfter <= 0 || !strings.Contains(e.Message, "circuit") || !e.Kind.NoEffect() {
+	if e := fault(t, err, spec.Unavailable); e.RetryAfter <= 0 || !strings.Contains(e.Message, "circuit") || !e.Kind.NoEffect() {
 		t.Errorf("%+v", e)
 	}
 	push, permit := effect(map[string]any{"text": "x"})
 	_, err = h.Call(t.Context(), "m", push, permit)
 	wantKind(t, err, spec.Unavailable)
 	_, err = h.Enter(t.Context(), "m")
-	if e := wantKind(t, err, spec.Unavailable); e.RetryAfter <= 0 {
+	if e := fault(t, err, spec.Unavailable); e.RetryAfter <= 0 {
 		t.Errorf("%+v", e)
 	}
 	// A patient read waits, tries for all, and is served.
@@ -79,7 +79,7 @@ func TestCircuitEffect(t *testing.T) {
 			leave(false)
 			continue
 		}
-		if e := wantKind(t, err, spec.Unavailable); !strings.Contains(e.Message, "does not answer") {
+		if e := fault(t, err, spec.Unavailable); !strings.Contains(e.Message, "does not answer") {
 			t.Errorf("%+v", e)
 		}
 		if got := state(h); got.Circuit != host.CircuitOpen || time.Until(got.OpenUntil) < 500*time.Millisecond {

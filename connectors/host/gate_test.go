@@ -70,7 +70,7 @@ func TestGateGone(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	synctest.Test(t, func(t *testing.T) {
-		dice := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it must be repeatable
+		dice := rand.New(rand.NewPCG(seed, 0)) // it must be repeatable
 		g := newGate(3, 200, 4)
 		var wg sync.WaitGroup
 		for i := range 500 {

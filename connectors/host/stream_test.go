@@ -69,12 +69,12 @@ func TestStreamsLess(t *testing.T) {
 		o.Evidence, o.Space = host.EvidenceDir(dir), func() error { return full }
 	})
 	_, err := h.Call(t.Context(), "m", read("test.dump", map[string]any{"text": "3000000 broken"}), host.Permit{})
-	if e := wantKind(t, err, spec.Transient); !strings.Contains(e.Message, "broke off") {
+	if e := fault(t, err, spec.Transient); !strings.Contains(e.Message, "broke off") {
 		t.Error(e)
 	}
 	full = errors.New("the disk is nearly full")
 	_, err = h.Call(t.Context(), "m", read("test.dump", map[string]any{"text": "3000000"}), host.Permit{})
-	if e := wantKind(t, err, spec.Internal); !strings.Contains(e.Message, "nearly full") {
+	if e := fault(t, err, spec.Internal); !strings.Contains(e.Message, "nearly full") {
 		t.Error(e)
 	}
 	full = nil
@@ -99,7 +99,7 @@ func TestStreamsOfARogue(t *testing.T) {
 		"unfinished": "has no content", "unnamed": "has no content", "nothing": "has no content",
 	} {
 		_, err := h.Call(t.Context(), "m", read("test.dump", map[string]any{"text": how}), host.Permit{})
-		if e := wantKind(t, err, spec.Internal); !strings.Contains(e.Message, want) {
+		if e := fault(t, err, spec.Internal); !strings.Contains(e.Message, want) {
 			t.Errorf("%s: %v", how, e)
 		}
 	}
@@ -112,7 +112,7 @@ func TestStreamsOfARogue(t *testing.T) {
 	r := read("test.dump", map[string]any{"text": "endless"})
 	r.Deadline = time.Now().Add(30 * time.Second)
 	_, err := h.Call(t.Context(), "m", r, host.Permit{})
-	if e := wantKind(t, err, spec.Internal); !strings.Contains(e.Message, strconv.Itoa(proto.MaxStreamed)) {
+	if e := fault(t, err, spec.Internal); !strings.Contains(e.Message, strconv.Itoa(proto.MaxStreamed)) {
 		t.Error(e)
 	}
 	if got := files(t, dir); len(got) != 1 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -66,9 +67,7 @@ func failed(body []byte) bool {
 }
 
 func copyTo(rw http.ResponseWriter, told *httptest.ResponseRecorder) {
-	for name, values := range told.Header() {
-		rw.Header()[name] = values
-	}
+	maps.Copy(rw.Header(), told.Header())
 	rw.WriteHeader(told.Code)
 	_, _ = io.Copy(rw, bytes.NewReader(told.Body.Bytes()))
 }

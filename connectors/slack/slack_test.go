@@ -3,7 +3,6 @@ package slack_test
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +37,7 @@ func start(t testing.TB, check bool) *lab {
 	t.Helper()
 	w := fake.NewWorld(fake.Real{}, fake.NewJournal(), 1)
 	l := &lab{world: w, slack: fakeslack.New(w, token)}
-	var h http.Handler = l.slack.Handler()
+	h := l.slack.Handler()
 	if check {
 		h = described(t, h)
 	}

@@ -7,12 +7,10 @@ import (
 	"time"
 )
 
-func uid(n int) *int { return &n }
-
 func TestPeopleAreOneWhateverTheWay(t *testing.T) {
 	t.Parallel()
 	p, err := NewPeople([]Person{
-		{Name: "alice", Subject: "00u1", UID: uid(1000), Certificate: "spiffe://soc/alice", Roles: []string{"ir-lead"}},
+		{Name: "alice", Subject: "00u1", UID: new(1000), Certificate: "spiffe://soc/alice", Roles: []string{"ir-lead"}},
 		{Name: "bob", Subject: "00u2"},
 	})
 	if err != nil {
@@ -47,7 +45,7 @@ func TestNoWayLeadsToTwo(t *testing.T) {
 		{{Name: "a"}, {Name: "a"}},
 		{{Name: "a", Subject: "s"}, {Name: "b", Subject: "s"}},
 		{{Name: "a", Certificate: "c"}, {Name: "b", Certificate: "c"}},
-		{{Name: "a", UID: uid(0)}, {Name: "b", UID: uid(0)}},
+		{{Name: "a", UID: new(0)}, {Name: "b", UID: new(0)}},
 		{{Name: "user:a"}},
 		{{Name: ""}},
 	} {

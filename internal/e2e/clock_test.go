@@ -42,7 +42,7 @@ func TestClockJump(t *testing.T) {
 }
 
 func clockCase(t *testing.T, set []string, says string, putOff bool) {
-	if out, err := exec.Command(set[0], append(set[1:], "true")...).CombinedOutput(); err != nil { //nolint:gosec // the table's
+	if out, err := exec.Command(set[0], append(set[1:], "true")...).CombinedOutput(); err != nil {
 		t.Skipf("no time namespace can be made here: %v %s", err, out)
 	}
 	l := startLab(t)
@@ -59,7 +59,7 @@ func clockCase(t *testing.T, set []string, says string, putOff bool) {
 	h.under = set
 	h.start()
 	doctor := func() string {
-		out, _ := exec.Command(bin(t, "quell"), "doctor", "--config", filepath.Join(h.dir, "quell.yaml"), "--server", "unix:"+filepath.Join(h.dir, "data", "run", "quell.sock")).CombinedOutput() //nolint:gosec // our own program
+		out, _ := exec.Command(bin(t, "quell"), "doctor", "--config", filepath.Join(h.dir, "quell.yaml"), "--server", "unix:"+filepath.Join(h.dir, "data", "run", "quell.sock")).CombinedOutput()
 		return string(out)
 	}
 	if out := doctor(); says != "" && !strings.Contains(out, says) || says == "" && strings.Contains(out, "the clock ") {

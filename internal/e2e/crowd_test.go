@@ -147,7 +147,7 @@ func (h *house) pages() {
 		for _, f := range filters {
 			f.Limit = 50
 			name := fmt.Sprintf("list %s%s%s%s", f.Playbook, f.Status, f.Closing, f.Incident)
-			for page := 0; page < 12; page++ {
+			for range 12 {
 				began := time.Now()
 				got, err := c.Runs(h.t.Context(), f)
 				if err != nil {

@@ -16,7 +16,7 @@ import (
 func demo(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(bin(t, "quell"), append([]string{"demo"}, args...)...)
-	dir, err := os.MkdirTemp("", "qd") // short: sockets lie in it
+	dir, err := os.MkdirTemp("", "qd") //nolint:usetesting // short: sockets lie in it
 	if err != nil {
 		t.Fatal(err)
 	}

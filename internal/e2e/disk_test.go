@@ -84,7 +84,7 @@ func TestLowDisk(t *testing.T) {
 	if _, err := h.client().Start(ctx, api.StartRun{Playbook: "contain-infected-host", Inputs: map[string]json.RawMessage{"hostname": []byte(`"` + hostname(2) + `"`)}}, ""); err == nil {
 		t.Error("a run was taken by hand")
 	}
-	out, _ := exec.Command(bin(t, "quell"), "doctor", "--config", filepath.Join(h.dir, "quell.yaml"), "--server", "unix:"+filepath.Join(h.dir, "data", "run", "quell.sock")).CombinedOutput() //nolint:gosec // our own program
+	out, _ := exec.Command(bin(t, "quell"), "doctor", "--config", filepath.Join(h.dir, "quell.yaml"), "--server", "unix:"+filepath.Join(h.dir, "data", "run", "quell.sock")).CombinedOutput()
 	if !strings.Contains(string(out), "the disk of") {
 		t.Errorf("doctor says\n%s", out)
 	}

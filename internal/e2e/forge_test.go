@@ -191,7 +191,7 @@ func record(t *testing.T, c client.Client, id, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".json"), raw, 0o644); err != nil { //nolint:gosec // test data
+	if err := os.WriteFile(filepath.Join(dir, name+".json"), raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -212,9 +213,7 @@ func (k *keeper) begin(c tale, host string) string {
 		k.t.Fatal(err)
 	}
 	in := map[string]any{}
-	for name, v := range c.inputs {
-		in[name] = v
-	}
+	maps.Copy(in, c.inputs)
 	if host != "" {
 		in["hostname"] = host
 	}

@@ -179,7 +179,7 @@ func (h *hung) throughput(n int) float64 {
 					}
 					return
 				}
-				time.Sleep(5 * time.Millisecond) //nolint:forbidigo // the dispatcher is about to start it
+				time.Sleep(5 * time.Millisecond) // the dispatcher is about to start it
 			}
 		})
 	}

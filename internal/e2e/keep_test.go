@@ -51,7 +51,7 @@ func (k *keeper) keep(what, id, execution string) {
 		}
 	}
 	if to := os.Getenv("QUELL_RECORD"); to != "" {
-		if err := os.WriteFile(filepath.Join(to, name+".json"), raw, 0o644); err != nil { //nolint:gosec // test data
+		if err := os.WriteFile(filepath.Join(to, name+".json"), raw, 0o644); err != nil {
 			k.t.Fatal(err)
 		}
 		return

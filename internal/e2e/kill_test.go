@@ -150,7 +150,7 @@ func (p *killPlan) cycle(t *testing.T, l *labProcess, h *house, k int) {
 		patience = 40 * time.Second
 	}
 	for deadline := time.Now().Add(patience); len(p.unanswered(l)) == 0 && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // the moment of a kill is chance
+		time.Sleep(20 * time.Millisecond) // the moment of a kill is chance
 	}
 	open := p.openRuns(t, h)
 	if open < p.minOpen {
@@ -271,7 +271,7 @@ func (p *killPlan) disturb(t *testing.T, h *house, k int) {
 	t.Helper()
 	share := func(total int) int { return (total*(k+1))/p.kills - (total*k)/p.kills }
 	for i := range share(p.pluginKills) + share(p.pluginFreezes) {
-		time.Sleep(time.Duration(p.dice.IntN(700)) * time.Millisecond) //nolint:forbidigo // the moment of a kill is chance
+		time.Sleep(time.Duration(p.dice.IntN(700)) * time.Millisecond) // the moment of a kill is chance
 		sig, sent := syscall.SIGKILL, &p.killed
 		if i < share(p.pluginFreezes) {
 			sig, sent = syscall.SIGSTOP, &p.frozen

@@ -190,7 +190,7 @@ func reads(n int) string {
 func bulkStage(t *testing.T, evidence host.EvidenceDir) *stage {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "bulk")
-	if text, err := exec.Command("go", "build", "-o", out, "./testdata/bulk").CombinedOutput(); err != nil { //nolint:gosec // our own program
+	if text, err := exec.Command("go", "build", "-o", out, "./testdata/bulk").CombinedOutput(); err != nil {
 		t.Fatalf("build bulk: %v\n%s", err, text)
 	}
 	h, err := host.New(host.Options{Log: zerolog.Nop(), Evidence: evidence, Instances: []host.Instance{{Name: "bulk", Connector: "bulk", Binary: out}}})

@@ -37,7 +37,7 @@ func startPostgres(t *testing.T) *postgres {
 	if len(bins) == 0 {
 		t.Skip("NOT TESTED ON POSTGRESQL: no /usr/lib/postgresql/*/bin/initdb on this machine")
 	}
-	dir, err := os.MkdirTemp("/tmp", "quellpg") // a socket's path has 107 bytes at most
+	dir, err := os.MkdirTemp("/tmp", "quellpg") //nolint:usetesting // a socket's path has 107 bytes at most
 	if err != nil {
 		t.Fatal(err)
 	}

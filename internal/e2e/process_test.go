@@ -35,7 +35,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 		}
 	}
-	return dir, os.Chmod(dir, 0o755) //nolint:gosec // other users run the programs in TestSockets
+	return dir, os.Chmod(dir, 0o755) // other users run the programs in TestSockets
 })
 
 func TestMain(m *testing.M) {

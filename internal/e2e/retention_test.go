@@ -54,7 +54,7 @@ func TestRetention(t *testing.T) {
 	h.auditOK()
 	h.stop()
 	pub := filepath.Join(h.dir, "data-keys", "ledger.key.pub")
-	if out, err := exec.Command(bin(t, "quell"), "audit", "verify", "--public", pub, export).CombinedOutput(); err != nil { //nolint:gosec // our own program
+	if out, err := exec.Command(bin(t, "quell"), "audit", "verify", "--public", pub, export).CombinedOutput(); err != nil {
 		t.Errorf("the export does not verify: %v\n%s", err, out)
 	}
 }

@@ -126,7 +126,7 @@ func (h *house) begin() error {
 		program = bin(h.t, "quell")
 	}
 	line := append(slices.Clone(h.under), program, "serve", "--config", filepath.Join(h.dir, "quell.yaml"))
-	cmd := exec.Command(line[0], line[1:]...) //nolint:gosec // our own program
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), h.env...)
 	cmd.Stderr = h.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

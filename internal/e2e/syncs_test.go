@@ -41,7 +41,7 @@ func launchHeld(args []string) error {
 	if _, err := conn.Read(make([]byte, 1)); err != nil { // until somebody listens
 		return err
 	}
-	return syscall.Exec(args[1], args[1:], os.Environ()) //nolint:gosec // the test names it
+	return syscall.Exec(args[1], args[1:], os.Environ())
 }
 
 // filterSyncs installs the filter on this thread and returns its listener.
@@ -60,7 +60,7 @@ func filterSyncs() (int, error) {
 		{Code: give, K: unix.SECCOMP_RET_USER_NOTIF},
 		{Code: give, K: unix.SECCOMP_RET_ALLOW},
 	}
-	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]} //nolint:gosec // seven
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
 		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(filter)
@@ -95,7 +95,7 @@ func slowly(t *testing.T, h *house) *syncs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "quell-sync") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "quell-sync") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ type verdict struct {
 func (s *syncs) listen(fd int) {
 	defer func() { _ = unix.Close(fd) }()
 	for {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // a descriptor
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(p, 200)
 		s.mu.Lock()
 		over := s.over
@@ -188,7 +188,7 @@ func (s *syncs) listen(fd int) {
 
 // decide lets one sync through when its time has come, or fails it.
 func (s *syncs) decide(fd int, in notice) {
-	file, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", in.pid, int32(in.args[0]))) //nolint:gosec // a descriptor
+	file, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", in.pid, int32(in.args[0])))
 	s.mu.Lock()
 	delay, errno, gate := s.delay, s.errno, s.gate
 	if !strings.HasPrefix(filepath.Base(file), s.only) {
@@ -203,7 +203,7 @@ func (s *syncs) decide(fd int, in notice) {
 	}
 	out := verdict{id: in.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 	if errno != 0 {
-		out = verdict{id: in.id, errno: -int32(errno)} //nolint:gosec // small
+		out = verdict{id: in.id, errno: -int32(errno)}
 	}
 	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&out)))
 	s.mu.Lock()

@@ -26,15 +26,15 @@ func buildOf(t *testing.T, commit string) string {
 		t.Skipf("this is no git checkout: %v", err)
 	}
 	tree := filepath.Join(src, "tree.tar")
-	archive := exec.Command("git", "archive", "-o", tree, commit) //nolint:gosec // the tester names it
+	archive := exec.Command("git", "archive", "-o", tree, commit)
 	archive.Dir = strings.TrimSpace(string(root))
 	if text, err := archive.CombinedOutput(); err != nil {
 		t.Skipf("the commit %s is not here: %s", commit, text)
 	}
-	if text, err := exec.Command("tar", "-xf", tree, "-C", src).CombinedOutput(); err != nil { //nolint:gosec // our own file
+	if text, err := exec.Command("tar", "-xf", tree, "-C", src).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	build := exec.Command("go", "build", "-ldflags", "-X main.version="+commit, "-o", out, "./cmd/quell", "./cmd/quell-connector") //nolint:gosec // the tester names it
+	build := exec.Command("go", "build", "-ldflags", "-X main.version="+commit, "-o", out, "./cmd/quell", "./cmd/quell-connector")
 	build.Dir, build.Env = src, append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", commit, err, text)

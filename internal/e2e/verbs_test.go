@@ -340,7 +340,7 @@ func (s *stage) endsAs(id, closing string) error {
 
 // wait polls for as long as a busy machine may need.
 func (s *stage) wait(ok func() (bool, error)) error {
-	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(30 * time.Millisecond) { //nolint:forbidigo // rows wait side by side
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(30 * time.Millisecond) { // rows wait side by side
 		done, err := ok()
 		if done || err != nil {
 			return err

@@ -73,7 +73,7 @@ func model(t *testing.T, o store.Options, sz size, seed uint64, schedules int) {
 	h := newHouse(t, storetest.Open(t, o, schemas()...), guard.Rules{})
 	var seen tally
 	for i := range schedules {
-		w := newWorld(h, i, sz, rand.New(rand.NewPCG(seed, uint64(i)))) //nolint:gosec // a schedule must be repeatable
+		w := newWorld(h, i, sz, rand.New(rand.NewPCG(seed, uint64(i)))) // a schedule must be repeatable
 		w.play()
 		w.judge()
 		seen.add(w.tally)
@@ -94,7 +94,7 @@ func model(t *testing.T, o store.Options, sz size, seed uint64, schedules int) {
 // inMemory is a directory on tmpfs where there is one: the schedules try the
 // logic, not the disk.
 func inMemory(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "quelltest")
+	dir, err := os.MkdirTemp("/dev/shm", "quelltest") //nolint:usetesting // see above
 	if err != nil {
 		return t.TempDir()
 	}

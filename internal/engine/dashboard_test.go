@@ -55,7 +55,7 @@ func registered(t *testing.T) (map[string]family, *telemetry.Metrics) {
 			t.Fatalf("%s is not understood", d)
 		}
 		f := family{name: p[1]}
-		for _, l := range strings.Split(p[2]+","+p[3], ",") {
+		for l := range strings.SplitSeq(p[2]+","+p[3], ",") {
 			if name, _, _ := strings.Cut(l, "="); name != "" {
 				f.labels = append(f.labels, name)
 			}
@@ -118,7 +118,7 @@ func TestDashboard(t *testing.T) {
 				}
 			}
 			for _, g := range grouping.FindAllStringSubmatch(q.Expr, -1) {
-				for _, l := range strings.Split(g[1], ",") {
+				for l := range strings.SplitSeq(g[1], ",") {
 					used = append(used, strings.TrimSpace(l))
 				}
 			}

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -58,9 +59,7 @@ func TestTargets(t *testing.T) {
 	}
 	user := func(label string, more map[string]any) guard.Target {
 		v := map[string]any{"tags": []any{}, "groups": []any{}, "last_admin": false, "privileged": false}
-		for k, x := range more {
-			v[k] = x
-		}
+		maps.Copy(v, more)
 		return guard.Target{ID: "user:00u1", Label: label, Kind: "user", Facts: known(v)}
 	}
 	text := func(kindOf, v string) guard.Target { return guard.Target{ID: v, Label: v, Kind: kindOf} }

@@ -56,7 +56,7 @@ func FuzzSinks(f *testing.F) {
 var allowed = map[string]bool{}
 
 func init() {
-	for _, name := range strings.Fields("html head meta title style body main header section p h1 h2 h3 span ul li div b small svg rect i table thead tbody tr th td br dl dt dd time pre footer code") {
+	for name := range strings.FieldsSeq("html head meta title style body main header section p h1 h2 h3 span ul li div b small svg rect i table thead tbody tr th td br dl dt dd time pre footer code") {
 		allowed[name] = true
 	}
 }
@@ -130,7 +130,7 @@ func checkMarkdown(t *testing.T, r *report.Report) {
 		t.Fatal(err)
 	}
 	harmless(t, b.String())
-	for _, line := range strings.Split(b.String(), "\n") {
+	for line := range strings.SplitSeq(b.String(), "\n") {
 		if strings.HasPrefix(line, "    ") { // an indented code block, of our own words
 			if strings.Contains(line, "MARK") {
 				t.Errorf("text from outside stands in a block: %q", line)

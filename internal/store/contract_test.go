@@ -94,11 +94,11 @@ func unexpected(c int, err error) error {
 	switch c % 4 {
 	case 1:
 		if !errors.Is(err, errOurs) {
-			return fmt.Errorf("caller %d: %v, want its own error", c, err)
+			return fmt.Errorf("caller %d: %v, want its own error", c, err) //nolint:errorlint // it may be nil
 		}
 	case 2:
 		if err == nil || !strings.Contains(err.Error(), "fault of caller") {
-			return fmt.Errorf("caller %d: %v, want its panic", c, err)
+			return fmt.Errorf("caller %d: %v, want its panic", c, err) //nolint:errorlint // it may be nil
 		}
 	default:
 		return err

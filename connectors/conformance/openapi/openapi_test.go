@@ -115,7 +115,7 @@ func TestWithoutDescriptions(t *testing.T) {
 	api := openapi.Load(t, "acme.json", openapi.Options{})
 	srv := httptest.NewServer(api.Wrap(http.NotFoundHandler()))
 	defer srv.Close()
-	resp, err := http.Get(srv.URL) //nolint:noctx // a loopback server of this test
+	resp, err := http.Get(srv.URL)
 	if err != nil || resp.StatusCode != http.StatusNotFound || api.Count() != (openapi.Count{}) {
 		t.Errorf("got %v, %v", resp, err)
 	}

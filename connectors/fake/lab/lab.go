@@ -20,13 +20,13 @@ import (
 // the loopback interface only.
 const (
 	FalconClientID     = "quell-lab"
-	FalconClientSecret = "falcon-lab-secret" //nolint:gosec // see above
+	FalconClientSecret = "falcon-lab-secret"
 	JiraEmail          = "quell@lab.example"
-	JiraToken          = "jira-lab-token" //nolint:gosec // see above
+	JiraToken          = "jira-lab-token"
 	JiraProject        = "SEC"
 	EntraTenant        = "11111111-2222-3333-4444-555555555555"
 	EntraClientID      = "66666666-7777-8888-9999-aaaaaaaaaaaa"
-	EntraClientSecret  = "graph-lab-secret" //nolint:gosec // see above
+	EntraClientSecret  = "graph-lab-secret"
 )
 
 // Options of a lab.

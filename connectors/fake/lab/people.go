@@ -13,10 +13,10 @@ import (
 
 // What the fakes around people accept as credentials; they guard nothing.
 const (
-	OktaToken    = "okta-lab-token" //nolint:gosec // see above
+	OktaToken    = "okta-lab-token"
 	SlackToken   = "xoxb-lab-token"
 	MailUser     = "quell"
-	MailPassword = "smtp-lab-secret" //nolint:gosec // see above
+	MailPassword = "smtp-lab-secret"
 )
 
 // People are the fakes that know people or reach them.

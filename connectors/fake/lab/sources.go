@@ -13,10 +13,10 @@ import (
 // What the fakes accept as credentials; see FalconClientID. The firewall's
 // administrator is fakepanos.Admin.
 const (
-	PanosPassword = "panos-lab-secret"      //nolint:gosec // they guard nothing
-	VirusTotalKey = "virustotal-lab-secret" //nolint:gosec // they guard nothing
-	SplunkToken   = "splunk-lab-secret"     //nolint:gosec // they guard nothing
-	AssetToken    = "asset-lab-secret"      //nolint:gosec // they guard nothing
+	PanosPassword = "panos-lab-secret"
+	VirusTotalKey = "virustotal-lab-secret"
+	SplunkToken   = "splunk-lab-secret"
+	AssetToken    = "asset-lab-secret"
 )
 
 // The saved searches that the lab's Splunk has from the beginning, without rows.

@@ -19,16 +19,16 @@ func TestRunDirTooLong(t *testing.T) {
 }
 
 func TestDirectoriesLeftBehind(t *testing.T) {
-	parent, err := os.MkdirTemp("", "run-")
+	parent, err := os.MkdirTemp("", "run-") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(parent)
+	defer func() { _ = os.RemoveAll(parent) }()
 	held, lock, err := makeDir(parent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	left, other, err := makeDir(parent)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func TestRunsFromCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	img, err := sealByCopy(src, l.images)
 	if err != nil {
 		t.Fatal(err)

@@ -142,7 +142,7 @@ func (j *Jira) search(c *fake.Call) fake.Act {
 	}
 	jql, _, _ := strings.Cut(in.JQL, " ORDER BY ")
 	want := map[string]string{}
-	for _, term := range strings.Split(jql, " AND ") {
+	for term := range strings.SplitSeq(jql, " AND ") {
 		field, value, ok := strings.Cut(term, " = ")
 		text, err := strconv.Unquote(value)
 		if !ok || err != nil || (field != "project" && field != "labels") {

@@ -9,7 +9,8 @@ import (
 )
 
 func TestMark(t *testing.T) {
-	if recall.Mark("a") != recall.Mark("a") || recall.Mark("a") == recall.Mark("b") {
+	first, again, other := recall.Mark("a"), recall.Mark("a"), recall.Mark("b")
+	if first != again || first == other {
 		t.Error("a mark is not one to one with its key")
 	}
 	if !regexp.MustCompile(`^quell-[0-9a-f]{24}$`).MatchString(recall.Mark("tenant/run \" '")) {

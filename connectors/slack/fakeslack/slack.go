@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -322,8 +323,7 @@ func (s *Slack) history(c *fake.Call, in url.Values) fake.Act {
 	skip, _ := strconv.Atoi(strings.TrimPrefix(in.Get("cursor"), "next-"))
 	return fake.Act{Object: v.name, Run: func() fake.Done {
 		all := []any{}
-		for i := len(v.messages) - 1; i >= 0; i-- {
-			m := v.messages[i]
+		for _, m := range slices.Backward(v.messages) {
 			at, _ := strconv.ParseFloat(m.TS, 64)
 			if at <= oldest || m.seen.After(s.world.Clock().Now()) {
 				continue

@@ -127,7 +127,7 @@ func (s *server) run(bin string, cred *syscall.Credential) error {
 	s.life = in
 	if line, err := bufio.NewReader(out).ReadString('\n'); strings.TrimSpace(line) != "ready" {
 		log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-		return fmt.Errorf("pg_ctl start: %v: %s", err, log)
+		return fmt.Errorf("pg_ctl start: %v: %s", err, log) //nolint:errorlint // it may be nil
 	}
 	return nil
 }

@@ -255,7 +255,7 @@ func (s *session) send(ctx context.Context, method, path, authorization string) 
 	if err != nil {
 		return got, spec.Errorf(spec.Transient, "no answer from the vendor: %v", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests:
 		e := spec.Errorf(spec.RateLimited, "the vendor asks to wait")
