@@ -98,7 +98,7 @@ func (rt route) named() []*huma.Param {
 	text := func(in, name, doc string, must bool) {
 		out = append(out, &huma.Param{In: in, Name: name, Description: doc, Required: must, Schema: &huma.Schema{Type: huma.TypeString}})
 	}
-	for _, part := range strings.Split(rt.path, "/") {
+	for part := range strings.SplitSeq(rt.path, "/") {
 		if name, isName := strings.CutPrefix(part, "{"); isName {
 			text("path", strings.TrimSuffix(name, "}"), "", true)
 		}
@@ -200,7 +200,7 @@ func humaProblem(code int, msg string, errs []error) *api.Error {
 			continue
 		}
 		text := err.Error()
-		if d, isDetail := err.(huma.ErrorDetailer); isDetail { //nolint:errorlint // huma passes it so
+		if d, isDetail := err.(huma.ErrorDetailer); isDetail { // huma passes it so
 			text = d.ErrorDetail().Message
 			if at := d.ErrorDetail().Location; at != "" {
 				text = at + ": " + text

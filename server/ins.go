@@ -10,11 +10,13 @@ type (
 		Limit  int    `query:"limit" minimum:"1" default:"50" doc:"how many; at most 200 are given"`
 		Cursor string `query:"cursor" maxLength:"500" doc:"next of the page before"`
 	}
+	// OfRun names a run.
 	OfRun struct {
 		Playbook   string `path:"playbook" maxLength:"200"`
 		Hash       string `path:"hash" maxLength:"200"`
 		Generation string `path:"generation" maxLength:"20"`
 	}
+	// OfID names one of a kind that the route says.
 	OfID struct {
 		ID string `path:"id" maxLength:"500"`
 	}
@@ -49,6 +51,7 @@ type (
 		Since    string `query:"since" maxLength:"20" doc:"how far back, such as 24h; 7d where it is not given"`
 		Playbook string `query:"playbook" maxLength:"200" doc:"of one playbook"`
 	}
+	// OfPlaybook names a playbook.
 	OfPlaybook struct {
 		Playbook string `path:"playbook" maxLength:"200"`
 	}

@@ -109,7 +109,7 @@ func tagged(c *call, handle func(http.ResponseWriter, *http.Request)) {
 		sum := sha256.Sum256(h.body.Bytes())
 		tag := `"` + hex.EncodeToString(sum[:16]) + `"`
 		h.Header().Set("ETag", tag)
-		for _, have := range strings.Split(c.Header.Get("If-None-Match"), ",") {
+		for have := range strings.SplitSeq(c.Header.Get("If-None-Match"), ",") {
 			if have = strings.TrimPrefix(strings.TrimSpace(have), "W/"); have == tag || have == "*" {
 				h.Header().Del("Content-Length")
 				h.Header().Del("Content-Type")

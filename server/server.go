@@ -162,7 +162,7 @@ func (s *Server) httpServer(ctx context.Context) *http.Server {
 	return &http.Server{
 		Handler: s.gate, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: s.cfg.BodyTime, WriteTimeout: s.cfg.AnswerTime,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: log.New(httpErrors{s.log}, "", 0),
+		ErrorLog: log.New(httpErrors{s.log}, "", 0), //nolint:forbidigo // net/http takes no other; it writes into s.log
 		// Streams end with the server: Shutdown alone would wait for them.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },

@@ -28,7 +28,7 @@ func Firing(ctx workflow.Context, in run.FiringInput) (string, error) {
 		return "", temporal.NewNonRetryableApplicationError(err.Error(), "firing", err)
 	}
 	req := task.FireRequest{Tenant: in.Tenant, ID: id, Playbook: in.Playbook, Schedule: in.Schedule, At: at}
-	for n := 0; n < looksAtOnce; n++ {
+	for range looksAtOnce {
 		var res task.FireResult
 		if err := execute(ctx, task.FireActivity, req, &res); err != nil {
 			return "", err

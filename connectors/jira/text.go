@@ -16,7 +16,7 @@ const (
 // node, so an empty line is an empty paragraph.
 func document(text string) map[string]any {
 	paragraphs := []any{}
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		p := map[string]any{"type": "paragraph"}
 		if line != "" {
 			p["content"] = []any{map[string]any{"type": "text", "text": line}}

@@ -8,7 +8,7 @@ import (
 	"github.com/quell-soar/quell/connectors/spec"
 )
 
-// ManifestsFlag, as the only argument of a connector binary, makes it print the
+// ManifestsFlag as the only argument of a connector binary makes it print the
 // manifests of its connectors as a JSON array and end. `quell connector add` asks
 // so: nothing is configured yet, and nothing is dialled.
 const ManifestsFlag = "--manifests"

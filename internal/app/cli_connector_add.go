@@ -362,7 +362,7 @@ func pairsOf(args []string, flag string) (map[string]string, error) {
 
 // edit changes a file in one step: it is the old one or the new one, whole.
 func edit(file string, change func([]byte) ([]byte, error)) error {
-	text, err := os.ReadFile(file) //nolint:gosec // the configuration
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return usage("%v", err)
 	}

@@ -103,7 +103,7 @@ func (c *cli) layOut(dir, file, dataDir string) error {
 			return usage("%v", err)
 		}
 	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the caller names it
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return usage("%v", err)
 	}
@@ -199,7 +199,7 @@ func (c *cli) initDone(file, admin, token string, f initFlags) error {
 
 // keepSecret writes a secret into a new file that is ours alone.
 func keepSecret(file, text string) error {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the caller names it
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

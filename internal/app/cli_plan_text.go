@@ -30,7 +30,7 @@ func (p *page) line(margin, text string) {
 			_, p.err = fmt.Fprintln(p.w, strings.TrimRight(at, " "))
 		}
 	}
-	for _, word := range strings.Fields(clean(text)) {
+	for word := range strings.FieldsSeq(clean(text)) {
 		for r := []rune(word); len(r) > 0; { // a long word is broken
 			n := min(len(r), planColumns-len([]rune(rest)))
 			if !empty && len([]rune(at))+1+n > planColumns {

@@ -98,7 +98,7 @@ func writeReview(ctx context.Context, cl *api.Client, run string, form api.Revie
 	if err := cl.Review(ctx, run, form, f.kept, placeOf(f.file), &b); err != nil {
 		return err
 	}
-	out, err := os.OpenFile(f.file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the caller names it
+	out, err := os.OpenFile(f.file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return usage("%s is there already; name a new file", f.file)
 	}

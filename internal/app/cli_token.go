@@ -107,7 +107,7 @@ func (c *cli) makeToken(ctx context.Context, file string, ask func(*api.Client) 
 	var out *os.File
 	if file != "" {
 		// Before the token exists: a secret that cannot be kept must not be made.
-		out, err = os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the caller names it
+		out, err = os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if errors.Is(err, fs.ErrExist) {
 			return usage("%s is there already; name a new file", file)
 		}

@@ -43,9 +43,9 @@ func (c *cli) tokenFirst() *cobra.Command {
 }
 
 func (c *cli) readCode(from io.Reader) (string, error) {
-	if f, isFile := from.(*os.File); isFile && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is small
+	if f, isFile := from.(*os.File); isFile && term.IsTerminal(int(f.Fd())) {
 		_, _ = fmt.Fprint(c.err, "Code: ")
-		raw, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // a descriptor is small
+		raw, err := term.ReadPassword(int(f.Fd()))
 		_, _ = fmt.Fprintln(c.err)
 		if err != nil {
 			return "", usage("the code cannot be read: %v", err)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -140,8 +141,7 @@ func (c *children) died() error {
 // stop ends all, the last first: by asking, and by force where that takes long.
 func (c *children) stop() error {
 	var errs []error
-	for i := len(c.list) - 1; i >= 0; i-- {
-		p := c.list[i]
+	for _, p := range slices.Backward(c.list) {
 		select {
 		case <-p.over:
 			continue

@@ -22,7 +22,7 @@ func openExport(name string) (r io.ReadCloser, dir bool, err error) {
 		return nil, false, err
 	}
 	if !st.IsDir() {
-		f, err := os.Open(name) //nolint:gosec // the caller names the file
+		f, err := os.Open(name)
 		return f, false, err
 	}
 	names, err := filepath.Glob(filepath.Join(name, "ledger-*.jsonl"))

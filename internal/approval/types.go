@@ -138,7 +138,7 @@ type Tally struct {
 	Withdrawn bool
 }
 
-// stands is the decision, where there is one, and else what the votes say.
+// Stands is the decision, where there is one, and else what the votes say.
 func (r *Request) Stands(now time.Time) Tally {
 	t := r.tally(now)
 	switch r.Decision {

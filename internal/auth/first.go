@@ -21,8 +21,8 @@ const FirstLife = 15 * time.Minute
 // FirstPrefix begins the code for the first admin.
 const FirstPrefix = "quell_first_"
 
-// ErrFirst: no code is open, it is over, it was used, or it is another one;
-// which of them is not told.
+// ErrFirst says that no code is open, that it is over or was used, or that it is
+// another one; which of them is not told.
 var ErrFirst = errors.New("the code for the first admin is not good: unknown, used or older than 15 minutes; restart the server for a new one, or ask an admin")
 
 // First opens the door for the first admin and shuts it for good: a code that is

@@ -36,11 +36,12 @@ type SessionLimits struct {
 	Each int
 }
 
-// ErrSession: unknown, ended, idle or over its life; which of them is not told.
+// ErrSession says that a session is unknown, ended, idle or over its life; which
+// of them is not told.
 var ErrSession = errors.New("the session is over; sign in again")
 
-// ErrCSRF: a change came without the session's own token, so that another site
-// may have sent it.
+// ErrCSRF says that a change came without the session's own token, so that another
+// site may have sent it.
 var ErrCSRF = errors.New("the request lacks the session's token against forged requests")
 
 // NewSessions opens the room; its tables must be there (Schema).

@@ -165,7 +165,7 @@ func digest(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-const tokenColumns = `id, name, user_name, roles, scopes, made_by, created, expires, last_used, revoked`
+const tokenColumns = `id, name, user_name, roles, scopes, made_by, created, expires, last_used, revoked` //nolint:gosec // names of columns
 
 func scanToken(s interface{ Scan(...any) error }) (Token, error) {
 	var t Token

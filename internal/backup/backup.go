@@ -229,12 +229,12 @@ func copyTree(from, to string) error {
 
 // copyFile copies one file, 0600 and on disk.
 func copyFile(from, to string) error {
-	in, err := os.Open(from) //nolint:gosec // the caller names the directories
+	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = in.Close() }()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // so too
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func writeMark(file string, m Manifest) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the caller names the directory
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -256,7 +256,7 @@ func writeMark(file string, m Manifest) error {
 }
 
 func readMark(file string) (m Manifest, err error) {
-	raw, err := os.ReadFile(file) //nolint:gosec // the caller names the directory
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		return m, err
 	}

@@ -156,8 +156,8 @@ func (k *checker) ways(a Access) {
 			taken[key] = name
 		}
 		for i, r := range p.Roles {
-			if strings.HasPrefix(r, "oncall.") {
-				k.bad(path+".roles."+strconv.Itoa(i), "put the person into oncall."+strings.TrimPrefix(r, "oncall."), "%s is a duty, no role", short(r))
+			if duty, isDuty := strings.CutPrefix(r, "oncall."); isDuty {
+				k.bad(path+".roles."+strconv.Itoa(i), "put the person into oncall."+duty, "%s is a duty, no role", short(r))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -117,12 +118,8 @@ type handler struct {
 // WithTags implements client.MetricsHandler.
 func (h handler) WithTags(more map[string]string) client.MetricsHandler {
 	tags := make(map[string]string, len(h.tags)+len(more))
-	for k, v := range h.tags {
-		tags[k] = v
-	}
-	for k, v := range more {
-		tags[k] = v
-	}
+	maps.Copy(tags, h.tags)
+	maps.Copy(tags, more)
 	return handler{h.m, tags}
 }
 

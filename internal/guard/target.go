@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -78,9 +79,7 @@ func described(kindOf string) bool { return kindOf == "device" || kindOf == "use
 func values(q Question, t Target) map[string]any {
 	rec := map[string]any{"kind": t.Kind, "id": t.vendorID(), "label": t.Label}
 	if t.Facts != nil {
-		for name, v := range t.Facts.Values {
-			rec[name] = v
-		}
+		maps.Copy(rec, t.Facts.Values)
 	}
 	if t.Kind == string(kind.IP) {
 		rec["addresses"] = []any{t.ID}

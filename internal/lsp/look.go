@@ -254,7 +254,7 @@ func (s shelf) each(f func(path, name string, raw []byte) bool) {
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
 			continue
 		}
-		raw, err := os.ReadFile(path) //nolint:gosec // beside the document that the editor opened
+		raw, err := os.ReadFile(path)
 		if m := playbookName.FindSubmatch(raw); err == nil && m != nil && f(path, string(m[1]), raw) {
 			return
 		}

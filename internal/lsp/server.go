@@ -69,7 +69,7 @@ func (s *server) text(u protocol.DocumentURI) string {
 func answer[P any](ctx context.Context, reply jsonrpc2.Replier, req jsonrpc2.Request, f func(P) (any, error)) error {
 	var p P
 	if err := json.Unmarshal(req.Params(), &p); err != nil {
-		return reply(ctx, nil, fmt.Errorf("%w: %v", jsonrpc2.ErrInvalidParams, err))
+		return reply(ctx, nil, fmt.Errorf("%w: %w", jsonrpc2.ErrInvalidParams, err))
 	}
 	out, err := f(p)
 	return reply(ctx, out, err)
@@ -192,7 +192,7 @@ func place(f *source.File, p source.Position) protocol.Position {
 	for _, r := range line[:min(max(p.Column-1, 0), len(line))] {
 		units += utf16.RuneLen(r)
 	}
-	return protocol.Position{Line: uint32(max(p.Line-1, 0)), Character: uint32(units)}
+	return protocol.Position{Line: uint32(max(p.Line-1, 0)), Character: uint32(units)} //nolint:gosec // a playbook is far smaller
 }
 
 func rangeOf(f *source.File, s source.Span) protocol.Range {
@@ -206,7 +206,7 @@ func before(line string, units uint32) (head, tail string) {
 		if n >= units {
 			return line[:i], line[i:]
 		}
-		n += uint32(max(utf16.RuneLen(r), 1))
+		n += uint32(max(utf16.RuneLen(r), 1)) //nolint:gosec // 1 or 2
 	}
 	return line, ""
 }

@@ -78,7 +78,7 @@ func IsPlaybook(name string) bool {
 }
 
 func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name) //nolint:gosec // the operator names the folder
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}

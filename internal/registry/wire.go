@@ -125,7 +125,7 @@ func weigh(pack []byte) error {
 			return fmt.Errorf("it has an object of %d bytes, more than %d", size, maxObject)
 		}
 		var delta bytes.Buffer
-		var into io.Writer = io.Discard
+		into := io.Discard
 		if h.Type.IsDelta() {
 			into = &delta
 		}

@@ -342,7 +342,7 @@ func (m *markdown) proof() {
 	}
 	if p.Checkpoint != "" {
 		m.line("\nCheckpoint:\n")
-		for _, l := range strings.Split(strings.TrimRight(p.Checkpoint, "\n"), "\n") {
+		for l := range strings.SplitSeq(strings.TrimRight(p.Checkpoint, "\n"), "\n") {
 			m.line("    %s", Visible(l))
 		}
 	}

@@ -208,7 +208,7 @@ func (d *draft) notAsked(e *Effect) string {
 // Who says in words who an actor of the ledger is.
 func Who(actor string) string {
 	var out []string
-	for _, a := range strings.Split(actor, ", ") {
+	for a := range strings.SplitSeq(actor, ", ") {
 		kind, name, ok := strings.Cut(a, ":")
 		switch {
 		case a == "hold":

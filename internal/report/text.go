@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -112,7 +113,7 @@ func (r *Report) doneShort(name func(string) string) string {
 			continue
 		}
 		text := name(e.Title)
-		if on := append(e.Targets[:len(e.Targets):len(e.Targets)], e.Gave...); len(on) > 0 {
+		if on := append(slices.Clip(e.Targets), e.Gave...); len(on) > 0 {
 			text += ": " + name(several(on))
 		}
 		done = append(done, text)

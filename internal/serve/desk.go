@@ -108,9 +108,10 @@ func (b *book) take(ctx context.Context, o registry.Offer) ([]registry.Taken, er
 func (b *book) tell(origin string, taken []registry.Taken) {
 	for _, t := range taken {
 		ev := b.log.Info()
-		if t.Status == registry.Refused {
+		switch t.Status {
+		case registry.Refused:
 			ev = b.log.Error()
-		} else if t.Status == registry.Unchanged {
+		case registry.Unchanged:
 			ev = b.log.Debug()
 		}
 		ev.Str("origin", origin).Str("file", t.File).Str("playbook", t.Playbook).Int("version", t.N).Str("digest", t.Digest).

@@ -26,7 +26,7 @@ func offerFirst(ctx context.Context, dataDir string, t *auth.Tokens, stderr io.W
 	if err != nil || code == "" {
 		return err
 	}
-	if f, isFile := stderr.(*os.File); isFile && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is small
+	if f, isFile := stderr.(*os.File); isFile && term.IsTerminal(int(f.Fd())) {
 		_, err := fmt.Fprintf(f, "No admin yet. For %s and once: quell token first-admin --user YOU, with the code\n  %s\n", auth.FirstLife, code)
 		return err
 	}

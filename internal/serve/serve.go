@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -175,8 +176,8 @@ const stopTime = 25 * time.Second
 func (s *stack) close(log zerolog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	for i := len(s.funcs) - 1; i >= 0; i-- {
-		if err := s.funcs[i](ctx); err != nil {
+	for i, stop := range slices.Backward(s.funcs) {
+		if err := stop(ctx); err != nil {
 			log.Warn().Err(err).Str("part", s.names[i]).Msg("did not stop cleanly")
 		}
 	}

@@ -23,7 +23,7 @@ func Copy(ctx context.Context, from, to string) error {
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("store: copy %s: %w", from, err)
 	}
-	f, err := os.OpenFile(to, os.O_RDWR, 0) //nolint:gosec // the caller names the file
+	f, err := os.OpenFile(to, os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("store: copy %s: %w", from, err)
 	}

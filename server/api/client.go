@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -110,9 +111,7 @@ func (c *Client) send(ctx context.Context, h *http.Client, method, path string, 
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	for k, v := range head {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, head)
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/quell-soar/quell/connectors/spec"
 	"github.com/quell-soar/quell/connectors/spec/kind"
 	"github.com/quell-soar/quell/playbooks/plan"
-	"github.com/quell-soar/quell/workflows/run"
 )
 
 // Instance is the one connector instance of a play. It serves every action.
@@ -76,7 +75,6 @@ type world struct {
 	holds    []Hold
 	reports  []string
 	notes    []string
-	ended    *run.Result
 	// problems are what the script lacks: an action without an answer, a person
 	// who is asked and says nothing for ever.
 	problems []string

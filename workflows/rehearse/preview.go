@@ -3,6 +3,7 @@ package rehearse
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -188,9 +189,7 @@ func (p *preview) meet(v *variant) []*variant {
 		p.points = append(p.points, pt)
 		for i := 1; i < len(pt.labels); i++ {
 			w := &variant{choose: map[string]int{pt.key: i}, point: pt, option: i, parent: v}
-			for k, n := range v.choose {
-				w.choose[k] = n
-			}
+			maps.Copy(w.choose, v.choose)
 			pt.ways = append(pt.ways, w)
 			out = append(out, w)
 		}

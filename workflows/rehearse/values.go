@@ -64,7 +64,7 @@ var marks = regexp.MustCompile(`\(known after ([^()]+)\)`)
 func knownAfter(raw json.RawMessage) []string {
 	var out []string
 	for _, m := range marks.FindAllStringSubmatch(string(raw), -1) {
-		for _, s := range strings.Split(m[1], ", ") {
+		for s := range strings.SplitSeq(m[1], ", ") {
 			if !slices.Contains(out, s) {
 				out = append(out, s)
 			}

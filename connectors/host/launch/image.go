@@ -57,7 +57,7 @@ func openImage(path, pinned, dir string) (*image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connector binary: %w", err)
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	info, err := src.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("connector binary: %w", err)
@@ -147,7 +147,7 @@ func sealByCopy(src *os.File, dir string) (*image, error) {
 	}
 	drop := func() { _ = os.RemoveAll(private) }
 	path := filepath.Join(private, "connector")
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o500)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o500) //nolint:gosec // it is run, and nobody writes it again
 	if err != nil {
 		drop()
 		return nil, err

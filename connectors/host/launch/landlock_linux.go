@@ -51,12 +51,12 @@ func landlock(own, images string, reads []string) (int, error) {
 	if abi >= 6 {
 		attr.Scoped = unix.LANDLOCK_SCOPE_SIGNAL | unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
 	}
-	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
+	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0) //nolint:gosec // the kernel reads the structure
 	if errno != 0 {
 		return 0, fmt.Errorf("landlock: creating the rule set: %w", errno)
 	}
 	rules := os.NewFile(fd, "landlock")
-	defer rules.Close()
+	defer func() { _ = rules.Close() }()
 	for _, set := range []struct {
 		paths  []string
 		access uint64
@@ -104,7 +104,7 @@ func allow(rules int, path string, access uint64) error {
 	if err != nil {
 		return fmt.Errorf("landlock: %s: %w", path, err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("landlock: %s: %w", path, err)
@@ -112,8 +112,9 @@ func allow(rules int, path string, access uint64) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		access &= ofFiles
 	}
+	//nolint:gosec // a descriptor is small
 	rule := unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(fd)}
-	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(rules), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(rules), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0) //nolint:gosec // the kernel reads the structure
 	if errno != 0 {
 		return fmt.Errorf("landlock: %s: %w", path, errno)
 	}

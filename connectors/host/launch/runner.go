@@ -51,18 +51,18 @@ func (c *child) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer null.Close()
+	defer func() { _ = null.Close() }()
 	outR, outW, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	defer outW.Close()
+	defer func() { _ = outW.Close() }()
 	errR, errW, err := os.Pipe()
 	if err != nil {
 		_ = outR.Close()
 		return err
 	}
-	defer errW.Close()
+	defer func() { _ = errW.Close() }()
 	c.stdout, c.stderr = outR, errR
 	attr := &os.ProcAttr{Dir: "/", Env: c.env, Files: []*os.File{null, outW, errW}, Sys: sysProcAttr()}
 	var proc *os.Process

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -107,9 +108,7 @@ var _ Issuer = (*ClientCredentials)(nil)
 // the client's base URL, more are further form values.
 func NewClientCredentials(path []string, id string, key secret.Value, more url.Values) *ClientCredentials {
 	form := url.Values{"client_id": {id}, "client_secret": {key.Reveal()}}
-	for name, values := range more {
-		form[name] = values
-	}
+	maps.Copy(form, more)
 	return NewSignedCredentials(path, key, func(string) (url.Values, error) { return form, nil })
 }
 

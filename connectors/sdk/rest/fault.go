@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -64,8 +65,8 @@ func (c *Client) unreachable(err error) string {
 	base := c.base.Load()
 	at := base.Host
 	if base.Port() == "" {
-		at = net.JoinHostPort(base.Hostname(), base.Scheme) // by the service's name: 443 or 80
-		if port, err := net.LookupPort("tcp", base.Scheme); err == nil {
+		at = net.JoinHostPort(base.Hostname(), base.Scheme)              // by the service's name: 443 or 80
+		if port, err := net.LookupPort("tcp", base.Scheme); err == nil { //nolint:noctx // it reads a local table
 			at = net.JoinHostPort(base.Hostname(), strconv.Itoa(port))
 		}
 	}
@@ -102,10 +103,8 @@ func (c *Client) judge(r Request, rep *Reply) error {
 	if rep.Status >= 200 && rep.Status < 300 {
 		return nil
 	}
-	for _, s := range r.Accept {
-		if s == rep.Status {
-			return nil
-		}
+	if slices.Contains(r.Accept, rep.Status) {
+		return nil
 	}
 	e := &spec.Error{
 		Kind: KindOf(rep.Status, r.reads()), VendorCode: fmt.Sprintf("HTTP %d", rep.Status), VendorRequestID: c.clean(rep.RequestID),
