@@ -187,7 +187,7 @@ func TestWhoIsNotLetIn(t *testing.T) {
 	if status, _, _ := b.send("GET", "/v1/session/callback?state=s&code=c", "", false, nil); status != http.StatusUnauthorized {
 		t.Errorf("without a begin: %d", status)
 	}
-	if status, _, _ := b.send("GET", "/v1/session/begin", "", false, nil); status != http.StatusFound {
+	if status, _, _ := b.send("GET", "/v1/session/begin", "", false, nil); status != http.StatusSeeOther {
 		t.Errorf("a begin: %d", status)
 	}
 	if status, _, _ := b.send("GET", "/v1/session/callback?error=access_denied", "", false, nil); status != http.StatusUnauthorized {
