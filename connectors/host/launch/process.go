@@ -83,7 +83,7 @@ func (p *Process) config(l *Launcher) *plugin.ClientConfig {
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
-		StartTimeout:     l.opts.StartTimeout,
+		StartTimeout:     l.opts.StartTimeout + time.Second, // ours ends first, and the error says so
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: l.sockets},
 		Logger:           newQuiet(l.opts.Log),
 		SyncStdout:       stdout,
