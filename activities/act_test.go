@@ -34,6 +34,8 @@ type vendor struct {
 
 const settle = 30 * time.Millisecond
 
+func (v *vendor) Attend(context.Context, string) (func(), time.Duration) { return func() {}, 0 }
+
 func (v *vendor) Enter(context.Context, string) (func(bool), error) { return func(bool) {}, nil }
 
 func (v *vendor) Action(_, name string) (spec.Action, bool) {

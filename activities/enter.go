@@ -50,6 +50,18 @@ func comeBack(ctx context.Context, instance string, why error, wait time.Duratio
 	return temporal.NewApplicationErrorWithOptions(why.Error(), task.Shut, temporal.ApplicationErrorOptions{NextRetryDelay: wait, Cause: why, Details: []any{instance}})
 }
 
+// attend takes a place at an instance. Where too many calls are there already the task
+// goes back until its turn comes near: this is no time that it waits for a vendor who
+// is away. With until set it stays rather than miss that. done is never nil.
+func attend(ctx context.Context, h Connectors, instance string, until, now time.Time) (done func(), back error) {
+	done, wait := h.Attend(ctx, instance)
+	if wait == 0 || !until.IsZero() && now.Add(wait).After(until) {
+		return done, nil
+	}
+	why := spec.Errorf(spec.Unavailable, "so many calls of instance %s wait that this one comes back in %s; nothing was sent", instance, wait.Round(time.Second))
+	return done, comeBack(ctx, instance, why, wait)
+}
+
 // shut decides about an effect whose instance takes no calls: back with the task
 // (err), on after a wait, or the end of patience (over).
 func (e *effort) shut(ctx context.Context, s *shutError, n int) (over bool, wait time.Duration, err error) {

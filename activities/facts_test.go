@@ -32,6 +32,8 @@ type directory struct {
 
 type account struct{ admin, enabled bool }
 
+func (d *directory) Attend(context.Context, string) (func(), time.Duration) { return func() {}, 0 }
+
 func (d *directory) Enter(context.Context, string) (func(bool), error) { return func(bool) {}, nil }
 
 func (d *directory) Action(instance, name string) (spec.Action, bool) {

@@ -20,6 +20,7 @@ import (
 type Connectors interface {
 	Call(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error)
 	TryCall(ctx context.Context, instance string, r spec.Request, p host.Permit) (spec.Reply, error)
+	Attend(ctx context.Context, instance string) (done func(), wait time.Duration)
 	Enter(ctx context.Context, instance string) (leave func(made bool), err error)
 	Action(instance, action string) (spec.Action, bool)
 	Binary(instance string) (sha256, version string)
@@ -51,7 +52,9 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 	if activity.IsActivity(ctx) {
 		ctx = host.ForRun(ctx, activity.GetInfo(ctx).WorkflowExecution.ID)
 	}
+	var until time.Time
 	if q.Timeout > 0 {
+		until = firstAsked(ctx, time.Now()).Add(q.Timeout)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, q.Timeout)
 		defer cancel()
@@ -60,6 +63,11 @@ func (r *Reader) Read(ctx context.Context, q task.ReadRequest) (task.ReadResult,
 		return r.quick(ctx, q, a, inputs)
 	}
 	defer beat(ctx)()
+	done, back := attend(ctx, r.Host, q.Instance, until, time.Now())
+	if back != nil {
+		return task.ReadResult{}, back
+	}
+	defer done()
 	tries, wait := or(q.Attempts, readTries), or(q.Wait, readWait)
 	for n := 1; ; n++ {
 		reply, err := r.Host.Call(ctx, q.Instance, request(a, inputs, "", a.Deadline), host.Permit{})

@@ -39,6 +39,8 @@ type shop struct {
 	lag time.Duration
 	// shutUntil is when its circuit closes.
 	shutUntil time.Time
+	// crowd is for how long it sends work away.
+	crowd time.Duration
 	// next is the fate of the next call; empty serves it.
 	next fate
 
@@ -54,6 +56,8 @@ type deed struct {
 	action string
 	at     time.Time
 }
+
+func (s *shop) Attend(context.Context, string) (func(), time.Duration) { return func() {}, s.crowd }
 
 func (s *shop) Enter(context.Context, string) (func(bool), error) {
 	return func(bool) {}, s.closed()

@@ -22,6 +22,7 @@ type instance struct {
 	log  zerolog.Logger
 
 	gate    *gate
+	queue   *queue
 	pause   pause
 	circuit circuit
 	// served: the present process has answered a call.
@@ -57,6 +58,7 @@ func newInstance(conf Instance, o Options) *instance {
 		conf: conf, opts: o,
 		log:     o.Log.With().Str("instance", conf.Name).Str("connector", conf.Connector).Logger(),
 		gate:    newGate(o.Slots, conf.Rate, conf.Burst),
+		queue:   newQueue(o.Slots),
 		circuit: circuit{limit: o.Failures, first: o.CircuitFirst, most: o.CircuitMost},
 		tried:   make(chan struct{}),
 		state:   Starting,

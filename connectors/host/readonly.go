@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"time"
 
 	"github.com/quell-soar/quell/connectors/spec"
 )
@@ -37,6 +38,11 @@ func (r *ReadOnly) TryCall(ctx context.Context, instance string, q spec.Request,
 		return spec.Reply{}, err
 	}
 	return r.host.TryCall(ctx, instance, q, Permit{})
+}
+
+// Attend has a place for whoever only reads.
+func (r *ReadOnly) Attend(context.Context, string) (done func(), wait time.Duration) {
+	return func() {}, 0
 }
 
 // Enter refuses: a slot before admission is for effects.
