@@ -54,6 +54,8 @@ func (p *products) Action(_, name string) (spec.Action, bool) { return vocabular
 
 func (p *products) Binary(string) (sha, version string) { return "sha", "1.0.0" }
 
+func (p *products) Attend(context.Context, string) (func(), time.Duration) { return func() {}, 0 }
+
 func (p *products) Enter(context.Context, string) (func(bool), error) { return func(bool) {}, nil }
 
 func (p *products) TryCall(ctx context.Context, i string, r spec.Request, pm host.Permit) (spec.Reply, error) {
