@@ -53,7 +53,7 @@ func (q *queue) join(run string, now time.Time) (wait time.Duration) {
 	q.next = q.next.Add(q.pace)
 	if wait = q.next.Sub(now); wait > mostAway { // so many that they would all come at once
 		q.next = now.Add(mostAway)
-		wait = mostAway/2 + rand.N(mostAway/2)
+		wait = mostAway/2 + rand.N(mostAway/2) //nolint:gosec // it only spreads the tries
 	}
 	return wait
 }
