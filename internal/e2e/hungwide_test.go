@@ -70,7 +70,7 @@ func TestHungWide(t *testing.T) {
 		}
 		h.stuck = append(h.stuck, h.launchWith(h.ill, h.illRaw, fmt.Appendf(nil, `["wide %d"]`, i), raw))
 	}
-	eventually(t, 3*time.Minute, "effects wait in the engine for their turn", func() (bool, error) { return h.sentAway() > 0, nil })
+	eventually(t, 3*time.Minute, "effects wait in the engine for their turn", func() (bool, error) { return h.sentAway() >= wide*each/4, nil })
 	began := time.Now()
 	rate := h.throughput(others)
 	t.Logf("beside %d runs that want %d effects each of a vendor that takes %d s: %d others ended in %s, %.1f runs/s, %d effects wait in the engine; repeat: QUELL_SOAK=1 go test ./internal/e2e -run TestHungWide -v",
@@ -91,7 +91,9 @@ func TestHungWide(t *testing.T) {
 	}
 	once := map[string]int{}
 	for _, e := range list {
-		once[e.Object]++
+		if e.Before != e.After { // a call that outlived its deadline may be made again: it finds the host isolated
+			once[e.Object]++
+		}
 	}
 	for object, n := range once {
 		if n != 1 {
@@ -103,8 +105,8 @@ func TestHungWide(t *testing.T) {
 	}
 }
 
-// sentAway counts the activities of the runs that hang which went back to the engine
-// and wait there for their next try.
+// sentAway counts the effects of the runs that hang which went back to the engine and
+// wait there for their next try.
 func (h *hung) sentAway() (n int) {
 	for _, id := range h.stuck {
 		d, err := h.temp.DescribeWorkflowExecution(h.t.Context(), id, "")
@@ -112,7 +114,7 @@ func (h *hung) sentAway() (n int) {
 			continue // it is not started yet
 		}
 		for _, a := range d.GetPendingActivities() {
-			if a.GetLastFailure().GetApplicationFailureInfo().GetType() == task.Shut {
+			if a.GetActivityType().GetName() == task.ActActivity && a.GetLastFailure().GetApplicationFailureInfo().GetType() == task.Shut {
 				n++
 			}
 		}
