@@ -33,7 +33,7 @@ demo: ## build, then show one incident from alert to review on this machine; DEM
 # The end-to-end tests take the longest, so they start first. Tests wait more than they
 # work: four packages at once keep two cores busy.
 test: ## all tests, in their short form
-	CGO_ENABLED=0 $(GO) test -p 4 ./internal/e2e ./...
+	CGO_ENABLED=0 $(GO) test -p 4 -parallel 4 ./internal/e2e ./...
 
 race: ## the tests with the race detector, without those that link the Temporal server
 	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -Ev '$(HEAVY)')

@@ -44,8 +44,8 @@ contain:
 // still leave; once the vendor is quick again each host was isolated, once.
 func TestHungWide(t *testing.T) {
 	alongside(t)
-	const each = 50
-	wide, others, slow := many(3, 30), many(10, 50), many(3, 25)
+	const each, slow = 50, 25
+	wide, others := many(3, 30), many(10, 50)
 	l, err := lab.Start(lab.Options{})
 	if err != nil {
 		t.Fatal(err)
