@@ -12,6 +12,11 @@
 // text, and takes the instance's secrets out of it. See launch for what the
 // process itself may do.
 //
+// One instance takes nothing from the others: its calls are bounded by slots, which
+// runs take by turns (gate), work that waits for them by places (queue), and a vendor
+// that does not answer gets none for a while (circuit). Who waits is told to whoever
+// asked for it (OnWait).
+//
 // What the host promises about effects: an effect leaves only with a permit that
 // has not expired; an error of a kind that asserts that nothing happened is
 // returned only when the request did not leave, or when the connector itself

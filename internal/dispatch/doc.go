@@ -5,4 +5,9 @@
 // done before it was killed, its scan finds again: a run that was started twice
 // is refused by its workflow id, a run that was woken twice reads the same votes
 // twice. So it keeps no state of its own.
+//
+// How many runs it starts depends on how many work in this process (Pulse). A run
+// that waits for a person, a time or a connector does not; where so many wait for one
+// connector that they are a crowd (Crowded), runs that use it stay in the queue and
+// the others go past them.
 package dispatch
