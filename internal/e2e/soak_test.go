@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
@@ -27,8 +28,9 @@ type sample struct {
 
 // TestSoak lets runs come at half the rate that the server was seen to sustain just
 // before, with retention short, and samples what it needs. Memory, descriptors and
-// goroutines must not grow, nor the databases once retention has caught up: by the
-// slope of a line through the second half of the samples.
+// goroutines must not grow, nor what retention deletes once it has caught up: by the
+// slope of a line through the second half of the samples. The record is kept for good:
+// the ledger's rows without their payloads, and that a run was. It grows by so much a run.
 func TestSoak(t *testing.T) {
 	lasts := *soakFlag
 	if lasts == 0 {
@@ -58,24 +60,30 @@ func TestSoak(t *testing.T) {
 	}
 	rate := h.capacity(send) / 2
 	t.Logf("it sustains %.1f runs/s; the soak sends %.1f", rate*2, rate)
+	const looks = 40
 	var list []sample
+	var middle tables
 	ctx, cancel := context.WithTimeout(t.Context(), lasts)
 	defer cancel()
-	next, look := time.NewTicker(time.Duration(float64(time.Second)/rate)), time.NewTicker(lasts/40)
+	next, look := time.NewTicker(time.Duration(float64(time.Second)/rate)), time.NewTicker(lasts/looks)
 	defer next.Stop()
 	defer look.Stop()
 	for began := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			table(t, list)
+			end := h.tables()
 			h.drained(sent)
 			trends(t, list, lasts)
+			kept(t, middle, end, lasts)
 			h.auditOK()
 			return
 		case <-next.C:
 			send()
 		case <-look.C:
-			list = append(list, h.sample(time.Since(began)))
+			if list = append(list, h.sample(time.Since(began))); len(list) == looks/2 {
+				middle = h.tables()
+			}
 		}
 	}
 }
@@ -129,6 +137,53 @@ func (h *house) sample(at time.Duration) sample {
 	return s
 }
 
+// forGood are the tables that no retention empties.
+var forGood = map[string]bool{"ledger_rows": true, "ledger_hashes": true, "ledger_checkpoints": true, "runs": true, "claims": true}
+
+// tables is how many bytes the tables of the store take with their indexes: those that
+// are kept for good and the others. A look reads the whole file, so there are two.
+type tables struct{ record, rest, runs float64 }
+
+func (h *house) tables() (all tables) {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(h.dir, "data", "quell.db")+"?mode=ro")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	rows, err := db.QueryContext(h.t.Context(), `SELECT s.tbl_name, SUM(d.pgsize) FROM dbstat('main', 1) d JOIN sqlite_schema s ON s.name = d.name GROUP BY s.tbl_name`)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var name string
+		var bytes float64
+		if err := rows.Scan(&name, &bytes); err != nil {
+			h.t.Fatal(err)
+		}
+		if forGood[name] {
+			all.record += bytes
+		} else {
+			all.rest += bytes
+		}
+	}
+	if err := errors.Join(rows.Err(), db.QueryRowContext(h.t.Context(), `SELECT COUNT(*) FROM runs`).Scan(&all.runs)); err != nil {
+		h.t.Fatal(err)
+	}
+	return all
+}
+
+// kept holds what became of the store's tables over the second half against its bounds.
+func kept(t *testing.T, from, to tables, lasts time.Duration) {
+	t.Helper()
+	each, grows := (to.record-from.record)/max(1, to.runs-from.runs), (to.rest-from.rest)/((to.rest+from.rest)/2)
+	t.Logf("the record, which is kept for good, grows by %.0f bytes a run, to %.1f MB; what retention deletes grows by %+.1f %%, to %.1f MB", each, to.record/1e6, 100*grows, to.rest/1e6)
+	if lasts >= 5*time.Minute && (each > 9000 || grows > 0.35) {
+		t.Error("wanted at most 9,000 bytes a run and 35 %")
+	}
+}
+
 // megabytes is the size of a database with its journals.
 func megabytes(file string) float64 {
 	total := 0.0
@@ -166,7 +221,6 @@ func trends(t *testing.T, list []sample, lasts time.Duration) {
 		{"RSS", func(s sample) float64 { return float64(s.rss) }, 0.10},
 		{"descriptors", func(s sample) float64 { return float64(s.files) }, 0.05},
 		{"goroutines", func(s sample) float64 { return float64(s.goros) }, 0.05},
-		{"store", func(s sample) float64 { return s.store }, 0.35},
 	} {
 		grows := growth(half, c.of)
 		t.Logf("%s grows by %+.1f %% of its mean in the second half", c.name, 100*grows)
