@@ -65,7 +65,7 @@ func (a *Actor) Act(ctx context.Context, q task.ActRequest) (task.ActResult, err
 	if err != nil || fail != nil {
 		return task.ActResult{Outcome: task.Failed, Failure: fail}, err
 	}
-	if q.Of == "" { // what takes something back goes away for nothing
+	if q.Of == "" { // what takes something back is never sent away
 		done, back := attend(ctx, a.Host, e.intent.Instance, e.until, a.now())
 		if back != nil {
 			return task.ActResult{}, back

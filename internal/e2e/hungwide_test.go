@@ -8,8 +8,6 @@ import (
 
 	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/fake"
-	"github.com/quell-soar/quell/connectors/fake/lab"
-	"github.com/quell-soar/quell/internal/engine"
 	"github.com/quell-soar/quell/internal/runs"
 )
 
@@ -46,17 +44,8 @@ func TestHungWide(t *testing.T) {
 	alongside(t)
 	const each, slow = 50, 25
 	wide, others := many(3, 30), many(10, 50)
-	l, err := lab.Start(lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	if _, err := l.Falcon.SeedMany(wide*each, "hung-"); err != nil {
-		t.Fatal(err)
-	}
-	h := &hung{stage: stageAt(t, l, labHost(t, l), engine.Options{}, activeRuns)}
+	h := newHung(t, wide*each, activeRuns)
 	h.ill, h.illRaw = h.plan("wide", widePlaybook)
-	h.well, h.wellRaw = h.plan("tickets", ticketPlaybook)
 	h.throughput(5) // warm
 	h.fault(fmt.Sprintf("crowdstrike contain: always slow %ds\n", slow))
 	for i := range wide {
@@ -85,7 +74,7 @@ func TestHungWide(t *testing.T) {
 			t.Errorf("%s closed %s, %v", id, rec.Closing, err)
 		}
 	}
-	list, err := l.World.Effects(fake.Filter{Operation: "contain"})
+	list, err := h.lab.World.Effects(fake.Filter{Operation: "contain"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -221,6 +221,7 @@ func trends(t *testing.T, list []sample, lasts time.Duration) {
 		{"RSS", func(s sample) float64 { return float64(s.rss) }, 0.10},
 		{"descriptors", func(s sample) float64 { return float64(s.files) }, 0.05},
 		{"goroutines", func(s sample) float64 { return float64(s.goros) }, 0.05},
+		{"store", func(s sample) float64 { return s.store }, 0.35},
 	} {
 		grows := growth(half, c.of)
 		t.Logf("%s grows by %+.1f %% of its mean in the second half", c.name, 100*grows)
