@@ -186,7 +186,14 @@ func (a *operateAPI) entries(c *call, in *entriesIn) (*reply[api.Entries], error
 	if err != nil {
 		return nil, err
 	}
+	gone, err := a.rooms.Ledger.Base(c.Context())
+	if err != nil {
+		return nil, err
+	}
 	out := api.Entries{Entries: orNone(list)}
+	if int64(in.After) < gone.Seq {
+		out.Gone = uint64(gone.Seq) //nolint:gosec // counts from 1
+	}
 	if len(list) == limit {
 		out.Next = list[limit-1].Seq
 	}

@@ -155,6 +155,11 @@ func (a *runsAPI) get(ctx context.Context, id string) (runs.Record, error) {
 	if err == nil && rec.Tenant != a.tenant {
 		err = fmt.Errorf("run %s: %w", id, runs.ErrNotFound)
 	}
+	if errors.Is(err, runs.ErrNotFound) {
+		if gone, base := a.rooms.Ledger.Base(ctx); base == nil && gone.Seq > 0 {
+			err = fmt.Errorf("%w; what ended before %s left the store: quell audit list --export reads it from where retention.export wrote it", err, gone.Until.Format(time.DateOnly))
+		}
+	}
 	return rec, err
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 
 	"github.com/quell-soar/quell/internal/ledger"
 	"github.com/quell-soar/quell/internal/store"
-	"github.com/quell-soar/quell/server/api"
 )
 
 func (c *cli) auditCommand() *cobra.Command {
@@ -149,7 +147,12 @@ func (c *cli) verifyStore(ctx context.Context, trust ledger.Trust) (rep ledger.R
 		return rep, failed(ExitFailed, "%v; quell audit export asks a running server", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return ledger.New(db, key, time.Now).VerifyStore(ctx, trust.Outside)
+	return ledger.New(db, key, time.Now).VerifyWhole(ctx, trust.Outside, func() (io.ReadCloser, error) {
+		if conf.Retention.Export == "" {
+			return nil, errors.New("retention.export is not set")
+		}
+		return ledger.OpenParts(conf.Retention.Export, 0)
+	})
 }
 
 func (c *cli) printReport(r ledger.Report, t ledger.Trust, ownStore bool) error {
@@ -161,6 +164,13 @@ func (c *cli) printReport(r ledger.Report, t ledger.Trust, ownStore bool) error 
 		verdict = "the ledger does NOT hold"
 	}
 	c.say("%s: %d rows, %d under a signed checkpoint, %d protected by the chain alone, %d payloads erased", verdict, r.Rows, r.Covered, r.Rows-r.Covered, r.Erased)
+	if r.Pruned > 0 {
+		where := "they stand in what retention.export wrote, and quell audit verify DIR verifies all of it"
+		if ownStore {
+			where = "they stand in retention.export, which was verified with it"
+		}
+		c.say("note: rows 1 to %d left the store on record; %s", r.Pruned, where)
+	}
 	if t.Public == "" && !ownStore {
 		c.say("note: verified with the key that stands in the export; name the real one with --public")
 	}
@@ -216,38 +226,4 @@ func (c *cli) auditCheckpoint() *cobra.Command {
 			})
 		},
 	}
-}
-
-func (c *cli) auditList() *cobra.Command {
-	var f api.EntryFilter
-	cmd := &cobra.Command{
-		Use: "list", Short: "List entries of the ledger in its order", Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cl, err := c.client(cmd.Context())
-			if err != nil {
-				return err
-			}
-			got, err := cl.Entries(cmd.Context(), f)
-			if err != nil {
-				return err
-			}
-			return c.show(got, func() error {
-				t := newTable(c.out, "ROW", "AT", "KIND", "ACTOR", "RUN", "STEP", "ABOUT")
-				for _, e := range got.Entries {
-					t.row(strconv.FormatUint(e.Seq, 10), stamp(e.At), e.Kind, e.Actor, e.Run, e.Step, e.Key)
-				}
-				if err := t.flush(); err != nil {
-					return err
-				}
-				if got.Next > 0 {
-					c.say("more: --after %d", got.Next)
-				}
-				return nil
-			})
-		},
-	}
-	cmd.Flags().StringVar(&f.Run, "run", "", "only entries of this run")
-	cmd.Flags().Uint64Var(&f.After, "after", 0, "only entries behind this row")
-	cmd.Flags().IntVar(&f.Limit, "limit", 0, "how many on one page")
-	return cmd
 }

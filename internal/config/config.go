@@ -116,6 +116,9 @@ type Retention struct {
 	Export string `yaml:"export"`
 	// Keep is how long after its end a run's detail is kept at least; default 400d.
 	Keep Duration `yaml:"keep"`
+	// Record is how long the rows of the ledger stay in the store, and that a run was
+	// after it ended; default 1100d, at least Keep.
+	Record Duration `yaml:"record"`
 	// Histories is how long the embedded engine keeps the history of a closed
 	// workflow; default 30d.
 	Histories Duration `yaml:"histories"`
@@ -244,7 +247,7 @@ func Default() *Config {
 		Temporal:  Temporal{Namespace: "quell"},
 		Modes:     Modes{Triggers: Triggers{Alert: Observe, Manual: Observe, Schedule: Observe}},
 		Limits:    Limits{ActiveRuns: 200, WaitingRuns: 10_000},
-		Retention: Retention{Keep: Duration(400 * 24 * time.Hour), Histories: Duration(30 * 24 * time.Hour), Readings: Duration(90 * 24 * time.Hour)},
+		Retention: Retention{Keep: Duration(400 * 24 * time.Hour), Record: Duration(1100 * 24 * time.Hour), Histories: Duration(30 * 24 * time.Hour), Readings: Duration(90 * 24 * time.Hour)},
 	}
 }
 

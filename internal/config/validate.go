@@ -154,10 +154,13 @@ func (k *checker) paths(c *Config) {
 	if within(c.DataDir, c.Retention.Export) && c.Retention.Export != "" {
 		k.bad("retention.export", "name a directory on another disk or machine", "what is exported beside the store is lost with it")
 	}
-	for path, d := range map[string]Duration{"retention.keep": c.Retention.Keep, "retention.histories": c.Retention.Histories, "retention.readings": c.Retention.Readings} {
+	for path, d := range map[string]Duration{"retention.keep": c.Retention.Keep, "retention.record": c.Retention.Record, "retention.histories": c.Retention.Histories, "retention.readings": c.Retention.Readings} {
 		if d < Duration(time.Second) {
 			k.bad(path, "write a time such as 400d", "%s is too short", time.Duration(d))
 		}
+	}
+	if c.Retention.Record < c.Retention.Keep {
+		k.bad("retention.record", "write a time that is not shorter than retention.keep", "the record would leave before the detail that it tells of")
 	}
 	if c.Ledger.Checkpoints != "" && within(c.DataDir, c.Ledger.Checkpoints) {
 		k.bad("ledger.checkpoints", "name a file on another disk or machine", "checkpoints beside the ledger prove nothing against who can write both")

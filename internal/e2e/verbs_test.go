@@ -188,7 +188,7 @@ func (s *stage) forget(t *testing.T, rows []backRow, ids []string) {
 		t.Fatal(err)
 	}
 	later := func() time.Time { return time.Now().Add(500 * 24 * time.Hour) }
-	sw := &retention.Sweeper{DB: rec.DB, Ledger: rec.Ledger, Runs: rec.Runs, Effects: rec.Effects, Approvals: rec.Approvals, Exporter: ex, Keep: 400 * 24 * time.Hour, Now: later, Log: zerolog.Nop()}
+	sw := &retention.Sweeper{DB: rec.DB, Ledger: rec.Ledger, Runs: rec.Runs, Effects: rec.Effects, Approvals: rec.Approvals, Exporter: ex, Keep: 400 * 24 * time.Hour, Record: 400 * 24 * time.Hour, Now: later, Log: zerolog.Nop()}
 	got, err := sw.Sweep(ctx)
 	if err != nil {
 		t.Fatal(err)

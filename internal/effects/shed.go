@@ -37,3 +37,26 @@ func (e *Effects) Shed(tx *store.Tx, runID string) (bool, error) {
 	}
 	return true, nil
 }
+
+// Forget deletes what Shed left of a run's effects, where nothing of it could be
+// taken back any more. Where something could it deletes nothing and returns false:
+// an undo finds it at any age.
+func (e *Effects) Forget(tx *store.Tx, runID string) (bool, error) {
+	var n int
+	if err := tx.QueryRow(`SELECT COUNT(*) FROM effects WHERE run = ? AND (state = 'open' OR (state = 'idle' AND doubt = 1) OR (outcome = 'unknown' AND resolved = '')
+		OR `+standing+` AND (reversal IN ('exact', 'lossy')
+			OR EXISTS (SELECT 1 FROM effect_holders h WHERE h.effect_key = effects.effect_key)
+			OR EXISTS (SELECT 1 FROM effect_arranged a WHERE a.effect_key = effects.effect_key)))`, runID).Scan(&n); err != nil || n > 0 {
+		return false, err
+	}
+	for _, q := range []string{
+		`DELETE FROM effect_seen WHERE effect_key IN (SELECT effect_key FROM effects WHERE run = ?)`,
+		`DELETE FROM effect_arranged WHERE effect_key IN (SELECT effect_key FROM effects WHERE run = ?)`,
+		`DELETE FROM effects WHERE run = ?`,
+	} {
+		if _, err := tx.Exec(q, runID); err != nil {
+			return false, fmt.Errorf("effects: forget %s: %w", runID, err)
+		}
+	}
+	return true, nil
+}

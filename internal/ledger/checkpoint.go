@@ -248,7 +248,11 @@ func leavesAfter(tx *store.Tx, done int64) (leaves []tlog.Hash, at []byte, err e
 	if done > 0 {
 		err := tx.QueryRow(`SELECT hash FROM ledger_rows WHERE seq = ?`, done).Scan(&at)
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil, nil, &DamagedError{done, "it is missing"}
+			var b Base
+			if b, err = base(tx); err == nil && b.Seq != done {
+				err = &DamagedError{done, "it is missing"}
+			}
+			at = b.Hash
 		}
 		if err != nil {
 			return nil, nil, err

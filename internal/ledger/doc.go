@@ -1,5 +1,6 @@
 // Package ledger is the record of what was decided and done. Rows are only ever
-// added; whoever changes, removes or swaps one is found out by arithmetic.
+// added, and leave the store from the front, on record, once an export has them
+// (Prune); whoever changes, removes or swaps one is found out by arithmetic.
 //
 // # The bytes
 //

@@ -11,12 +11,12 @@ import (
 	"github.com/quell-soar/quell/internal/store"
 )
 
-// ErrKept says that a payload may not be erased: it tells of erasures, and
-// without it those would look like theft.
-var ErrKept = errors.New("the payload of a ledger.erased entry is kept for ever")
+// ErrKept says that a payload may not be erased: it tells of what is gone, and
+// without it that would look like theft.
+var ErrKept = errors.New("the payloads of ledger.erased and ledger.pruned entries are not erased")
 
-// ErrNoEntry says that there is no entry of that number.
-var ErrNoEntry = errors.New("the ledger has no such entry")
+// ErrNoEntry says that the store has no entry of that number.
+var ErrNoEntry = errors.New("the ledger in the store has no such entry")
 
 const kindErased = "ledger.erased"
 
@@ -47,7 +47,7 @@ func (l *Ledger) erase(tx *store.Tx, seqs []int64, actor, reason string) error {
 		if err != nil {
 			return fmt.Errorf("ledger: erase %d: %w", s, err)
 		}
-		if kind == kindErased {
+		if kind == kindErased || kind == kindPruned {
 			return fmt.Errorf("ledger: erase %d: %w", s, ErrKept)
 		}
 		if _, err := tx.Exec(`DELETE FROM ledger_payloads WHERE seq = ?`, s); err != nil {

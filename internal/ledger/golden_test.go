@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,12 +57,25 @@ func TestDocumented(t *testing.T) {
 		return out.String(), err
 	}
 	whole := golden(t, "v1.jsonl")
-	if out, err := run(whole); err != nil || !strings.Contains(out, "6 rows, chain whole, 5 under a matching checkpoint") {
+	if out, err := run(whole); err != nil || !strings.Contains(out, "6 rows, those after 0 here, chain whole, 5 under a matching checkpoint") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	lines := strings.Split(whole, "\n")
 	lines[3], lines[4] = lines[4], lines[3]
 	if out, err := run(strings.Join(lines, "\n")); err == nil {
 		t.Fatalf("swapped rows: %s", out)
+	}
+	l := open(t)
+	fill(t, l, 20)
+	sign(t, l)
+	prune(t, l, pruning7(t, l, 100), 7)
+	prune(t, l, pruning7(t, l, 100), 7)
+	sign(t, l)
+	left := export(t, l)
+	if out, err := run(strings.Join(left, "\n")); err != nil || !strings.Contains(out, "22 rows, those after 14 here, chain whole, 22 under a matching checkpoint") {
+		t.Fatalf("where rows left: %v\n%s", err, out)
+	}
+	if out, err := run(strings.Join(slices.Delete(left, 8, 9), "\n")); err == nil { // the entry that tells of it, in the tail
+		t.Fatalf("without the entry: %s", out)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -11,6 +12,41 @@ import (
 
 	"github.com/quell-soar/quell/internal/store"
 )
+
+// VerifyWhole verifies the ledger in the store as VerifyStore does and, where rows
+// left it, the export that has them: from the first row of all, and that the store
+// goes on where they end. An outside checkpoint is held against the one that has its
+// rows. exported is called at most once; an error of it is a finding.
+func (l *Ledger) VerifyWhole(ctx context.Context, outside string, exported func() (io.ReadCloser, error)) (rep Report, err error) {
+	b, err := l.Base(ctx)
+	if err != nil {
+		return rep, err
+	}
+	t := Trust{Public: l.key.Public, Open: true, Meets: b}
+	if c, err := openCheckpoint(outside, l.key.Public); err == nil && c.Size < b.Seq {
+		t.Outside, outside = outside, ""
+	}
+	if rep, err = l.VerifyStore(ctx, outside); err != nil || rep.Pruned == 0 {
+		return rep, err
+	}
+	in, err := exported()
+	if err != nil {
+		rep.OK = false
+		rep.Findings = append(rep.Findings, Finding{rep.Pruned, fmt.Sprintf("rows 1 to %d left the store, and the export that should have them cannot be read: %v", rep.Pruned, err)})
+		return rep, nil
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	had, err := VerifyExport(in, t)
+	if err != nil {
+		return rep, err
+	}
+	rep.OK = rep.OK && had.OK
+	for _, f := range had.Findings {
+		f.Problem = "in the export: " + f.Problem
+		rep.Findings = append(rep.Findings, f)
+	}
+	return rep, nil
+}
 
 // VerifyStore verifies the ledger in the store: all that VerifyExport does, and
 // what the store keeps beside the rows, by which they are found and signed: the
@@ -82,12 +118,14 @@ func (v *verifier) columns(tx *store.Tx) error {
 
 // tree compares the stored hashes with those of the rows. A leaf names its row.
 func (v *verifier) tree(tx *store.Tx) error {
-	rows, err := tx.Query(`SELECT idx, hash FROM ledger_hashes WHERE idx < ? ORDER BY idx`, len(v.hashes))
+	end := v.first + int64(len(v.hashes))
+	rows, err := tx.Query(`SELECT idx, hash FROM ledger_hashes WHERE idx < ? ORDER BY idx`, end)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
-	var next int64
+	places := v.edgeAt
+	next := v.place(&places, 0)
 	for rows.Next() {
 		var idx int64
 		var h []byte
@@ -95,7 +133,7 @@ func (v *verifier) tree(tx *store.Tx) error {
 			return err
 		}
 		level, n := tlog.SplitStoredHashIndex(idx)
-		if idx != next || !bytes.Equal(h, v.hashes[idx][:]) {
+		if want, ok := v.hash(idx); !ok || idx != next || !bytes.Equal(h, want[:]) {
 			if level == 0 || idx != next {
 				v.found(n<<level+1, "the stored tree does not know row %d as it stands", n<<level+1)
 			} else {
@@ -103,11 +141,22 @@ func (v *verifier) tree(tx *store.Tx) error {
 			}
 			return rows.Err()
 		}
-		next++
+		next = v.place(&places, next+1)
 	}
-	if next < min(tlog.StoredHashCount(v.report.Covered), int64(len(v.hashes))) {
+	if next < min(tlog.StoredHashCount(v.report.Covered), end) {
 		level, n := tlog.SplitStoredHashIndex(next)
 		v.found(n<<level+1, "the stored tree ends before row %d, which a checkpoint covers", n<<level+1)
 	}
 	return rows.Err()
+}
+
+// place is where the next hash of the tree lies: first those that stand for the rows
+// that left, then one after the other from next.
+func (v *verifier) place(left *[]int64, next int64) int64 {
+	if len(*left) == 0 {
+		return max(next, v.first)
+	}
+	at := (*left)[0]
+	*left = (*left)[1:]
+	return at
 }

@@ -83,6 +83,8 @@ func Schema() store.Schema {
 		`CREATE TABLE ledger_marks (mark TEXT PRIMARY KEY, seq BIGINT NOT NULL)`,
 		`CREATE TABLE ledger_hashes (idx BIGINT PRIMARY KEY, hash BLOB NOT NULL)`,
 		`CREATE TABLE ledger_checkpoints (size BIGINT PRIMARY KEY, note TEXT NOT NULL, made BIGINT NOT NULL)`,
+		// One row once something was pruned; see Base.
+		`CREATE TABLE ledger_base (id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash BLOB NOT NULL, until BIGINT NOT NULL)`,
 	}}
 }
 

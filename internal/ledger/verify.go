@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -21,8 +22,12 @@ type Finding struct {
 // Report is what a verification found.
 type Report struct {
 	// OK says that there are no findings.
-	OK   bool  `json:"ok"`
+	OK bool `json:"ok"`
+	// Rows is the number of the last row.
 	Rows int64 `json:"rows"`
+	// Pruned is the last row that left the store, on record, before the first one
+	// that was verified; 0 where the first row of all was there.
+	Pruned int64 `json:"pruned,omitempty"`
 	// Covered is how many rows a checkpoint covers; those after it, Covered+1 to
 	// Rows, are protected by the chain alone.
 	Covered int64 `json:"covered"`
@@ -42,6 +47,9 @@ type Trust struct {
 	// Open says that the export is made in parts and goes on: it has no end by
 	// which a cut would show.
 	Open bool
+	// Meets, where it is not zero, is where a store goes on whose rows left: the
+	// export must come to the same.
+	Meets Base
 }
 
 // VerifyExport verifies an export without the store and without the private key.
@@ -74,7 +82,15 @@ type verifier struct {
 	report Report
 	prev   []byte
 	next   int64
+	// from is where the export begins: its hashes are edge at the places edgeAt.
+	// hashes are those of the rows after it, the first at the place first.
+	from   Base
+	edge   []tlog.Hash
+	edgeAt []int64
+	first  int64
 	hashes []tlog.Hash
+	// pruned says that an entry tells of the rows before from.
+	pruned bool
 	// bare are rows without a payload, told those that an entry calls erased.
 	bare []int64
 	told map[int64]bool
@@ -107,6 +123,9 @@ func (v *verifier) line(raw []byte) error {
 			v.found(0, "the export has two headers")
 		}
 		v.header = true
+		if l.Base != nil {
+			v.begin(*l.Base)
+		}
 		if v.trust.Public == "" {
 			v.trust.Public = l.Public
 		} else if l.Public != v.trust.Public {
@@ -125,6 +144,26 @@ func (v *verifier) line(raw []byte) error {
 		return fmt.Errorf("ledger: a line of type %q after row %d: a newer build wrote this export, or it was damaged", l.Type, v.report.Rows)
 	}
 	return nil
+}
+
+// begin takes what stands for the rows before the first one.
+func (v *verifier) begin(b lineBase) {
+	const most = 1 << 60
+	if b.Rows <= 0 || b.Rows > most || len(b.Hash) != sha256.Size || v.report.Rows > 0 {
+		v.found(0, "the header's base is none")
+		return
+	}
+	at := edgeOf(b.Rows)
+	if len(b.Tree) != len(at) {
+		v.found(b.Rows, "the header's base has %d hashes for %d rows, which are %d subtrees", len(b.Tree), b.Rows, len(at))
+		return
+	}
+	v.edgeAt, v.edge = at, make([]tlog.Hash, len(at))
+	for i, h := range b.Tree {
+		copy(v.edge[i][:], h)
+	}
+	v.from, v.first = Base{Seq: b.Rows, Hash: b.Hash}, tlog.StoredHashCount(b.Rows)
+	v.report.Rows, v.report.Pruned, v.next, v.prev = b.Rows, b.Rows, b.Rows, b.Hash
 }
 
 // row checks one row: its place, its link, its payload. After a fault it goes on
@@ -150,6 +189,9 @@ func (v *verifier) row(l line) {
 	}
 	v.next = max(v.next, r.Seq)
 	v.prev = l.Hash
+	if r.Seq == v.trust.Meets.Seq && r.Seq > 0 && !bytes.Equal(v.prev, v.trust.Meets.Hash) {
+		v.found(r.Seq, "the store goes on after another row %d than the export has", r.Seq)
+	}
 	v.payload(r, l)
 	stored, err := tlog.StoredHashesForRecordHash(v.report.Rows-1, tlog.RecordHash(l.Row), v.reader())
 	if err != nil {
@@ -166,6 +208,7 @@ func (v *verifier) payload(r Row, l line) {
 	case payloadDigest(l.Salt, l.Body) != r.Payload:
 		v.found(r.Seq, "the payload of row %d was changed", r.Seq)
 	default:
+		v.pruned = v.pruned || v.from.told(r, l.Body)
 		for _, s := range erasures(r, l.Body) {
 			if s < r.Seq {
 				v.told[s] = true
@@ -178,13 +221,25 @@ func (v *verifier) reader() tlog.HashReader {
 	return tlog.HashReaderFunc(func(idx []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(idx))
 		for i, x := range idx {
-			if x < 0 || x >= int64(len(v.hashes)) {
+			h, ok := v.hash(x)
+			if !ok {
 				return nil, fmt.Errorf("hash %d is not there", x)
 			}
-			out[i] = v.hashes[x]
+			out[i] = h
 		}
 		return out, nil
 	})
+}
+
+// hash is the tree's hash at a place.
+func (v *verifier) hash(at int64) (h tlog.Hash, ok bool) {
+	if at >= v.first && at-v.first < int64(len(v.hashes)) {
+		return v.hashes[at-v.first], true
+	}
+	if i, ok := slices.BinarySearch(v.edgeAt, at); ok {
+		return v.edge[i], true
+	}
+	return h, false
 }
 
 func (v *verifier) checkpoint(text, what string) {
@@ -195,6 +250,10 @@ func (v *verifier) checkpoint(text, what string) {
 	}
 	if c.Size > v.report.Rows {
 		v.found(v.report.Rows+1, "the %s covers %d rows; rows %d to %d were cut off", what, c.Size, v.report.Rows+1, c.Size)
+		return
+	}
+	if c.Size < v.from.Seq {
+		v.found(0, "the %s covers %d rows; rows 1 to %d are not here: verify the export that begins with row 1", what, c.Size, v.from.Seq)
 		return
 	}
 	root, err := tlog.TreeHash(c.Size, v.reader())
@@ -216,6 +275,15 @@ func (v *verifier) finish() {
 	}
 	if !v.end && !v.trust.Open {
 		v.found(0, "the export has no end: it was cut after row %d; fetch it again", v.report.Rows)
+	}
+	if v.from.Seq > 0 && !v.pruned {
+		v.found(v.from.Seq, "rows 1 to %d are not there, and no entry says that they left the store", v.from.Seq)
+	}
+	if v.from.Seq > v.report.Covered {
+		v.found(v.from.Seq, "no checkpoint covers rows 1 to %d, which are not there", v.from.Seq)
+	}
+	if m := v.trust.Meets.Seq; m > v.report.Rows {
+		v.found(v.report.Rows+1, "the store goes on after row %d; rows %d to %d are not in the export", m, v.report.Rows+1, m)
 	}
 	for _, s := range v.bare {
 		if v.told[s] {

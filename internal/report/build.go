@@ -67,6 +67,7 @@ type draft struct {
 	asked   []*approval.Request
 	entries []ledger.Entry
 	sealed  ledger.Checkpoint
+	base    ledger.Base
 	report  *Report
 }
 
@@ -109,6 +110,9 @@ func (b *Builder) gather(ctx context.Context, d *draft) (err error) {
 		return err
 	}
 	if d.entries, err = b.entries(ctx, d.rec.ID); err != nil {
+		return err
+	}
+	if d.base, err = b.Ledger.Base(ctx); err != nil {
 		return err
 	}
 	d.sealed, err = b.Ledger.Latest(ctx)
@@ -280,10 +284,16 @@ func (d *draft) proof() Proof {
 	if len(d.entries) > 0 {
 		p.First, p.Last = d.entries[0].Seq, d.entries[len(d.entries)-1].Seq
 	}
+	if d.base.Seq > 0 && !d.rec.Created.After(d.base.Until) {
+		p.Pruned = d.base.Seq
+	}
 	p.Verify = []string{
 		"quell audit export ledger.jsonl",
 		"quell audit verify ledger.jsonl --public ledger.key.pub --checkpoint checkpoint.txt",
 		"quell audit list --run '" + d.rec.ID + "'",
+	}
+	if p.Pruned > 0 {
+		p.Verify = append(p.Verify, "quell audit verify EXPORT --public ledger.key.pub", "quell audit list --export EXPORT --run '"+d.rec.ID+"'")
 	}
 	return p
 }

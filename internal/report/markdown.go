@@ -351,7 +351,14 @@ func (m *markdown) proof() {
 // proofText says what the ledger holds of the run.
 func proofText(p Proof) string {
 	text := fmt.Sprintf("The ledger has %d entries of this run, rows %d to %d.", p.Rows, p.First, p.Last)
+	if p.Pruned > 0 {
+		text = fmt.Sprintf("Rows 1 to %d of the ledger left the store under retention, entries of this run with them: EXPORT, the directory of retention.export, has them, and they are not in this report.", p.Pruned)
+		if p.Rows > 0 {
+			text += fmt.Sprintf(" Still there are %d entries of this run, rows %d to %d.", p.Rows, p.First, p.Last)
+		}
+	}
 	switch {
+	case p.Rows == 0:
 	case p.Size == 0:
 		text += " No checkpoint was signed yet."
 	case p.Tail == 0:

@@ -268,6 +268,9 @@ type Proof struct {
 	Last  int64 `json:"last,omitempty"`
 	// Erased counts entries whose payload was erased under retention.
 	Erased int `json:"erased,omitempty"`
+	// Pruned is set where entries of this run may have left the store: the last row
+	// that did.
+	Pruned int64 `json:"pruned,omitempty"`
 	// Checkpoint is the last signed note, which covers rows 1 to Size.
 	Checkpoint string `json:"checkpoint,omitempty"`
 	Size       int64  `json:"size,omitempty"`

@@ -2,9 +2,12 @@ package report_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -112,6 +115,41 @@ func firstDifference(want, got string) string {
 		}
 	}
 	return "one is longer"
+}
+
+// TestPruned: a report of a run whose entries left the store says so, and where they
+// are; what the ledger does not tell still stands.
+func TestPruned(t *testing.T) {
+	h := full(t, "Malware on host-00007")
+	rows := h.build().Proof.Rows
+	if _, err := h.Ledger.Sign(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := h.Ledger.Export(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	n, err := h.Ledger.Prune(t.Context(), ledger.Pruning{
+		Upto: 5, Step: 5, Before: h.clock.now(), Actor: "system:retention",
+		Keeps:    func(context.Context, string) (bool, error) { return false, nil },
+		Exported: func(int64) (io.ReadCloser, error) { return io.NopCloser(&b), nil },
+	})
+	if err != nil || n != 5 {
+		t.Fatal(n, err)
+	}
+	r := h.build()
+	var text bytes.Buffer
+	if err := r.Markdown(&text); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Rows 1 to 5 of the ledger left the store", fmt.Sprintf("Still there are %d entries of this run", r.Proof.Rows), "quell audit list --export EXPORT --run"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+	if r.Proof.Rows >= rows || len(r.Effects) == 0 {
+		t.Errorf("%d entries of %d, %d effects", r.Proof.Rows, rows, len(r.Effects))
+	}
 }
 
 // What is true of the whole run stands in it, and the numbers are right.

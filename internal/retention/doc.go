@@ -8,6 +8,10 @@
 //
 // Deleted are payloads of the ledger (on record; the chain and its proofs stay),
 // inputs and results of runs, requests and votes, alerts, evidence, and effects
-// that were taken back or never happened. What stays for ever are the rows of the
-// ledger, one line for each run, and of each effect that stands what an undo needs.
+// that were taken back or never happened.
+//
+// Later, after Record, the rows of the ledger leave the store too, from the front and
+// on record, and with them the line of each run. What stays for ever is what an undo
+// needs: of each effect that stands and could be taken back, and the line of its run.
+// A run that is open keeps its rows and all that came after the first of them.
 package retention

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,10 @@ import (
 	"github.com/quell-soar/quell/workflows/run"
 )
 
-const keep = 30 * 24 * time.Hour
+const (
+	keep   = 30 * 24 * time.Hour
+	record = 90 * 24 * time.Hour
+)
 
 // house is a store with what retention works on, and a time that the test moves.
 type house struct {
@@ -54,7 +58,7 @@ func each(t *testing.T, f func(h *house)) {
 		h.Sweeper = &retention.Sweeper{
 			DB: db, Ledger: led, Runs: runs.New(db, now), Effects: effects.New(db, led, g, now), Approvals: approval.New(db, led, now),
 			Exporter: &retention.Exporter{DB: db, Ledger: led, Dir: filepath.Join(h.dir, "export")},
-			Keep:     keep, Evidence: filepath.Join(h.dir, "evidence"), Now: now, Log: zerolog.Nop(),
+			Keep:     keep, Record: record, Evidence: filepath.Join(h.dir, "evidence"), Now: now, Log: zerolog.Nop(),
 		}
 		f(h)
 	})
@@ -126,6 +130,9 @@ func isolate() spec.Action {
 func comment() spec.Action {
 	return spec.Action{Name: "ticket.comment", Class: spec.Once, ReadBack: spec.NoReadBack, Reversal: spec.Irreversible, Targets: "host", Deadline: time.Second}
 }
+
+// Exported opens the export.
+func (h *house) Exported() (io.ReadCloser, error) { return ledger.OpenParts(h.Exporter.Dir, 0) }
 
 func (h *house) takeBack(id string) {
 	h.Helper()

@@ -35,14 +35,20 @@ type Sweeper struct {
 	Readings *readings.Readings
 	// Keep is how long detail is kept after the end.
 	Keep time.Duration
+	// Record is how long the rows of the ledger and the line of each run are kept
+	// after that they were written, and it ended; at least Keep.
+	Record time.Duration
 	// Evidence is the directory of evidence, or empty.
 	Evidence string
 	Now      func() time.Time
 	Log      zerolog.Logger
+
+	forgot pass
 }
 
-// Swept counts what a sweep deleted.
-type Swept struct{ Runs, Alerts, Evidence int }
+// Swept counts what a sweep deleted: the detail of runs and alerts, evidence, rows of
+// the ledger, and runs of which nothing is left.
+type Swept struct{ Runs, Alerts, Evidence, Rows, Forgotten int }
 
 // Run exports and sweeps until ctx ends: every ten minutes, or as often as a short
 // Keep needs. What fails is logged and tried again at the next turn.
@@ -58,7 +64,8 @@ func (s *Sweeper) Run(ctx context.Context) {
 			s.Log.Error().Err(err).Msg("what is past its time was not deleted")
 		}
 		if got != (Swept{}) {
-			s.Log.Info().Int("runs", got.Runs).Int("alerts", got.Alerts).Int("evidence", got.Evidence).Msg("the detail of what ended long ago was deleted")
+			s.Log.Info().Int("runs", got.Runs).Int("alerts", got.Alerts).Int("evidence", got.Evidence).Int("ledger_rows", got.Rows).Int("forgotten_runs", got.Forgotten).
+				Msg("what is past its time was deleted; the export has it")
 		}
 		select {
 		case <-ctx.Done():
@@ -88,6 +95,9 @@ func (s *Sweeper) Sweep(ctx context.Context) (Swept, error) {
 	err = s.DB.Update(ctx, func(tx *store.Tx) error { return s.Ledger.ShedCheckpoints(tx, before, upto) })
 	if err == nil && s.Readings != nil {
 		err = s.Readings.Prune(ctx, before)
+	}
+	if err == nil {
+		err = s.record(ctx, upto, &got)
 	}
 	if err != nil || s.Evidence == "" {
 		return got, err

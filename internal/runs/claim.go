@@ -52,6 +52,11 @@ func (r *Runs) Claim(tx *store.Tx, c Claim) (Claimed, error) {
 			return Claimed{ID: last.id, Generation: generation, Silenced: reason}, nil
 		}
 	}
+	if generation == 0 {
+		if err := tx.QueryRow(`SELECT COALESCE(MAX(generation), 0) FROM claims_floor`).Scan(&generation); err != nil {
+			return Claimed{}, fmt.Errorf("claim %s: %w", c.Playbook, err)
+		}
+	}
 	generation++
 	if _, err := tx.Exec(`UPDATE claims SET generation = ? WHERE tenant = ? AND playbook = ? AND hash = ?`,
 		generation, c.Tenant, c.Playbook, hash); err != nil {
@@ -205,6 +210,14 @@ func (c *Claim) fill(id string) {
 }
 
 func rank(severity string) int { return kind.Of(kind.Severity).Rank(severity) }
+
+// nanos is a time as it is stored, 0 for none.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
 
 func fromNanos(n int64) time.Time {
 	if n == 0 {

@@ -104,5 +104,8 @@ func Schema() store.Schema {
 		// shed is 1 once the detail of a run was deleted; see Shed.
 		`ALTER TABLE runs ADD COLUMN shed BIGINT NOT NULL DEFAULT 0`,
 		`CREATE INDEX runs_unshed ON runs (ended) WHERE status = 'ended' AND shed = 0`,
+		`CREATE INDEX runs_shed ON runs (ended) WHERE shed = 1`,
+		// The highest generation that was forgotten; see Forget.
+		`CREATE TABLE claims_floor (id BIGINT PRIMARY KEY, generation BIGINT NOT NULL)`,
 	}}
 }

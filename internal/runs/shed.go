@@ -2,6 +2,7 @@ package runs
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -33,6 +34,59 @@ func (r *Runs) Shed(tx *store.Tx, id string) error {
 		}
 	}
 	return nil
+}
+
+// Forgettable lists runs without their detail that ended in a span of time, the
+// oldest first, without so many of them.
+func (r *Runs) Forgettable(ctx context.Context, from, before time.Time, skip, limit int) ([]string, error) {
+	return r.names(ctx, `SELECT id FROM runs WHERE shed = 1 AND ended >= ? AND ended < ? ORDER BY ended, id LIMIT ? OFFSET ?`,
+		nanos(from), before.UnixNano(), limit, skip)
+}
+
+// Forget deletes what Shed left of a run, and what was claimed with it unless a later
+// run is about the same. Its id is not given away again: what is claimed anew begins
+// with a generation that none of the forgotten had. It does nothing and returns false
+// while a run that this one called is known: an undo finds that one through it.
+func (r *Runs) Forget(tx *store.Tx, id string) (bool, error) {
+	var tenant, playbook, hash string
+	var generation int
+	err := tx.QueryRow(`SELECT tenant, playbook, hash, generation FROM runs WHERE id = ? AND shed = 1
+		AND NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent <> '' AND c.parent = runs.id)`, id).Scan(&tenant, &playbook, &hash, &generation)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("forget %s: %w", id, err)
+	}
+	// The claim first, as Claim does: who claims the same waits for it.
+	var claimed int
+	err = tx.QueryRow(`DELETE FROM claims WHERE tenant = ? AND playbook = ? AND hash = ? AND generation = ? RETURNING 1`, tenant, playbook, hash, generation).Scan(&claimed)
+	if err == nil {
+		_, err = tx.Exec(`INSERT INTO claims_floor (id, generation) VALUES (1, ?)
+			ON CONFLICT (id) DO UPDATE SET generation = excluded.generation WHERE excluded.generation > claims_floor.generation`, generation)
+	} else if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	if err == nil {
+		_, err = tx.Exec(`DELETE FROM runs WHERE id = ?`, id)
+	}
+	if err != nil {
+		return false, fmt.Errorf("forget %s: %w", id, err)
+	}
+	return true, nil
+}
+
+// Keeps tells whether a run has not ended before a time, or has its detail still.
+// One that is not known does not.
+func (r *Runs) Keeps(ctx context.Context, id string, before time.Time) (keeps bool, err error) {
+	var n int
+	err = r.db.View(ctx, func(tx *store.Tx) error {
+		return tx.QueryRow(`SELECT COUNT(*) FROM runs WHERE id = ? AND (shed = 0 OR ended >= ?)`, id, before.UnixNano()).Scan(&n)
+	})
+	if err != nil {
+		return true, fmt.Errorf("runs: %w", err)
+	}
+	return n > 0, nil
 }
 
 // ShedableAlerts lists alerts that were received before a time and have no run

@@ -142,10 +142,14 @@ func sweeperOf(cfg *config.Config, r *rooms, log zerolog.Logger) *retention.Swee
 	if cfg.Retention.Export == "" {
 		return nil
 	}
+	log = log.With().Str("part", "retention").Logger()
+	aside := func(file string) {
+		log.Warn().Str("file", file).Msg("the export has rows that the ledger does not have: a backup was restored from before them, and this file tells what was done in between; compare with quell audit list --export")
+	}
 	return &retention.Sweeper{
 		DB: r.db, Ledger: r.ledger, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Readings: r.readings,
-		Exporter: &retention.Exporter{DB: r.db, Ledger: r.ledger, Dir: cfg.Retention.Export},
-		Keep:     time.Duration(cfg.Retention.Keep), Evidence: cfg.Evidence, Now: time.Now, Log: log.With().Str("part", "retention").Logger(),
+		Exporter: &retention.Exporter{DB: r.db, Ledger: r.ledger, Dir: cfg.Retention.Export, Aside: aside},
+		Keep:     time.Duration(cfg.Retention.Keep), Record: time.Duration(cfg.Retention.Record), Evidence: cfg.Evidence, Now: time.Now, Log: log,
 	}
 }
 

@@ -148,6 +148,9 @@ type Entries struct {
 	Entries []Entry `json:"entries"`
 	// Next is the number to pass as After, 0 on the last page.
 	Next uint64 `json:"next,omitempty"`
+	// Gone is set where rows after that which was asked for left the store, up to this
+	// one: they stand in what retention.export wrote.
+	Gone uint64 `json:"gone,omitempty"`
 }
 
 // Checkpoint is the last signed head of the ledger.
