@@ -120,7 +120,7 @@ type Retention struct {
 	// after it ended; default 1100d, at least Keep.
 	Record Duration `yaml:"record"`
 	// Histories is how long the embedded engine keeps the history of a closed
-	// workflow; default 30d.
+	// workflow, at least a minute; default 30d.
 	Histories Duration `yaml:"histories"`
 	// Readings is how long whole answers to reads are kept for backtests, at most as
 	// long as Keep where something is deleted; default 90d.

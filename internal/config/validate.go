@@ -154,9 +154,12 @@ func (k *checker) paths(c *Config) {
 	if within(c.DataDir, c.Retention.Export) && c.Retention.Export != "" {
 		k.bad("retention.export", "name a directory on another disk or machine", "what is exported beside the store is lost with it")
 	}
-	for path, d := range map[string]Duration{"retention.keep": c.Retention.Keep, "retention.record": c.Retention.Record, "retention.histories": c.Retention.Histories, "retention.readings": c.Retention.Readings} {
-		if d < Duration(time.Second) {
-			k.bad(path, "write a time such as 400d", "%s is too short", time.Duration(d))
+	for path, d := range map[string]struct{ is, least Duration }{
+		"retention.keep": {c.Retention.Keep, Duration(time.Second)}, "retention.record": {c.Retention.Record, Duration(time.Second)},
+		"retention.histories": {c.Retention.Histories, Duration(time.Minute)}, "retention.readings": {c.Retention.Readings, Duration(time.Second)},
+	} {
+		if d.is < d.least {
+			k.bad(path, "write a time such as 400d", "%s is too short; it is at least %s", time.Duration(d.is), time.Duration(d.least))
 		}
 	}
 	if c.Retention.Record < c.Retention.Keep {

@@ -10,12 +10,13 @@ import (
 )
 
 // quell runs a command on the house's configuration.
-func (h *house) quell(args ...string) {
+func (h *house) quell(args ...string) string {
 	h.t.Helper()
 	out, err := exec.Command(bin(h.t, "quell"), append(args, "--config", filepath.Join(h.dir, "quell.yaml"))...).CombinedOutput()
 	if err != nil {
 		h.t.Fatalf("quell %v: %v: %s", args, err, out)
 	}
+	return string(out)
 }
 
 // TestBackup copies a running house with a run that waits, loses the house, and

@@ -25,8 +25,11 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// retention is the default of Options.Retention.
-const retention = 30 * 24 * time.Hour
+// retention is the default of Options.Retention, leastRetention what it is at least.
+const (
+	retention      = 30 * 24 * time.Hour
+	leastRetention = time.Minute
+)
 
 // The four services, in the order of freePorts.
 var services = []primitives.ServiceName{
@@ -120,8 +123,9 @@ const (
 
 // dynamicSettings raises the poll rates that would add 50 ms to each quiet step,
 // gives each task queue one partition, which one machine does not need more of, and
-// bounds memory.
-func dynamicSettings() dynamicconfig.StaticClient {
+// bounds memory. Histories that are kept for keep are deleted within a tenth of that,
+// at most half an hour, after it.
+func dynamicSettings(keep time.Duration) dynamicconfig.StaticClient {
 	const polls = 1000
 	return dynamicconfig.StaticClient{
 		dynamicconfig.TransferProcessorMaxPollRPS.Key():             polls,
@@ -137,10 +141,12 @@ func dynamicSettings() dynamicconfig.StaticClient {
 		dynamicconfig.ReplicationProcessorSchedulerWorkerCount.Key():            1,
 		dynamicconfig.ReplicationLowPriorityProcessorSchedulerWorkerCount.Key(): 1,
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key():        100,
+		dynamicconfig.NamespaceMinRetentionLocal.Key():                          leastRetention,
+		dynamicconfig.RetentionTimerJitterDuration.Key():                        min(30*time.Minute, keep/10),
 	}
 }
 
-func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger, m metrics.Handler) []temporal.ServerOption {
+func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger, m metrics.Handler, keep time.Duration) []temporal.ServerOption {
 	hosts := make(map[primitives.ServiceName]static.Hosts, len(services))
 	names := make([]string, 0, len(services))
 	for _, name := range services {
@@ -153,7 +159,7 @@ func serverOptions(cfg *config.Config, certs *memoryTLS, logger log.Logger, m me
 		temporal.WithStaticHosts(hosts),
 		temporal.WithLogger(logger),
 		temporal.WithTLSConfigFactory(certs),
-		temporal.WithDynamicConfigClient(dynamicSettings()),
+		temporal.WithDynamicConfigClient(dynamicSettings(keep)),
 		temporal.WithCustomVisibilityStoreFactory(lists{*cfg.Persistence.DataStores[mainStore].SQL}),
 	}
 	if m != nil {

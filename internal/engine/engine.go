@@ -35,7 +35,7 @@ type Options struct {
 	// (synchronous=NORMAL). Tests and benchmarks only.
 	Fast bool
 	// Retention is how long the embedded server keeps the history of a closed
-	// workflow; 0 is 30 days. Nothing of ours depends on it: the ledger and the
+	// workflow, at least a minute; 0 is 30 days. Nothing of ours depends on it: the ledger and the
 	// store of effects tell what was.
 	Retention time.Duration
 	// Payloads seal what Temporal stores: the first seals, any opens. Without one
@@ -123,7 +123,7 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 	if err := prepareDatabase(file, cfg); err != nil {
 		return nil, err
 	}
-	srv, err := temporal.NewServer(serverOptions(cfg, certs, serverLogger{o.Log}, o.Counters)...)
+	srv, err := temporal.NewServer(serverOptions(cfg, certs, serverLogger{o.Log}, o.Counters, cmp.Or(o.Retention, retention))...)
 	if err != nil {
 		return nil, fmt.Errorf("engine: set up: %w", err)
 	}
