@@ -137,6 +137,10 @@ func dynamicSettings(keep time.Duration) dynamicconfig.StaticClient {
 		dynamicconfig.TransferProcessorSchedulerWorkerCount.Key():   queueWorkers,
 		dynamicconfig.TimerProcessorSchedulerWorkerCount.Key():      queueWorkers,
 		dynamicconfig.VisibilityProcessorSchedulerWorkerCount.Key(): queueWorkers,
+		// There is one namespace, which need not be kept from others: setting its tasks
+		// apart would walk all that wait whenever one comes.
+		dynamicconfig.QueueShrinkPredicateMaxPendingKeys.Key(): 0,
+		dynamicconfig.QueueMoveGroupTaskCountBase.Key():        0,
 		// There is no other cluster to take anything from.
 		dynamicconfig.ReplicationProcessorSchedulerWorkerCount.Key():            1,
 		dynamicconfig.ReplicationLowPriorityProcessorSchedulerWorkerCount.Key(): 1,
