@@ -52,23 +52,37 @@ func (l *Ledger) VerifyWhole(ctx context.Context, outside string, exported func(
 // what the store keeps beside the rows, by which they are found and signed: the
 // columns that Read looks in, the stored tree and the head.
 func (l *Ledger) VerifyStore(ctx context.Context, outside string) (Report, error) {
-	r, w := io.Pipe()
-	go func() { _ = w.CloseWithError(l.Export(ctx, w)) }()
-	v, err := examine(r, Trust{Public: l.key.Public, Outside: outside})
-	_ = r.Close()
-	if err != nil {
-		return v.report, err
+	for {
+		r, w := io.Pipe()
+		go func() { _ = w.CloseWithError(l.Export(ctx, w)) }()
+		v, err := examine(r, Trust{Public: l.key.Public, Outside: outside})
+		_ = r.Close()
+		if err != nil {
+			return v.report, err
+		}
+		err = l.db.View(ctx, v.beside)
+		if errors.Is(err, errPruned) {
+			continue
+		}
+		if err != nil {
+			return v.report, fmt.Errorf("ledger: verify: %w", err)
+		}
+		v.conclude()
+		return v.report, nil
 	}
-	if err := l.db.View(ctx, func(tx *store.Tx) error { return v.beside(tx) }); err != nil {
-		return v.report, fmt.Errorf("ledger: verify: %w", err)
-	}
-	v.conclude()
-	return v.report, nil
 }
+
+// errPruned says that rows left while they were verified.
+var errPruned = errors.New("rows left the store meanwhile")
 
 // beside checks what stands beside the rows that v has seen. Rows that came
 // since are left out.
 func (v *verifier) beside(tx *store.Tx) error {
+	if now, err := base(tx); err != nil {
+		return err
+	} else if now.Seq > v.says {
+		return errPruned
+	}
 	if err := v.columns(tx); err != nil {
 		return err
 	}

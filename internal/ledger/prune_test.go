@@ -20,11 +20,12 @@ import (
 func pruning7(t *testing.T, l *Ledger, upto int64) Pruning {
 	t.Helper()
 	var b bytes.Buffer
-	if _, err := l.ExportPart(t.Context(), &b, firstExport(t, l), upto); err != nil {
+	last, err := l.ExportPart(t.Context(), &b, firstExport(t, l), upto)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return Pruning{
-		Upto: upto, Before: time.Now().Add(time.Hour), Actor: "system:test", Reason: "test", Step: 7,
+		Upto: last, Before: time.Now().Add(time.Hour), Actor: "system:test", Reason: "test", Step: 7,
 		Keeps:    func(context.Context, string) (bool, error) { return false, nil },
 		Exported: func(int64) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil },
 	}
@@ -186,6 +187,7 @@ func TestPrunedAttacks(t *testing.T) {
 		"one row more, with a base": {`UPDATE ledger_base SET seq = 8, hash = (SELECT hash FROM ledger_rows WHERE seq = 8)`, `DELETE FROM ledger_rows WHERE seq = 8`, `DELETE FROM ledger_payloads WHERE seq = 8`},
 		"the base":                  {`DELETE FROM ledger_base`},
 		"the base's hash":           {`UPDATE ledger_base SET hash = zeroblob(32)`},
+		"the base's hash, cut":      {`UPDATE ledger_base SET hash = x'00'`},
 		"the base's number":         {`UPDATE ledger_base SET seq = 6`},
 		"a hash that stands":        {`UPDATE ledger_hashes SET hash = zeroblob(32) WHERE idx = 6`},
 		"the entry's payload":       {`DELETE FROM ledger_payloads WHERE seq = 16`},

@@ -89,6 +89,8 @@ type verifier struct {
 	edgeAt []int64
 	first  int64
 	hashes []tlog.Hash
+	// says is the number of rows that the header says are not there.
+	says int64
 	// pruned says that an entry tells of the rows before from.
 	pruned bool
 	// bare are rows without a payload, told those that an entry calls erased.
@@ -149,6 +151,7 @@ func (v *verifier) line(raw []byte) error {
 // begin takes what stands for the rows before the first one.
 func (v *verifier) begin(b lineBase) {
 	const most = 1 << 60
+	v.says = b.Rows
 	if b.Rows <= 0 || b.Rows > most || len(b.Hash) != sha256.Size || v.report.Rows > 0 {
 		v.found(0, "the header's base is none")
 		return

@@ -17,37 +17,40 @@ type pass struct{ began, upto time.Time }
 // isolation that stands.
 const round = 24 * time.Hour
 
-// record lets rows of the ledger leave the store that are old enough and exported,
-// and then forgets runs that left nothing behind.
-func (s *Sweeper) record(ctx context.Context, upto int64, got *Swept) error {
+// prune lets rows of the ledger leave the store that are old enough and exported.
+func (s *Sweeper) prune(ctx context.Context, upto int64) (rows int, err error) {
 	before := s.Now().Add(-s.Record)
+	p := ledger.Pruning{
+		Upto: upto, Before: before, Actor: actor, Reason: "kept for " + s.Record.String(),
+		Keeps:    func(ctx context.Context, run string) (bool, error) { return s.Runs.Keeps(ctx, run, before) },
+		Exported: func(after int64) (io.ReadCloser, error) { return ledger.OpenParts(s.Exporter.Dir, after) },
+	}
 	for {
-		n, err := s.Ledger.Prune(ctx, ledger.Pruning{
-			Upto: upto, Before: before, Actor: actor, Reason: "kept for " + s.Record.String(),
-			Keeps:    func(ctx context.Context, run string) (bool, error) { return s.Runs.Keeps(ctx, run, before) },
-			Exported: func(after int64) (io.ReadCloser, error) { return ledger.OpenParts(s.Exporter.Dir, after) },
-		})
-		got.Rows += int(n)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
+		n, err := s.Ledger.Prune(ctx, p)
+		rows += int(n)
+		if err != nil || n == 0 {
+			return rows, err
 		}
 	}
+}
+
+// forgetAll forgets runs that ended long enough ago and left nothing behind.
+func (s *Sweeper) forgetAll(ctx context.Context) (int, error) {
 	if now := s.Now(); now.Sub(s.forgot.began) >= round {
 		s.forgot = pass{began: now}
 	}
+	before := s.Now().Add(-s.Record)
 	list := func(ctx context.Context, before time.Time, skip, limit int) ([]string, error) {
 		return s.Runs.Forgettable(ctx, s.forgot.upto, before, skip, limit)
 	}
 	n, err := s.all(ctx, before, list, s.forget)
-	if got.Forgotten = n; err == nil {
+	if err == nil {
 		s.forgot.upto = before
 	}
-	return err
+	return n, err
 }
 
+// forget forgets one run; false says that something of it stands.
 func (s *Sweeper) forget(tx *store.Tx, id string) (bool, error) {
 	ok, err := s.Effects.Forget(tx, id)
 	if err == nil && ok {

@@ -96,14 +96,17 @@ func (s *Sweeper) Sweep(ctx context.Context) (Swept, error) {
 	if err == nil && s.Readings != nil {
 		err = s.Readings.Prune(ctx, before)
 	}
-	if err == nil {
-		err = s.record(ctx, upto, &got)
-	}
-	if err != nil || s.Evidence == "" {
+	if err != nil {
 		return got, err
 	}
-	got.Evidence, err = s.evidence(ctx, before)
-	return got, err
+	// Each of these goes on where another cannot.
+	got.Rows, err = s.prune(ctx, upto)
+	var late, kept error
+	got.Forgotten, late = s.forgetAll(ctx)
+	if s.Evidence != "" {
+		got.Evidence, kept = s.evidence(ctx, before)
+	}
+	return got, errors.Join(err, late, kept)
 }
 
 // all goes through a list piece by piece, past those that are held back.
