@@ -13,6 +13,9 @@ import (
 // before that is an alarm; one is signed within a second.
 const lateCheckpoint = 30 * time.Second
 
+// lateExport is the same for the export, which goes on every ten minutes.
+const lateExport = time.Hour
+
 // figures tells what the server's metrics say of its record, its data and its
 // engine.
 func (d *doctor) figures(ctx context.Context, cl *api.Client) {
@@ -31,6 +34,10 @@ func (d *doctor) figures(ctx context.Context, cl *api.Client) {
 		d.bad("record", "%s, and none was signed for %s; quell audit verify, and the server's log", text, lag.Round(time.Second))
 	} else {
 		d.ok("record", "%s, signed", text)
+	}
+	if lag := time.Duration(m["quell_ledger_export_lag_seconds"] * float64(time.Second)); lag > lateExport {
+		d.bad("export", "%s were not exported for %s, and nothing that is past its time is deleted meanwhile; see retention.export and the server's log",
+			count(int(m["quell_ledger_unexported_entries"]), "row"), lag.Round(time.Second))
 	}
 	var sizes []string
 	for _, part := range []string{"store", "engine", "evidence"} {

@@ -76,6 +76,8 @@ const figures = `# TYPE quell_state_up gauge
 quell_state_up 1.0
 quell_ledger_entries 1234.0
 quell_ledger_checkpoint_lag_seconds 95.5
+quell_ledger_unexported_entries 77.0
+quell_ledger_export_lag_seconds 7200.0
 quell_data_bytes{part="store"} 1.048576e+06
 quell_data_bytes{part="engine"} 3.145728e+06
 quell_effects_unknown 2.0

@@ -25,5 +25,14 @@ func TestCensus(t *testing.T) {
 		look(3, 0)
 		fill(t, l, 2)
 		look(5, 2)
+		if at, err := l.MadeAfter(t.Context(), 5); err != nil || !at.IsZero() {
+			t.Errorf("after the last: %s, %v", at, err)
+		}
+		fill(t, l, 5)
+		sign(t, l)
+		prune(t, l, pruning7(t, l, 100), 7)
+		if s := look(11, 1); s.Stored != 4 {
+			t.Errorf("%d are stored", s.Stored)
+		}
 	})
 }

@@ -62,12 +62,29 @@ func (s *states) stored(ctx context.Context, st *telemetry.State) error {
 	if err != nil {
 		return err
 	}
-	st.Entries, st.Unsigned, st.Lag = led.Entries, led.Unsigned, since(now, led.Since)
+	st.Entries, st.Stored, st.Unsigned, st.Lag = led.Entries, led.Stored, led.Unsigned, since(now, led.Since)
+	if err := s.exported(ctx, st, now); err != nil {
+		return err
+	}
 	return s.rooms.db.View(ctx, func(tx *store.Tx) error {
 		sw, err := guard.KillSwitch(tx)
 		st.KillSwitch = sw.On
 		return err
 	})
+}
+
+// exported tells how far the export is, where there is one.
+func (s *states) exported(ctx context.Context, st *telemetry.State, now time.Time) error {
+	if s.rooms.sweeper == nil {
+		return nil
+	}
+	done, err := s.rooms.sweeper.Exporter.Exported(ctx)
+	if err != nil {
+		return err
+	}
+	oldest, err := s.rooms.ledger.MadeAfter(ctx, done)
+	st.Export = &telemetry.LedgerExport{Missing: max(0, st.Entries-done), Lag: since(now, oldest)}
+	return err
 }
 
 func since(now, at time.Time) time.Duration {

@@ -21,7 +21,7 @@ func all(t testing.TB) *Metrics {
 	tell(m, "a")
 	err := m.Watch(func(context.Context) (State, error) {
 		return State{
-			WaitingRuns: 2, RunningRuns: 5, Requests: map[string]int{"hold": 3}, KillSwitch: true, Lag: 1500 * time.Millisecond, FreeBytes: 7,
+			WaitingRuns: 2, RunningRuns: 5, Requests: map[string]int{"hold": 3}, KillSwitch: true, Lag: 1500 * time.Millisecond, FreeBytes: 7, Stored: 6, Export: &LedgerExport{Missing: 8, Lag: 9 * time.Second},
 			Connectors: []Connector{{Name: "edr", Type: "crowdstrike", Version: "1", State: "ready", Restarts: 4, Slots: 16}},
 		}, nil
 	})
@@ -121,6 +121,7 @@ func TestState(t *testing.T) {
 		`quell_connector_restarts_total{connector="edr"} 4.0`, `quell_kill_switch 1.0`, `quell_ledger_checkpoint_lag_seconds 1.5`,
 		`quell_requests_open{kind="approval"} 0.0`, `quell_requests_open{kind="hold"} 3.0`, `quell_runs{status="running"} 5.0`,
 		`quell_connector_state{connector="edr",state="ready"} 1.0`, `quell_connector_state{connector="edr",state="broken"} 0.0`, `quell_disk_free_bytes 7.0`,
+		`quell_ledger_stored_entries 6.0`, `quell_ledger_unexported_entries 8.0`, `quell_ledger_export_lag_seconds 9.0`,
 	} {
 		if !strings.Contains(w.Body.String(), "\n"+line+"\n") {
 			t.Errorf("there is no line %s", line)

@@ -25,14 +25,22 @@ type State struct {
 	// KillSwitch is on; DiskLow: nothing new is taken for want of space; ClockOdd: the
 	// machine's clock jumped, and holds wait.
 	KillSwitch, DiskLow, ClockOdd bool
-	// Entries are in the ledger, Unsigned of them under no checkpoint yet; the
-	// oldest of these is Lag old.
-	Entries, Unsigned int64
-	Lag               time.Duration
+	// Entries are in the ledger, Stored of them in the store, Unsigned under no
+	// checkpoint yet; the oldest of these is Lag old.
+	Entries, Stored, Unsigned int64
+	Lag                       time.Duration
+	// Export is how far the ledger's export is; nil where there is none.
+	Export *LedgerExport
 	// Bytes of the store, of the engine's own database and of the evidence, and
 	// what is free where they lie; -1 where it is not known.
 	StoreBytes, EngineBytes, EvidenceBytes, FreeBytes int64
 	Connectors                                        []Connector
+}
+
+// LedgerExport is how many entries are not exported yet, and how old the oldest of them is.
+type LedgerExport struct {
+	Missing int64
+	Lag     time.Duration
 }
 
 // Connector is how one instance stands.
@@ -88,6 +96,9 @@ var (
 	entriesNow     = gauge("quell_ledger_entries", "Entries of the ledger.")
 	unsignedNow    = gauge("quell_ledger_unsigned_entries", "Entries that no checkpoint covers yet.")
 	lagNow         = gauge("quell_ledger_checkpoint_lag_seconds", "Age of the oldest entry that no checkpoint covers.")
+	storedNow      = gauge("quell_ledger_stored_entries", "Entries of the ledger that have not left the store.")
+	missingNow     = gauge("quell_ledger_unexported_entries", "Entries that the export does not have yet; only with an export.")
+	exportLag      = gauge("quell_ledger_export_lag_seconds", "Age of the oldest entry that the export does not have; only with an export.")
 	bytesNow       = gauge("quell_data_bytes", "Size of the data, by part.", "part")
 	freeNow        = gauge("quell_disk_free_bytes", "Free space where the data lie.")
 	connectorInfo  = gauge("quell_connector_info", "Always 1; the labels say what serves an instance.", "connector", "type", "version")
@@ -103,6 +114,7 @@ var (
 func (s *states) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		stateUp, runsNow, oldestWait, heldNow, unknownNow, openNow, requestsNow, oldestRequest, killNow, diskLow, clockOdd, entriesNow, unsignedNow, lagNow,
+		storedNow, missingNow, exportLag,
 		bytesNow, freeNow, connectorInfo, connectorState, connectorStart, slotsNow, slotsUsed, pausedNow, heldRuns,
 	} {
 		ch <- d
@@ -137,6 +149,11 @@ func (s *states) Collect(ch chan<- prometheus.Metric) {
 	set(entriesNow, float64(st.Entries))
 	set(unsignedNow, float64(st.Unsigned))
 	set(lagNow, st.Lag.Seconds())
+	set(storedNow, float64(st.Stored))
+	if st.Export != nil {
+		set(missingNow, float64(st.Export.Missing))
+		set(exportLag, st.Export.Lag.Seconds())
+	}
 	for part, n := range map[string]int64{"store": st.StoreBytes, "engine": st.EngineBytes, "evidence": st.EvidenceBytes} {
 		if n >= 0 {
 			set(bytesNow, float64(n), part)
