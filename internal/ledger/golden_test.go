@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func golden(t *testing.T, name string) string {
+func golden(t testing.TB, name string) string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
@@ -25,6 +25,16 @@ func TestFirstForm(t *testing.T) {
 	trust := Trust{Public: strings.TrimSpace(golden(t, "v1.pub")), Outside: golden(t, "v1.checkpoint")}
 	rep, err := VerifyExport(strings.NewReader(golden(t, "v1.jsonl")), trust)
 	if err != nil || !rep.OK || rep.Rows != 6 || rep.Covered != 5 || rep.Erased != 1 {
+		t.Fatalf("%+v, %v", rep, err)
+	}
+}
+
+// TestPrunedForm verifies an export of a store that rows left, of the first form that
+// there was of it. Its files are never made anew either.
+func TestPrunedForm(t *testing.T) {
+	trust := Trust{Public: strings.TrimSpace(golden(t, "pruned.pub"))}
+	rep, err := VerifyExport(strings.NewReader(golden(t, "pruned.jsonl")), trust)
+	if err != nil || !rep.OK || rep.Pruned != 14 || rep.Rows != 22 || rep.Covered != 22 {
 		t.Fatalf("%+v, %v", rep, err)
 	}
 }

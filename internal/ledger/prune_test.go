@@ -243,7 +243,9 @@ func TestPrunedAttacks(t *testing.T) {
 func TestPrunedHeaders(t *testing.T) {
 	l := open(t)
 	for _, b := range []*lineBase{
-		{}, {Rows: -1, Hash: make([]byte, 32)}, {Rows: 1 << 62, Hash: make([]byte, 32)}, {Rows: 7, Hash: make([]byte, 31)},
+		{},
+		{Rows: -1, Hash: make([]byte, 32)},
+		{Rows: 1 << 62, Hash: make([]byte, 32)}, {Rows: 7, Hash: make([]byte, 31)},
 		{Rows: 7, Hash: make([]byte, 32), Tree: make([][]byte, 2)}, {Rows: 7, Hash: make([]byte, 32), Tree: make([][]byte, 3)},
 		{Rows: 1 << 60, Hash: make([]byte, 32), Tree: make([][]byte, 1)},
 	} {
