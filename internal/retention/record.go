@@ -18,8 +18,8 @@ type pass struct{ began, upto time.Time }
 const round = 24 * time.Hour
 
 // prune lets rows of the ledger leave the store that are old enough and exported.
-func (s *Sweeper) prune(ctx context.Context, upto int64) (rows int, err error) {
-	before := s.Now().Add(-s.Record)
+func (s *Sweeper) prune(ctx context.Context, now time.Time, upto int64) (rows int, err error) {
+	before := now.Add(-s.Record)
 	p := ledger.Pruning{
 		Upto: upto, Before: before, Actor: actor, Reason: "kept for " + s.Record.String(),
 		Keeps:    func(ctx context.Context, run string) (bool, error) { return s.Runs.Keeps(ctx, run, before) },
@@ -35,11 +35,11 @@ func (s *Sweeper) prune(ctx context.Context, upto int64) (rows int, err error) {
 }
 
 // forgetAll forgets runs that ended long enough ago and left nothing behind.
-func (s *Sweeper) forgetAll(ctx context.Context) (int, error) {
-	if now := s.Now(); now.Sub(s.forgot.began) >= round {
+func (s *Sweeper) forgetAll(ctx context.Context, now time.Time) (int, error) {
+	if now.Sub(s.forgot.began) >= round {
 		s.forgot = pass{began: now}
 	}
-	before := s.Now().Add(-s.Record)
+	before := now.Add(-s.Record)
 	list := func(ctx context.Context, before time.Time, skip, limit int) ([]string, error) {
 		return s.Runs.Forgettable(ctx, s.forgot.upto, before, skip, limit)
 	}

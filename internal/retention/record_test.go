@@ -104,6 +104,26 @@ func TestRecordOpen(t *testing.T) {
 	})
 }
 
+// TestOddClock: a clock that jumped deletes nothing, however old all of it looks.
+func TestOddClock(t *testing.T) {
+	each(t, func(h *house) {
+		h.ran(1)
+		h.filler(600)
+		h.Odd = func() string { return "the clock jumped ahead by 3y" }
+		_, err := h.Ledger.Sign(h.Context())
+		h.must(err)
+		h.must(h.Exporter.Export(h.Context()))
+		h.at = h.at.Add(2 * record)
+		if got, err := h.Sweep(h.Context()); !errors.Is(err, retention.ErrClock) || got != (retention.Swept{}) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		h.Odd = func() string { return "" }
+		if got, err := h.Sweep(h.Context()); err != nil || got.Runs != 1 || got.Rows != 500 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
 // TestRestored: after a restore from before what was exported, the export's files with
 // the rows that the store lost are set aside, not written over, and the rest goes on.
 func TestRestored(t *testing.T) {

@@ -41,7 +41,10 @@ type Sweeper struct {
 	// Evidence is the directory of evidence, or empty.
 	Evidence string
 	Now      func() time.Time
-	Log      zerolog.Logger
+	// Odd says why the machine's clock is not to be trusted, or "": meanwhile nothing is
+	// deleted, as everything may look old. nil trusts it.
+	Odd func() string
+	Log zerolog.Logger
 
 	forgot pass
 }
@@ -75,15 +78,24 @@ func (s *Sweeper) Run(ctx context.Context) {
 	}
 }
 
+// ErrClock says that nothing was deleted because the clock is not to be trusted.
+var ErrClock = errors.New("nothing is deleted while the clock is odd")
+
 // Sweep deletes what is past its time and exported, each run in a transaction of
 // its own. It may be ended at any time and called again.
 func (s *Sweeper) Sweep(ctx context.Context) (Swept, error) {
 	var got Swept
+	now := s.Now() // before the look at the clock, which sees what it did until then
+	if s.Odd != nil {
+		if why := s.Odd(); why != "" {
+			return got, fmt.Errorf("retention: %w: %s", ErrClock, why)
+		}
+	}
 	upto, err := s.Exporter.Exported(ctx)
 	if err != nil {
 		return got, err
 	}
-	before := s.Now().Add(-s.Keep)
+	before := now.Add(-s.Keep)
 	got.Runs, err = s.all(ctx, before, s.Runs.Shedable, func(tx *store.Tx, id string) (bool, error) { return s.run(tx, id, upto) })
 	if err != nil {
 		return got, err
@@ -100,9 +112,9 @@ func (s *Sweeper) Sweep(ctx context.Context) (Swept, error) {
 		return got, err
 	}
 	// Each of these goes on where another cannot.
-	got.Rows, err = s.prune(ctx, upto)
+	got.Rows, err = s.prune(ctx, now, upto)
 	var late, kept error
-	got.Forgotten, late = s.forgetAll(ctx)
+	got.Forgotten, late = s.forgetAll(ctx, now)
 	if s.Evidence != "" {
 		got.Evidence, kept = s.evidence(ctx, before)
 	}

@@ -149,7 +149,7 @@ func sweeperOf(cfg *config.Config, r *rooms, log zerolog.Logger) *retention.Swee
 	return &retention.Sweeper{
 		DB: r.db, Ledger: r.ledger, Runs: r.runs, Effects: r.effects, Approvals: r.approvals, Readings: r.readings,
 		Exporter: &retention.Exporter{DB: r.db, Ledger: r.ledger, Dir: cfg.Retention.Export, Aside: aside},
-		Keep:     time.Duration(cfg.Retention.Keep), Record: time.Duration(cfg.Retention.Record), Evidence: cfg.Evidence, Now: time.Now, Log: log,
+		Keep:     time.Duration(cfg.Retention.Keep), Record: time.Duration(cfg.Retention.Record), Evidence: cfg.Evidence, Now: time.Now, Odd: r.clock.Odd, Log: log,
 	}
 }
 
