@@ -193,6 +193,7 @@ type house struct {
 	tokens *auth.Tokens
 	log    *safeBuffer
 	access func(*house, *Access)
+	plays  Rehearsals
 }
 
 type safeBuffer struct {
@@ -249,7 +250,7 @@ func openWith(t testing.TB, doors func(*house, *Access), change ...func(*Config)
 		h.access(h, &access)
 	}
 	h.srv, err = New(cfg, access, h.rooms, Work{
-		Engine: h.engine, Books: shelf, Registry: registryOf(t, db, l, "t", shelf), Connectors: fakeConnectors{}, Intake: in,
+		Engine: h.engine, Books: shelf, Registry: registryOf(t, db, l, "t", shelf), Connectors: fakeConnectors{}, Intake: in, Rehearsals: h.plays,
 		Reviews: &report.Builder{Runs: h.rooms.Runs, Effects: effects.New(db, l, nil, time.Now), Approvals: h.rooms.Approvals, Ledger: l, Now: time.Now},
 	}, zerolog.New(h.log))
 	if err != nil {
