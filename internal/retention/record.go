@@ -22,7 +22,13 @@ func (s *Sweeper) prune(ctx context.Context, now time.Time, upto int64) (rows in
 	before := now.Add(-s.Record)
 	p := ledger.Pruning{
 		Upto: upto, Before: before, Actor: actor, Reason: "kept for " + s.Record.String(),
-		Keeps:    func(ctx context.Context, run string) (bool, error) { return s.Runs.Keeps(ctx, run, before) },
+		Keeps: func(ctx context.Context, run string) (keeps bool, err error) {
+			err = s.DB.View(ctx, func(tx *store.Tx) (err error) {
+				keeps, err = s.Runs.Keeps(tx, run, before)
+				return err
+			})
+			return keeps, err
+		},
 		Exported: func(after int64) (io.ReadCloser, error) { return ledger.OpenParts(s.Exporter.Dir, after) },
 	}
 	for {
@@ -35,9 +41,12 @@ func (s *Sweeper) prune(ctx context.Context, now time.Time, upto int64) (rows in
 }
 
 // forgetAll forgets runs that ended long enough ago and left nothing behind.
-func (s *Sweeper) forgetAll(ctx context.Context, now time.Time) (int, error) {
+func (s *Sweeper) forgetAll(ctx context.Context, now time.Time, upto int64) (int, error) {
 	if now.Sub(s.forgot.began) >= round {
 		s.forgot = pass{began: now}
+		if err := s.late(ctx, now.Add(-s.Keep), upto); err != nil {
+			return 0, err
+		}
 	}
 	before := now.Add(-s.Record)
 	list := func(ctx context.Context, before time.Time, skip, limit int) ([]string, error) {
@@ -48,6 +57,19 @@ func (s *Sweeper) forgetAll(ctx context.Context, now time.Time) (int, error) {
 		s.forgot.upto = before
 	}
 	return n, err
+}
+
+// late deletes the detail of effects that stood when that of their run was deleted, and
+// were taken back since.
+func (s *Sweeper) late(ctx context.Context, before time.Time, upto int64) error {
+	_, err := s.all(ctx, before, s.Effects.TakenBack, func(tx *store.Tx, id string) (bool, error) {
+		keeps, err := s.Runs.Keeps(tx, id, before)
+		if err != nil || keeps {
+			return false, err
+		}
+		return s.run(tx, id, upto)
+	})
+	return err
 }
 
 // forget forgets one run; false says that something of it stands.

@@ -86,6 +86,34 @@ func TestRecord(t *testing.T) {
 	})
 }
 
+// TestTakenBackLate: what stood when the detail of its run was deleted, and was taken
+// back later, is deleted too once that is long ago.
+func TestTakenBackLate(t *testing.T) {
+	each(t, func(h *house) {
+		id := h.ran(1, isolate())
+		sweep := func(effects int, why string) {
+			t.Helper()
+			h.at = h.at.Add(keep + time.Hour)
+			h.must(h.Exporter.Export(h.Context()))
+			_, err := h.Sweep(h.Context())
+			if h.must(err); h.count("effects") != effects {
+				t.Errorf("%s: %d effects are left", why, h.count("effects"))
+			}
+		}
+		sweep(1, "it stands")
+		h.takeBack(id)
+		h.must(h.Exporter.Export(h.Context()))
+		_, err := h.Sweep(h.Context())
+		if h.must(err); h.count("effects") != 2 {
+			t.Error("it was taken back a moment ago")
+		}
+		sweep(0, "it was taken back long ago")
+		if n := h.secrets(); n != 0 {
+			t.Errorf("%d places still tell", n)
+		}
+	})
+}
+
 // TestRecordOpen: a run that goes on keeps its rows, and all after them.
 func TestRecordOpen(t *testing.T) {
 	each(t, func(h *house) {

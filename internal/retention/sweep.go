@@ -114,7 +114,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (Swept, error) {
 	// Each of these goes on where another cannot.
 	got.Rows, err = s.prune(ctx, now, upto)
 	var late, kept error
-	got.Forgotten, late = s.forgetAll(ctx, now)
+	got.Forgotten, late = s.forgetAll(ctx, now, upto)
 	if s.Evidence != "" {
 		got.Evidence, kept = s.evidence(ctx, before)
 	}

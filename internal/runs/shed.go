@@ -78,11 +78,9 @@ func (r *Runs) Forget(tx *store.Tx, id string) (bool, error) {
 
 // Keeps tells whether a run has not ended before a time, or has its detail still.
 // One that is not known does not.
-func (r *Runs) Keeps(ctx context.Context, id string, before time.Time) (keeps bool, err error) {
+func (r *Runs) Keeps(tx *store.Tx, id string, before time.Time) (bool, error) {
 	var n int
-	err = r.db.View(ctx, func(tx *store.Tx) error {
-		return tx.QueryRow(`SELECT COUNT(*) FROM runs WHERE id = ? AND (shed = 0 OR ended >= ?)`, id, before.UnixNano()).Scan(&n)
-	})
+	err := tx.QueryRow(`SELECT COUNT(*) FROM runs WHERE id = ? AND (shed = 0 OR ended >= ?)`, id, before.UnixNano()).Scan(&n)
 	if err != nil {
 		return true, fmt.Errorf("runs: %w", err)
 	}

@@ -97,10 +97,11 @@ func testKeeps(t *testing.T, db *store.DB) {
 	r, _, at := room(t, db)
 	keeps := func(id string, before time.Time) bool {
 		t.Helper()
-		got, err := r.Keeps(t.Context(), id, before)
-		if err != nil {
-			t.Fatal(err)
-		}
+		var got bool
+		update(t, db, func(tx *store.Tx) (err error) {
+			got, err = r.Keeps(tx, id, before)
+			return err
+		})
 		return got
 	}
 	id := claim(t, r, db, aClaim(`["a"]`)).ID
