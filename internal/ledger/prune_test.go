@@ -245,8 +245,10 @@ func TestPrunedHeaders(t *testing.T) {
 	for _, b := range []*lineBase{
 		{},
 		{Rows: -1, Hash: make([]byte, 32)},
-		{Rows: 1 << 62, Hash: make([]byte, 32)}, {Rows: 7, Hash: make([]byte, 31)},
-		{Rows: 7, Hash: make([]byte, 32), Tree: make([][]byte, 2)}, {Rows: 7, Hash: make([]byte, 32), Tree: make([][]byte, 3)},
+		{Rows: 1 << 62, Hash: make([]byte, 32)},
+		{Rows: 7, Hash: make([]byte, 31)},
+		{Rows: 7, Hash: make([]byte, 32), Tree: make([][]byte, 2)},
+		{Rows: 7, Hash: make([]byte, 32), Tree: make([][]byte, 3)},
 		{Rows: 1 << 60, Hash: make([]byte, 32), Tree: make([][]byte, 1)},
 	} {
 		head := written(t, line{Type: "header", Public: l.key.Public, Base: b})
