@@ -2,7 +2,6 @@ package effects
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -43,23 +42,9 @@ func (e *Effects) Shed(tx *store.Tx, runID string) (bool, error) {
 
 // TakenBack lists runs with an effect that was taken back before a time and is still
 // stored, in their order, without so many of them. It looks through all effects.
-func (e *Effects) TakenBack(ctx context.Context, before time.Time, skip, limit int) (ids []string, err error) {
-	err = e.db.View(ctx, func(tx *store.Tx) error {
-		ids = nil
-		rows, err := tx.Query(`SELECT DISTINCT run FROM effects WHERE direction = 'undo' AND state = 'settled' AND settled < ? ORDER BY run LIMIT ? OFFSET ?`,
-			before.UnixNano(), limit, skip)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			var id string
-			if err := rows.Scan(&id); err != nil {
-				return errors.Join(err, rows.Close())
-			}
-			ids = append(ids, id)
-		}
-		return errors.Join(rows.Err(), rows.Close())
-	})
+func (e *Effects) TakenBack(ctx context.Context, before time.Time, skip, limit int) ([]string, error) {
+	ids, err := e.db.Texts(ctx, `SELECT DISTINCT run FROM effects WHERE direction = 'undo' AND state = 'settled' AND settled < ? ORDER BY run LIMIT ? OFFSET ?`,
+		before.UnixNano(), limit, skip)
 	if err != nil {
 		return nil, fmt.Errorf("effects: taken back: %w", err)
 	}

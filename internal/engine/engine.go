@@ -35,8 +35,8 @@ type Options struct {
 	// (synchronous=NORMAL). Tests and benchmarks only.
 	Fast bool
 	// Retention is how long the embedded server keeps the history of a closed
-	// workflow, at least a minute; 0 is 30 days. Nothing of ours depends on it: the ledger and the
-	// store of effects tell what was.
+	// workflow, at least a minute; 0 is 30 days. Nothing of ours depends on it: the
+	// ledger and the store of effects tell what was.
 	Retention time.Duration
 	// Payloads seal what Temporal stores: the first seals, any opens. Without one
 	// it stands in the clear, and is still read once there is one.

@@ -358,7 +358,7 @@ func proofText(p Proof) string {
 		}
 	}
 	switch {
-	case p.Rows == 0:
+	case p.Pruned > 0 && p.Rows == 0:
 	case p.Size == 0:
 		text += " No checkpoint was signed yet."
 	case p.Tail == 0:

@@ -117,22 +117,7 @@ func (r *Runs) OldestOpen(ctx context.Context) (time.Time, error) {
 }
 
 func (r *Runs) names(ctx context.Context, q string, args ...any) ([]string, error) {
-	var out []string
-	err := r.db.View(ctx, func(tx *store.Tx) error {
-		out = nil
-		rows, err := tx.Query(q, args...)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			var id string
-			if err := rows.Scan(&id); err != nil {
-				return errors.Join(err, rows.Close())
-			}
-			out = append(out, id)
-		}
-		return errors.Join(rows.Err(), rows.Close())
-	})
+	out, err := r.db.Texts(ctx, q, args...)
 	if err != nil {
 		return nil, fmt.Errorf("runs: %w", err)
 	}

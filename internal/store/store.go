@@ -94,6 +94,27 @@ func (d *DB) View(ctx context.Context, f func(tx *Tx) error) error {
 	return err
 }
 
+// Texts runs a query of one column of texts on one consistent state, and returns it in
+// its order; nil where there is no row.
+func (d *DB) Texts(ctx context.Context, q string, args ...any) (out []string, err error) {
+	err = d.View(ctx, func(tx *Tx) error {
+		out = nil // a view may be tried again
+		rows, err := tx.Query(q, args...)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			var s string
+			if err := rows.Scan(&s); err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			out = append(out, s)
+		}
+		return errors.Join(rows.Err(), rows.Close())
+	})
+	return out, err
+}
+
 func (d *DB) view(ctx context.Context, f func(tx *Tx) error) error {
 	tx, err := d.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: d.isolation()})
 	if err != nil {
