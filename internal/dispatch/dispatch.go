@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -41,6 +42,9 @@ type Options struct {
 	// number. Pulse tells how many do; without it they are not counted.
 	Active int
 	Pulse  *Pulse
+	// Took is how long the engine lately took for an answer; where it is slow, fewer
+	// than Active work at once. nil is never slow.
+	Took func() time.Duration
 	// Space says why no run may be started now, or nil; without it any may. Runs
 	// that are started already are woken and told all the same.
 	Space func() error
@@ -82,6 +86,9 @@ type Dispatcher struct {
 	asked map[string]bool
 	// shunned are the instances whose runs were not started at the last scan.
 	shunned []string
+	// pace is of the loop that starts runs, and bound what it said last.
+	pace  pace
+	bound atomic.Int64
 }
 
 // New makes a dispatcher. Run must be called for it to do anything.
@@ -96,6 +103,7 @@ func New(c client.Client, q Queue, v Votes, o Options) *Dispatcher {
 		o.DoubtScan = 30 * time.Second
 	}
 	d := &Dispatcher{temporal: c, queue: q, votes: v, opts: o, toStart: make(chan struct{}, 1), toTell: make(chan struct{}, 1), asked: map[string]bool{}}
+	d.bound.Store(int64(o.Active))
 	d.errands = newErrands(func() { poke(d.toTell) })
 	return d
 }

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/quell-soar/quell/activities/task"
 	"github.com/quell-soar/quell/connectors/host"
 	"github.com/quell-soar/quell/workflows/run"
 )
@@ -160,6 +161,15 @@ func (p *Pulse) of(id string) *pulse {
 	return r
 }
 
+// ended forgets a run of which nothing more is to come.
+func (p *Pulse) ended(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r, ok := p.runs[id]; ok && r.busy == 0 {
+		delete(p.runs, id)
+	}
+}
+
 // InterceptActivity implements interceptor.WorkerInterceptor.
 func (p *Pulse) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
 	return &felt{interceptor.ActivityInboundInterceptorBase{Next: next}, p}
@@ -233,12 +243,21 @@ func (f *felt) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActiv
 	if !info.IsLocalActivity && info.Attempt == 1 { // a later one waited on purpose
 		f.pulse.waited(info.StartedTime.Sub(info.ScheduledTime))
 	}
+	over := false
 	f.pulse.change(id, 1)
-	defer f.pulse.change(id, -1)
+	defer func() {
+		if f.pulse.change(id, -1); over {
+			f.pulse.ended(id)
+		}
+	}()
 	out, err := f.Next.ExecuteActivity(host.OnWait(ctx, func(instance string) func() { return f.pulse.waits(id, instance) }), in)
 	f.pulse.returned(id, err)
+	over = err == nil && info.ActivityType.Name == task.EndActivity
 	return out, err
 }
+
+// Bound is how many runs may work at once now; 0 is any number.
+func (d *Dispatcher) Bound() int { return int(d.bound.Load()) }
 
 // room is how many runs may be started now, at most most.
 func (d *Dispatcher) room(most int) int {
@@ -248,5 +267,10 @@ func (d *Dispatcher) room(most int) int {
 	if d.opts.Active <= 0 {
 		return most
 	}
-	return max(0, min(most, d.opts.Active-d.opts.Pulse.Active()))
+	working, bound := d.opts.Pulse.Active(), d.opts.Active
+	if d.opts.Took != nil {
+		bound = d.pace.of(time.Now(), bound, working, d.opts.Took())
+		d.bound.Store(int64(bound))
+	}
+	return max(0, min(most, bound-working))
 }

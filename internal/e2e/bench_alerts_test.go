@@ -104,7 +104,7 @@ func (h *house) accuseHost(i int) {
 // allEnded waits until no run is open, and holds that n have completed.
 func (h *house) allEnded(n int) {
 	h.t.Helper()
-	h.drained(n)
+	h.drained()
 	done := 0
 	list, err := h.runs()
 	for _, r := range list {

@@ -79,7 +79,10 @@ func stageAt(t *testing.T, l *lab.Lab, h *host.Host, o engine.Options, active in
 	t.Cleanup(func() { _ = e.Stop() })
 	s := &stage{t: t, lab: l, host: h, set: wholeSet(t, h, dir, nil), temp: e.Client()}
 	pulse := dispatch.NewPulse(time.Now)
-	w := worker.New(e.Client(), run.TaskQueue, worker.Options{WorkerStopTimeout: time.Second, Interceptors: []interceptor.WorkerInterceptor{pulse}})
+	w := worker.New(e.Client(), run.TaskQueue, worker.Options{
+		WorkerStopTimeout: time.Second, Interceptors: []interceptor.WorkerInterceptor{pulse},
+		WorkflowTaskPollerBehavior: engine.Pollers(), ActivityTaskPollerBehavior: engine.Pollers(),
+	})
 	workflows.New().Register(w)
 	s.set.Register(w)
 	if err := w.Start(); err != nil {
@@ -87,7 +90,7 @@ func stageAt(t *testing.T, l *lab.Lab, h *host.Host, o engine.Options, active in
 	}
 	t.Cleanup(w.Stop)
 	rs := s.set.Recorder.Runs
-	s.disp = dispatch.New(e.Client(), rs, waitingVotes{s.set.Recorder.Approvals}, dispatch.Options{Scan: 20 * time.Millisecond, Active: active, Pulse: pulse, Messages: []dispatch.Messages{
+	s.disp = dispatch.New(e.Client(), rs, waitingVotes{s.set.Recorder.Approvals}, dispatch.Options{Scan: 20 * time.Millisecond, Active: active, Pulse: pulse, Took: e.Answers().Lately, Messages: []dispatch.Messages{
 		func(ctx context.Context) (out []dispatch.Message, err error) {
 			list, err := rs.VerbsToTell(ctx)
 			for _, v := range list {

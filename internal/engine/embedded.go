@@ -115,10 +115,20 @@ const (
 	// cachedStates is how many workflows' states the history service keeps, some
 	// 25 kB each. Reading one anew takes a few queries of SQLite.
 	cachedStates = 2048
-	// queueWorkers is how many goroutines work on one of the three queues. They all
-	// use one connection to the database, and each keeps the largest stack that it
-	// ever had; 512 of them are no faster.
-	queueWorkers = 64
+	// timerWorkers and the others are how many goroutines work on a queue of the
+	// server. All use one connection to the database, whose next user is drawn by lot,
+	// and a task that is not done after 3 s is begun anew: so many must not wait for it
+	// that a task, of some tens of statements, comes near that. Those of transfers wait
+	// for pollers too.
+	timerWorkers, transferWorkers, listWorkers = 16, 32, 8
+	// pollerWait is how long a transfer waits for a poller before its task is written
+	// down for the next one; the default of 200 ms keeps the worker from others.
+	pollerWait = 20 * time.Millisecond
+	// writers is how many may write for the shard at once. They take turns at the
+	// connection anyway. With the default of one, the deletions of old histories get
+	// none as long as anything else wants to write, and each keeps its worker: once
+	// they have all, no timer fires.
+	writers = 64
 )
 
 // dynamicSettings raises the poll rates that would add 50 ms to each quiet step,
@@ -134,9 +144,11 @@ func dynamicSettings(keep time.Duration) dynamicconfig.StaticClient {
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():      1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():     1,
 		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():            cachedStates,
-		dynamicconfig.TransferProcessorSchedulerWorkerCount.Key():   queueWorkers,
-		dynamicconfig.TimerProcessorSchedulerWorkerCount.Key():      queueWorkers,
-		dynamicconfig.VisibilityProcessorSchedulerWorkerCount.Key(): queueWorkers,
+		dynamicconfig.TransferProcessorSchedulerWorkerCount.Key():   transferWorkers,
+		dynamicconfig.TimerProcessorSchedulerWorkerCount.Key():      timerWorkers,
+		dynamicconfig.VisibilityProcessorSchedulerWorkerCount.Key(): listWorkers,
+		dynamicconfig.MatchingSyncMatchWaitDuration.Key():           pollerWait,
+		dynamicconfig.ShardIOConcurrency.Key():                      writers,
 		// There is one namespace, which need not be kept from others: setting its tasks
 		// apart would walk all that wait whenever one comes.
 		dynamicconfig.QueueShrinkPredicateMaxPendingKeys.Key(): 0,

@@ -62,6 +62,7 @@ type Engine struct {
 	server    temporal.Server
 	namespace string
 	addresses []string
+	answers   *Answers
 }
 
 // cachedWorkflows is how many workflows the workers of this process keep in memory,
@@ -69,6 +70,16 @@ type Engine struct {
 // fewer (limits.active_runs); one that waits for a person may be brought back from
 // its history when the person answers, which takes some milliseconds.
 const cachedWorkflows = 600
+
+// Pollers say how a worker asks for tasks. A fixed number of them, which is the SDK's
+// own way, would all ask for the next tasks of workflows in memory as long as there are
+// any: under load a workflow that begins, such as the hold of an effect, waits for
+// good. Those that scale keep one for each kind.
+func Pollers() worker.PollerBehavior {
+	return worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{
+		InitialNumberOfPollers: 4, MinimumNumberOfPollers: 2, MaximumNumberOfPollers: 16,
+	})
+}
 
 // Start brings the engine up and returns when its frontend answers. It is called
 // once by `quell serve`. An error leaves nothing running.
@@ -84,6 +95,9 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 
 // Client speaks to the engine's namespace.
 func (e *Engine) Client() client.Client { return e.client }
+
+// Answers tell how long the engine takes.
+func (e *Engine) Answers() *Answers { return e.answers }
 
 // Addresses lists the sockets that the embedded server listens on; empty for an
 // external engine.
@@ -130,14 +144,14 @@ func startEmbedded(ctx context.Context, o Options) (*Engine, error) {
 	if err := srv.Start(); err != nil {
 		return nil, fmt.Errorf("engine: start: %w", err)
 	}
-	e := &Engine{server: srv, namespace: Namespace}
+	e := &Engine{server: srv, namespace: Namespace, answers: &Answers{}}
 	for _, p := range ports {
 		e.addresses = append(e.addresses, loopback(p))
 	}
 	e.client, err = dial(ctx, seal(client.Options{
 		HostPort: loopback(ports[0]), Namespace: Namespace, Logger: sdkLogger{o.Log}, MetricsHandler: o.Metrics.Handler(),
 		// Bytes cost nothing within one process, and packing them does.
-		ConnectionOptions: client.ConnectionOptions{TLS: certs.client(), GrpcCompression: &client.GrpcCompressionNone{}},
+		ConnectionOptions: client.ConnectionOptions{TLS: certs.client(), GrpcCompression: &client.GrpcCompressionNone{}, DialOptions: e.answers.dialOptions()},
 	}, o.Payloads))
 	if err == nil {
 		err = e.retain(ctx, cmp.Or(o.Retention, retention))
@@ -206,14 +220,15 @@ func startExternal(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	answers := &Answers{}
 	c, err := dial(ctx, seal(client.Options{
 		HostPort: x.Address, Namespace: ns, Logger: sdkLogger{o.Log}, MetricsHandler: o.Metrics.Handler(),
-		ConnectionOptions: client.ConnectionOptions{TLS: conf},
+		ConnectionOptions: client.ConnectionOptions{TLS: conf, DialOptions: answers.dialOptions()},
 	}, o.Payloads))
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{client: c, namespace: ns}, nil
+	return &Engine{client: c, namespace: ns, answers: answers}, nil
 }
 
 // tls reads the files of an external engine; without any, the connection is

@@ -78,9 +78,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	}
 	pulse := dispatch.NewPulse(time.Now)
 	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{
-		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Space: rooms.disk.Low, Doubts: doubts(rooms), Messages: messages(rooms.runs), Seen: watch.start,
+		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Took: eng.Answers().Lately, Space: rooms.disk.Low, Doubts: doubts(rooms), Messages: messages(rooms.runs), Seen: watch.start,
 	})
-	if err := watch.metrics.Watch((&states{cfg: cfg, rooms: rooms, host: h, pulse: pulse, now: time.Now}).read); err != nil {
+	if err := watch.metrics.Watch((&states{cfg: cfg, rooms: rooms, host: h, pulse: pulse, bound: disp.Bound, answers: eng.Answers().Lately, now: time.Now}).read); err != nil {
 		return err
 	}
 	w, err := startWorker(eng, rooms, all, book, pulse, watch, disp.Nudge)
@@ -245,6 +245,8 @@ func startWorker(e *engine.Engine, r *rooms, h *own.Host, b *book, pulse *dispat
 		MaxConcurrentActivityExecutionSize:      1000,
 		MaxConcurrentLocalActivityExecutionSize: 200,
 		MaxConcurrentWorkflowTaskExecutionSize:  100,
+		WorkflowTaskPollerBehavior:              engine.Pollers(),
+		ActivityTaskPollerBehavior:              engine.Pollers(),
 		WorkerStopTimeout:                       10 * time.Second,
 		Interceptors:                            interceptors,
 	})

@@ -25,7 +25,10 @@ type states struct {
 	rooms *rooms
 	host  *host.Host
 	pulse *dispatch.Pulse
-	now   func() time.Time
+	// bound and answers are of the dispatcher and of the engine.
+	bound   func() int
+	answers func() time.Duration
+	now     func() time.Time
 
 	mu sync.Mutex
 	// evidence is the size of the evidence, measured at a time.
@@ -34,7 +37,7 @@ type states struct {
 }
 
 func (s *states) read(ctx context.Context) (telemetry.State, error) {
-	st := telemetry.State{WorkingRuns: s.pulse.Active(), Connectors: s.connectors()}
+	st := telemetry.State{WorkingRuns: s.pulse.Active(), RunsBound: s.bound(), Answers: s.answers(), Connectors: s.connectors()}
 	s.disk(&st)
 	st.DiskLow, st.ClockOdd = s.rooms.disk.Low() != nil, s.rooms.clock.Odd() != ""
 	return st, s.stored(ctx, &st)

@@ -14,8 +14,11 @@ type State struct {
 	// WaitingRuns were claimed and not started; OldestWait is for how long the
 	// oldest of them waits. RunningRuns were started and have not ended;
 	// WorkingRuns of them do something now.
-	WaitingRuns, RunningRuns, WorkingRuns int
-	OldestWait                            time.Duration
+	// RunsBound is how many may work at once now, and Answers how long the engine lately
+	// took for an answer, which the bound follows.
+	WaitingRuns, RunningRuns, WorkingRuns, RunsBound int
+	Answers                                          time.Duration
+	OldestWait                                       time.Duration
 	// HeldEffects hold something; UnknownEffects are those of which nobody knows
 	// whether they happened; OpenEffects may be under way.
 	HeldEffects, UnknownEffects, OpenEffects int
@@ -84,6 +87,8 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 var (
 	stateUp        = gauge("quell_state_up", "Whether the state could be read for this scrape.")
 	runsNow        = gauge("quell_runs", "Runs that have not ended: waiting to be started, running, and those of the running that work now.", "status")
+	runsBound      = gauge("quell_runs_bound", "How many runs may work at once now: limits.active_runs, and fewer while the engine is slow.")
+	answersNow     = gauge("quell_engine_answer_seconds", "How long the engine lately took for an answer; while it is above 0.25, quell_runs_bound falls.")
 	oldestWait     = gauge("quell_dispatch_oldest_seconds", "For how long the oldest run waits to be started.")
 	heldNow        = gauge("quell_effects_held", "Effects that hold something.")
 	unknownNow     = gauge("quell_effects_unknown", "Effects of which nobody knows whether they happened.")
@@ -113,7 +118,7 @@ var (
 // Describe implements prometheus.Collector.
 func (s *states) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		stateUp, runsNow, oldestWait, heldNow, unknownNow, openNow, requestsNow, oldestRequest, killNow, diskLow, clockOdd, entriesNow, unsignedNow, lagNow,
+		stateUp, runsNow, runsBound, answersNow, oldestWait, heldNow, unknownNow, openNow, requestsNow, oldestRequest, killNow, diskLow, clockOdd, entriesNow, unsignedNow, lagNow,
 		storedNow, missingNow, exportLag,
 		bytesNow, freeNow, connectorInfo, connectorState, connectorStart, slotsNow, slotsUsed, pausedNow, heldRuns,
 	} {
@@ -135,6 +140,8 @@ func (s *states) Collect(ch chan<- prometheus.Metric) {
 	set(runsNow, float64(st.WaitingRuns), "waiting")
 	set(runsNow, float64(st.RunningRuns), "running")
 	set(runsNow, float64(st.WorkingRuns), "working")
+	set(runsBound, float64(st.RunsBound))
+	set(answersNow, st.Answers.Seconds())
 	set(oldestWait, st.OldestWait.Seconds())
 	set(heldNow, float64(st.HeldEffects))
 	set(unknownNow, float64(st.UnknownEffects))
