@@ -89,6 +89,8 @@ type Dispatcher struct {
 	// pace is of the loop that starts runs, and bound what it said last.
 	pace  pace
 	bound atomic.Int64
+	// full says that more might have been started than were.
+	full atomic.Bool
 }
 
 // New makes a dispatcher. Run must be called for it to do anything.
@@ -105,6 +107,13 @@ func New(c client.Client, q Queue, v Votes, o Options) *Dispatcher {
 	d := &Dispatcher{temporal: c, queue: q, votes: v, opts: o, toStart: make(chan struct{}, 1), toTell: make(chan struct{}, 1), asked: map[string]bool{}}
 	d.bound.Store(int64(o.Active))
 	d.errands = newErrands(func() { poke(d.toTell) })
+	if o.Pulse != nil {
+		o.Pulse.hears(func() {
+			if d.full.Load() {
+				poke(d.toStart)
+			}
+		})
+	}
 	return d
 }
 
@@ -171,12 +180,14 @@ func (d *Dispatcher) warn(ctx context.Context, err error, what string) {
 func (d *Dispatcher) starts(ctx context.Context) error {
 	batch := d.room(256)
 	if batch == 0 {
-		return nil // the next scan looks again
+		d.full.Store(true)
+		return nil // the next scan looks again, or the end of a run
 	}
 	waiting, err := d.queue.Unstarted(ctx, batch, d.unwanted()...)
 	if err != nil {
 		return err
 	}
+	d.full.Store(len(waiting) == batch)
 	var mu sync.Mutex
 	var failed error
 	d.each(len(waiting), func(i int) {

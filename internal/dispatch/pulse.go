@@ -31,6 +31,8 @@ type Pulse struct {
 	// for this process, and felt when it was measured.
 	lag  time.Duration
 	felt time.Time
+	// freed is told of each run that is over; nil tells nobody.
+	freed func()
 }
 
 // pulse is one run: how many of its activities are under way, and when the last
@@ -168,6 +170,16 @@ func (p *Pulse) ended(id string) {
 	if r, ok := p.runs[id]; ok && r.busy == 0 {
 		delete(p.runs, id)
 	}
+	if p.freed != nil {
+		p.freed()
+	}
+}
+
+// hears has f told of each run that is over; it returns at once.
+func (p *Pulse) hears(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.freed = f
 }
 
 // InterceptActivity implements interceptor.WorkerInterceptor.
