@@ -176,24 +176,38 @@ func runsEnded(m map[string]float64) (n int) {
 // first: a run that starts in between is seen by the second question.
 func (h *house) drained() {
 	h.t.Helper()
-	eventually(h.t, 5*time.Minute, "all runs end", func() (bool, error) {
-		for _, open := range []api.RunStatus{api.RunWaiting, api.RunRunning} {
-			page, err := h.client().Runs(h.t.Context(), api.RunFilter{Status: open, Limit: 1})
-			if err != nil || len(page.Runs) > 0 {
-				return false, err
-			}
+	eventually(h.t, 5*time.Minute, "all runs end", h.idle)
+}
+
+// idle reports whether no run is open.
+func (h *house) idle() (bool, error) {
+	for _, open := range []api.RunStatus{api.RunWaiting, api.RunRunning} {
+		page, err := h.client().Runs(h.t.Context(), api.RunFilter{Status: open, Limit: 1})
+		if err != nil || len(page.Runs) > 0 {
+			return false, err
 		}
-		return true, nil
-	})
+	}
+	return true, nil
 }
 
 // released waits until nothing is held any more: no release may be left behind.
 func (h *house) released() {
 	h.t.Helper()
-	eventually(h.t, 2*time.Minute, "all holds end", func() (bool, error) {
-		m, err := h.client().Metrics(h.t.Context())
-		return err == nil && m["quell_effects_held"] == 0, err
-	})
+	eventually(h.t, 2*time.Minute, "all holds end", func() (bool, error) { return h.heldNow() == 0, nil })
+}
+
+// heldNow counts the effects that hold something.
+func (h *house) heldNow() int {
+	h.t.Helper()
+	m, err := h.client().Metrics(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	n, ok := m["quell_effects_held"]
+	if !ok {
+		h.t.Fatal("the metrics do not tell of quell_effects_held")
+	}
+	return int(n)
 }
 
 func (h *house) sample(at time.Duration) sample {

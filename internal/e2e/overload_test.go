@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+)
+
+// overload is how many alerts a second TestOverload sends, more than twice what two
+// cores can do.
+const overload = 45
+
+// TestOverload sends a server for three minutes more runs than it can do, while
+// histories are deleted as fast as runs came. It does as much at the end as at the
+// beginning; holds end although other runs wait; and what waited ends after it. With
+// QUELL_SOAK only: what it is about begins with the first deletions, after a minute.
+func TestOverload(t *testing.T) {
+	longer(t)
+	const lasts, look = 3 * time.Minute, 10 * time.Second
+	t.Log("repeat: QUELL_SOAK=1 go test ./internal/e2e -run TestOverload -v -timeout 1h")
+	h, send := soaked(t, 10*time.Second)
+	next, looks := time.NewTicker(time.Second/overload), time.NewTicker(look)
+	defer next.Stop()
+	defer looks.Stop()
+	var ended []int
+	for sent := 0; len(ended) < int(lasts/look); {
+		select {
+		case <-next.C:
+			sent++
+			if err := send(); err != nil {
+				t.Fatal(err)
+			}
+		case <-looks.C:
+			ended = append(ended, h.endedRuns())
+			t.Logf("%4s: %d sent, %d ended, %d held", time.Duration(len(ended))*look, sent, ended[len(ended)-1], h.heldNow())
+		}
+	}
+	last := len(ended) - 1
+	first, end := ended[last/3], ended[last]-ended[last-last/3]
+	held, late := h.heldNow(), ended[last]-ended[last-4]
+	t.Logf("%d runs ended in the first third, %d in the last; %d are held, %d runs ended in the last 40 s", first, end, held, late)
+	if float64(end) < 0.6*float64(first) {
+		t.Errorf("in the last third %d runs ended, in the first %d", end, first)
+	}
+	if held > late {
+		t.Errorf("%d hosts are held for 8 s, by the %d runs of the last 40 s: holds do not end", held, late)
+	}
+	eventually(t, 10*time.Minute, "all that waited ends", h.idle)
+	h.released()
+	h.auditOK()
+}
