@@ -42,9 +42,10 @@ type Options struct {
 	// number. Pulse tells how many do; without it they are not counted.
 	Active int
 	Pulse  *Pulse
-	// Took is how long the engine lately took for an answer; where it is slow, fewer
-	// than Active work at once. nil is never slow.
+	// Took is how long the engine lately took for an answer; while it is more than
+	// Slow, default 250 ms, fewer than Active work at once. nil is never slow.
 	Took func() time.Duration
+	Slow time.Duration
 	// Space says why no run may be started now, or nil; without it any may. Runs
 	// that are started already are woken and told all the same.
 	Space func() error
@@ -97,6 +98,9 @@ type Dispatcher struct {
 func New(c client.Client, q Queue, v Votes, o Options) *Dispatcher {
 	if o.Scan <= 0 {
 		o.Scan = 500 * time.Millisecond
+	}
+	if o.Slow <= 0 {
+		o.Slow = slow
 	}
 	if o.Parallel <= 0 {
 		o.Parallel = 8

@@ -279,10 +279,6 @@ func (d *Dispatcher) room(most int) int {
 	if d.opts.Active <= 0 {
 		return most
 	}
-	working, bound := d.opts.Pulse.Active(), d.opts.Active
-	if d.opts.Took != nil {
-		bound = d.pace.of(time.Now(), bound, working, d.opts.Took())
-		d.bound.Store(int64(bound))
-	}
-	return max(0, min(most, bound-working))
+	working := d.opts.Pulse.Active()
+	return max(0, min(most, d.paced(time.Now(), working)-working))
 }

@@ -34,8 +34,8 @@ func TestOverload(t *testing.T) {
 			t.Logf("%4s: %d sent, %d ended, %d held", time.Duration(len(ended))*look, sent, ended[len(ended)-1], h.heldNow())
 		}
 	}
-	last := len(ended) - 1
-	first, end := ended[last/3], ended[last]-ended[last-last/3]
+	last, third := len(ended)-1, len(ended)/3
+	first, end := ended[third-1], ended[last]-ended[last-third]
 	held, late := h.heldNow(), ended[last]-ended[last-4]
 	t.Logf("%d runs ended in the first third, %d in the last; %d are held, %d runs ended in the last 40 s", first, end, held, late)
 	if float64(end) < 0.6*float64(first) {

@@ -99,6 +99,15 @@ func (e *Engine) Client() client.Client { return e.client }
 // Answers tell how long the engine takes.
 func (e *Engine) Answers() *Answers { return e.answers }
 
+// Slow is how long it may take for an answer before it should be given less to do. The
+// way to a cluster counts too, and other users' load.
+func (e *Engine) Slow() time.Duration {
+	if e.server == nil {
+		return time.Second
+	}
+	return 250 * time.Millisecond
+}
+
 // Addresses lists the sockets that the embedded server listens on; empty for an
 // external engine.
 func (e *Engine) Addresses() []string { return e.addresses }

@@ -78,7 +78,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) error {
 	}
 	pulse := dispatch.NewPulse(time.Now)
 	disp := dispatch.New(eng.Client(), rooms.runs, deliveries{rooms.approvals}, dispatch.Options{
-		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Took: eng.Answers().Lately, Space: rooms.disk.Low, Doubts: doubts(rooms), Messages: messages(rooms.runs), Seen: watch.start,
+		Log: log, Active: cfg.Limits.ActiveRuns, Pulse: pulse, Took: eng.Answers().Lately, Slow: eng.Slow(), Space: rooms.disk.Low, Doubts: doubts(rooms), Messages: messages(rooms.runs), Seen: watch.start,
 	})
 	if err := watch.metrics.Watch((&states{cfg: cfg, rooms: rooms, host: h, pulse: pulse, bound: disp.Bound, answers: eng.Answers().Lately, now: time.Now}).read); err != nil {
 		return err

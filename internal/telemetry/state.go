@@ -88,7 +88,7 @@ var (
 	stateUp        = gauge("quell_state_up", "Whether the state could be read for this scrape.")
 	runsNow        = gauge("quell_runs", "Runs that have not ended: waiting to be started, running, and those of the running that work now.", "status")
 	runsBound      = gauge("quell_runs_bound", "How many runs may work at once now: limits.active_runs, and fewer while the engine is slow.")
-	answersNow     = gauge("quell_engine_answer_seconds", "How long the engine lately took for an answer; while it is above 0.25, quell_runs_bound falls.")
+	answersNow     = gauge("quell_engine_answer_seconds", "How long the engine lately took for an answer; while it is above 0.25, or above 1 for a cluster, quell_runs_bound falls.")
 	oldestWait     = gauge("quell_dispatch_oldest_seconds", "For how long the oldest run waits to be started.")
 	heldNow        = gauge("quell_effects_held", "Effects that hold something.")
 	unknownNow     = gauge("quell_effects_unknown", "Effects of which nobody knows whether they happened.")
