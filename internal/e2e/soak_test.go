@@ -171,15 +171,15 @@ func runsEnded(m map[string]float64) (n int) {
 	return n
 }
 
-// drained waits until no run is open. It asks for one row at a time, as
-// what it costs the server counts in what is measured, and for the waiting ones
-// first: a run that starts in between is seen by the second question.
+// drained waits until no run is open.
 func (h *house) drained() {
 	h.t.Helper()
 	eventually(h.t, 5*time.Minute, "all runs end", h.idle)
 }
 
-// idle reports whether no run is open.
+// idle reports whether no run is open. It asks for one row at a time, as what it costs
+// the server counts in what is measured, and for the waiting ones first: a run that
+// starts in between is seen by the second question.
 func (h *house) idle() (bool, error) {
 	for _, open := range []api.RunStatus{api.RunWaiting, api.RunRunning} {
 		page, err := h.client().Runs(h.t.Context(), api.RunFilter{Status: open, Limit: 1})
