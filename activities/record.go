@@ -14,6 +14,7 @@ import (
 	"github.com/quell-soar/quell/internal/report"
 	"github.com/quell-soar/quell/internal/runs"
 	"github.com/quell-soar/quell/internal/store"
+	"github.com/quell-soar/quell/workflows/run"
 )
 
 // Recorder keeps what a run says of itself, and people's requests.
@@ -36,14 +37,26 @@ type Recorder struct {
 func (r *Recorder) Held(ctx context.Context, q task.HeldRequest) (task.HeldResult, error) {
 	e, err := r.Effects.Get(ctx, q.Key)
 	if errors.Is(err, effects.ErrNotFound) {
-		return task.HeldResult{Open: true}, nil
+		key, err := run.ParseKey(q.Key)
+		if err != nil {
+			return task.HeldResult{}, err
+		}
+		over, err := r.Runs.Over(ctx, key.Run, windsDown)
+		return task.HeldResult{Open: true, Asks: !over}, err
 	}
 	if err != nil {
 		return task.HeldResult{}, err
 	}
 	held, err := r.Effects.Holds(ctx, q.Key)
-	return task.HeldResult{Known: true, Open: e.Open() || e.Idle() || e.Outcome == effects.Unknown && e.Resolved == "", Held: held}, err
+	return task.HeldResult{
+		Known: true, Open: e.Open() || e.Idle() || e.Outcome == effects.Unknown && e.Resolved == "",
+		Held: held, Age: max(r.Effects.Age(e), 1),
+	}, err
 }
+
+// windsDown is for how long an activity of a run that was ended from outside may
+// still go on: until its next heartbeat is answered, and some.
+const windsDown = time.Minute
 
 // Open stores a request to people.
 func (r *Recorder) Open(ctx context.Context, q task.OpenRequest) error {

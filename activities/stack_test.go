@@ -126,3 +126,42 @@ func TestFamily(t *testing.T) {
 	back.Key.Generation = 2
 	b.act(t, back, task.Skipped) // taken back before
 }
+
+// TestHeld tells a hold of an effect that its run has not asked for, that is there, and
+// that nobody can ask for.
+func TestHeld(t *testing.T) {
+	r, b := desk(t)
+	var id string
+	if err := r.DB.Update(t.Context(), func(tx *store.Tx) error {
+		got, err := r.Runs.Claim(tx, runs.Claim{
+			Tenant: "default", Playbook: "p", Digest: "dp", Plan: []byte("{}"), Inputs: []byte("{}"), Mode: "act",
+			Trigger: run.Trigger{Kind: "manual", Actor: "ann"},
+		})
+		id = got.ID
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	held := func(q task.ActRequest) task.HeldResult {
+		t.Helper()
+		res, err := r.Held(t.Context(), task.HeldRequest{Tenant: "default", Key: q.Key.String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	q := isolate(id, "h1")
+	if got, want := held(q), (task.HeldResult{Open: true, Asks: true}); got != want {
+		t.Errorf("before it is asked for: %+v", got)
+	}
+	b.act(t, q, task.Done)
+	if got := held(q); !got.Known || got.Open || !got.Held || got.Age <= 0 || got.Age > time.Minute {
+		t.Errorf("once it is there: %+v", got)
+	}
+	if got, want := held(isolate("p/gone/1", "h1")), (task.HeldResult{Open: true}); got != want {
+		t.Errorf("of a run that is not there: %+v", got)
+	}
+	if _, err := r.Held(t.Context(), task.HeldRequest{Key: "nonsense"}); err == nil {
+		t.Error("a key that is none is taken")
+	}
+}

@@ -66,7 +66,9 @@ func look(ctx workflow.Context, key string) {
 
 // Hold watches one effect: it ends when the effect is no longer there, and when
 // its time is over it releases, keeps or asks. It outlives the run, and goes on in
-// new executions where it tries for weeks what cannot be done yet.
+// new executions where it tries for weeks what cannot be done yet. Its time runs
+// from when the effect happened: the hold is there before that, and where a call
+// waits for a vendor or for its turn, long before.
 func Hold(ctx workflow.Context, in run.HoldInput) (string, error) {
 	anew := !in.Until.IsZero()
 	if !anew {
@@ -97,14 +99,17 @@ func Hold(ctx workflow.Context, in run.HoldInput) (string, error) {
 		switch {
 		case !st.Held && !st.Open:
 			return "released", nil
-		case over && !st.Known:
+		case over && !st.Known && !st.Asks:
 			// The run ended before it asked for the effect.
 			return "never", nil
-		case st.Open && over:
-			// The effect itself is not decided yet; look again in a minute.
-			in.Until = workflow.Now(ctx).Add(time.Minute)
+		case over && !st.Known:
+			in.Until = workflow.Now(ctx).Add(again(in.For, time.Hour))
 			continue
-		case !over:
+		case st.Open && over:
+			// The effect itself is not decided yet.
+			in.Until = workflow.Now(ctx).Add(again(in.For, time.Minute))
+			continue
+		case !over, late(ctx, &in, st.Age):
 			continue
 		}
 		end, more, err := expire(ctx, &in)
@@ -116,6 +121,28 @@ func Hold(ctx workflow.Context, in run.HoldInput) (string, error) {
 			in.Began, in.Due = workflow.Now(ctx), in.Until
 		}
 	}
+}
+
+// again is how long a hold waits until it looks again for an effect that is not there
+// yet: not so long that the effect's own time could be over by then, unless that is
+// very short.
+func again(held, most time.Duration) time.Duration { return min(max(held, 5*time.Second), most) }
+
+// late reports whether the effect happened so long after its hold began that its time
+// is not over yet; the hold's time is then that of the effect. It counts once: the two
+// clocks may be moved, and no effect is held for ever by that.
+func late(ctx workflow.Context, in *run.HoldInput, age time.Duration) bool {
+	if in.Counted || age == 0 {
+		return false
+	}
+	in.Counted = true
+	rest := in.For - age
+	if rest <= time.Second {
+		return false
+	}
+	now := workflow.Now(ctx)
+	in.Began, in.Due, in.Until = now.Add(-age), now.Add(rest), now.Add(rest)
+	return true
 }
 
 // holdFull reports whether the history is long enough for a new execution. Holds of

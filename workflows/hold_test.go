@@ -34,8 +34,12 @@ type holding struct {
 	released time.Duration
 	// undecided is until when the effect itself has no outcome.
 	undecided time.Duration
-	// never: the run did not come to ask for the effect.
-	never bool
+	// asking is until when the run, which never comes to ask for the effect, may do so;
+	// never is the same for a run that ended at once.
+	asking time.Duration
+	never  bool
+	// late is when the effect happened, for which the run asked only then.
+	late time.Duration
 	// says are what people say to the n-th question, and how long they take.
 	says  []answerAfter
 	asked int
@@ -77,9 +81,12 @@ func (h *holding) register() {
 	reg := func(name string, f any) { h.env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name}) }
 	reg(task.HeldActivity, func(context.Context, task.HeldRequest) (task.HeldResult, error) {
 		at := h.now()
+		if h.never || h.asking > 0 || at < h.late {
+			return task.HeldResult{Open: true, Asks: at < max(h.asking, h.late)}, nil
+		}
 		return task.HeldResult{
-			Known: !h.never, Open: h.never || at < h.undecided,
-			Held: !h.never && at >= h.undecided && (h.released == 0 || at < h.released),
+			Known: true, Open: at < h.undecided, Age: max(at-h.late, 1),
+			Held: at >= h.undecided && (h.released == 0 || at < h.released),
 		}, nil
 	})
 	reg(task.ActActivity, func(_ context.Context, q task.ActRequest) (task.ActResult, error) {
@@ -223,6 +230,14 @@ func TestHoldWeeks(t *testing.T) {
 			"released", true,
 		},
 		{"the run never came to it", "release", holding{never: true}, nil, nil, "never", false},
+		{"the run ends two days later and never came to it", "release", holding{asking: 23*aDay + time.Minute}, nil, nil, "never", true},
+		{"the run comes to it on the fifth day", "release", holding{late: 5 * aDay}, nil, []string{"26d released by hold"}, "released", true},
+		{"the run comes to it after the time", "release", holding{late: 24*aDay + time.Minute}, nil, []string{"45d1m released by hold"}, "released", true},
+		{
+			"the run comes to it after the time, and they keep it", "ask", holding{late: 24 * aDay, says: []answerAfter{{aDay, false}, {0, true}}}, nil,
+			[]string{"45d asks ir-lead", "46d hold.renewed", "67d asks ir-lead", "67d released by user:lena"}, "released", true,
+		},
+		{"it happens after the time, and is undone on the third day", "release", holding{late: 24 * aDay, released: 27 * aDay}, []time.Duration{27 * aDay}, nil, "released", true},
 		{"the effect is not decided for three hours more", "release", holding{undecided: 21*aDay + 3*time.Hour}, nil, []string{"21d3h released by hold"}, "released", true},
 		{"the kill switch is on for two days more", "release", holding{off: 23 * aDay}, nil, []string{"23d released by hold"}, "released", true},
 		{"the vendor refuses for ten days more", "release", holding{failing: 31 * aDay}, nil, []string{"31d50m released by hold"}, "released", true},
@@ -257,7 +272,7 @@ func TestHoldWeeks(t *testing.T) {
 					t.Errorf("%d executions", h.executions)
 				}
 				for _, q := range h.acts {
-					if q.Actor == byItself && (!q.Began.Equal(h.began) || q.Due.Sub(q.Began) != 3*aWeek || !q.Unattended) {
+					if q.Actor == byItself && (!q.Began.Equal(h.began.Add(h.late)) || q.Due.Sub(q.Began) != 3*aWeek || !q.Unattended) {
 						t.Errorf("the release says that it is due by %s since %s", q.Due, q.Began)
 					}
 				}

@@ -214,11 +214,16 @@ type HeldRequest struct {
 }
 
 // HeldResult answers: Known once the effect was admitted, Open while no outcome
-// is stored, Held while it is there and not taken back.
+// is stored, Held while it is there and not taken back. Earlier builds told neither
+// Asks nor Age.
 type HeldResult struct {
 	Known bool `json:"known"`
 	Open  bool `json:"open"`
 	Held  bool `json:"held"`
+	// Asks is whether the run may yet ask for an effect that is not known.
+	Asks bool `json:"asks,omitempty"`
+	// Age is for how long what is held has been there, at least a nanosecond.
+	Age time.Duration `json:"age,omitempty"`
 }
 
 // OpenRequest puts a request before people. Opening the same ID again changes

@@ -31,6 +31,9 @@ type drift struct {
 	state             string
 	// back is how the releases ended, in order.
 	back []string
+	// fault is the vendor's, for this host, after the colon of a script's rule: read or
+	// contain. The host is then held for its two seconds from when it was contained.
+	fault string
 }
 
 // TestDrift holds hosts that others change by hand meanwhile. What Quell releases
@@ -40,19 +43,22 @@ type drift struct {
 func TestDrift(t *testing.T) {
 	alongside(t)
 	table := []drift{
-		{"nobody touches it", []string{"A brief", "A ends"}, 1, 1, "normal", []string{"done"}},
-		{"released by hand, then its time is over", []string{"A brief", "hand releases", "A ends"}, 1, 0, "normal", []string{"already"}},
-		{"released by hand, then undone", []string{"A long", "hand releases", "undo A"}, 1, 0, "normal", []string{"already"}},
-		{"contained before Quell came, its time is over", []string{"hand contains", "A brief", "A ends"}, 0, 0, "contained", nil},
-		{"contained before Quell came, undone", []string{"hand contains", "A long", "undo A"}, 0, 0, "contained", nil},
-		{"contained before, released by hand, contained by the next run", []string{"hand contains", "A long", "hand releases", "B long", "undo A", "undo B"}, 1, 1, "normal", []string{"done"}},
-		{"contained before, joined by two runs", []string{"hand contains", "A long", "B long", "undo B", "undo A"}, 0, 0, "contained", nil},
-		{"released by hand, contained anew by another run", []string{"A long", "hand releases", "B long", "undo A", "undo B"}, 2, 1, "normal", []string{"skipped", "done"}},
-		{"released by hand, contained anew by another run, which goes first", []string{"A long", "hand releases", "B long", "undo B", "undo A"}, 2, 1, "normal", []string{"skipped", "done"}},
-		{"released by hand under two runs", []string{"A long", "B long", "hand releases", "undo A", "undo B"}, 1, 0, "normal", []string{"skipped", "already"}},
+		{"nobody touches it", []string{"A brief", "A ends"}, 1, 1, "normal", []string{"done"}, ""},
+		{"released by hand, then its time is over", []string{"A brief", "hand releases", "A ends"}, 1, 0, "normal", []string{"already"}, ""},
+		{"released by hand, then undone", []string{"A long", "hand releases", "undo A"}, 1, 0, "normal", []string{"already"}, ""},
+		{"contained before Quell came, its time is over", []string{"hand contains", "A brief", "A ends"}, 0, 0, "contained", nil, ""},
+		{"contained before Quell came, undone", []string{"hand contains", "A long", "undo A"}, 0, 0, "contained", nil, ""},
+		{"contained before, released by hand, contained by the next run", []string{"hand contains", "A long", "hand releases", "B long", "undo A", "undo B"}, 1, 1, "normal", []string{"done"}, ""},
+		{"contained before, joined by two runs", []string{"hand contains", "A long", "B long", "undo B", "undo A"}, 0, 0, "contained", nil, ""},
+		{"released by hand, contained anew by another run", []string{"A long", "hand releases", "B long", "undo A", "undo B"}, 2, 1, "normal", []string{"skipped", "done"}, ""},
+		{"released by hand, contained anew by another run, which goes first", []string{"A long", "hand releases", "B long", "undo B", "undo A"}, 2, 1, "normal", []string{"skipped", "done"}, ""},
+		{"released by hand under two runs", []string{"A long", "B long", "hand releases", "undo A", "undo B"}, 1, 0, "normal", []string{"skipped", "already"}, ""},
 		// Between two looks at the vendor nobody sees who contained it: the record says
 		// that it is ours.
-		{"released and contained anew by hand, its time is over", []string{"A brief", "hand releases", "hand contains", "A ends"}, 1, 1, "normal", []string{"done"}},
+		{"released and contained anew by hand, its time is over", []string{"A brief", "hand releases", "hand contains", "A ends"}, 1, 1, "normal", []string{"done"}, ""},
+		// The hold is there before the call, and its time is over before that happens.
+		{"the vendor is read for longer than the hold's time", []string{"A brief", "A ends"}, 1, 1, "normal", []string{"done"}, "get-hosts %s: ok; slow 4s"},
+		{"the vendor puts it off for longer than the hold's time", []string{"A brief", "A ends"}, 1, 1, "normal", []string{"done"}, "contain %s: 3x 429 retry=1s"},
 	}
 	l, err := lab.Start(lab.Options{})
 	if err != nil {
@@ -62,11 +68,20 @@ func TestDrift(t *testing.T) {
 	if _, err := l.Falcon.SeedMany(len(table), "drift-"); err != nil {
 		t.Fatal(err)
 	}
+	var faults []string
+	for i, c := range table {
+		if c.fault != "" {
+			faults = append(faults, "crowdstrike "+fmt.Sprintf(c.fault, driftHost(i)))
+		}
+	}
+	if err := l.World.SetScript(strings.Join(faults, "\n")); err != nil {
+		t.Fatal(err)
+	}
 	s := stageOn(t, l, labHost(t, l))
 	for i, c := range table {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := &drifting{stage: s.of(t), host: fmt.Sprintf("drift-%05d", i+1), runs: map[string]string{}, index: i}
+			d := &drifting{stage: s.of(t), host: driftHost(i), runs: map[string]string{}, index: i}
 			for _, step := range c.steps {
 				d.step(step)
 			}
@@ -74,6 +89,8 @@ func TestDrift(t *testing.T) {
 		})
 	}
 }
+
+func driftHost(i int) string { return fmt.Sprintf("drift-%05d", i+1) }
 
 // drifting is one row under way.
 type drifting struct {
@@ -133,6 +150,7 @@ func (d *drifting) closed(id string) {
 func (d *drifting) judge(c drift) {
 	d.t.Helper()
 	state, contained, lifted := c.state, 0, 0
+	var since, until time.Time
 	for _, e := range d.lab.World.Journal().List(fake.Filter{Object: d.host}) {
 		if e.Before == e.After {
 			continue
@@ -140,12 +158,17 @@ func (d *drifting) judge(c drift) {
 		switch e.Operation {
 		case "contain":
 			contained++
+			since = e.At
 		case "lift":
 			lifted++
+			until = e.At
 		}
 	}
 	if contained != c.contained || lifted != c.lifted {
 		d.t.Errorf("contained %d times, released %d times; want %d, %d", contained, lifted, c.contained, c.lifted)
+	}
+	if held := until.Sub(since); c.fault != "" && held < 2*time.Second {
+		d.t.Errorf("it was held for %s, not for two seconds", held)
 	}
 	list, err := d.set.Recorder.Effects.List(d.t.Context(), effects.Filter{Direction: string(run.Undo)})
 	if err != nil {

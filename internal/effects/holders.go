@@ -426,6 +426,17 @@ func (e *Effects) Holds(ctx context.Context, key string) (bool, error) {
 	return n > 0, err
 }
 
+// Age tells for how long a settled effect has been there, by its clock: since its
+// outcome was stored, and where that came later than its last call had to end, as by
+// the word of a person, since then.
+func (e *Effects) Age(of *Effect) time.Duration {
+	since := of.Settled
+	if !of.Deadline.IsZero() && of.Deadline.Before(since) {
+		since = of.Deadline
+	}
+	return e.now().Sub(since)
+}
+
 // Holders lists the effects that hold a target, in whatever scope, the first
 // first.
 func (e *Effects) Holders(ctx context.Context, tenant, instance, action, target string) (keys []string, err error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/quell-soar/quell/internal/store"
 	"github.com/quell-soar/quell/workflows/run"
@@ -191,6 +192,16 @@ func (r *Runs) Get(ctx context.Context, id string) (Record, error) {
 		return missing("run "+id, err)
 	})
 	return rec, err
+}
+
+// Over reports whether a run came to its end at least some time ago, or is not there
+// any more.
+func (r *Runs) Over(ctx context.Context, id string, ago time.Duration) (bool, error) {
+	rec, err := r.Get(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return true, nil
+	}
+	return rec.Status == Ended && r.now().Sub(rec.Ended) >= ago, err
 }
 
 // List returns a page, newest first, and the cursor of the next page, empty on

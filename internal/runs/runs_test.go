@@ -344,6 +344,9 @@ func testStartAndEndAreIdempotent(t *testing.T, db *store.DB) {
 		}
 		clk.pass(time.Minute)
 	}
+	if over, err := r.Over(t.Context(), id, 0); over || err != nil {
+		t.Error("a run that goes on is over", err)
+	}
 	for i, closing := range []string{"completed", "failed"} {
 		if err := r.MarkEnded(t.Context(), id, closing, "because", json.RawMessage(fmt.Sprintf(`{"closing":"%s"}`, closing))); err != nil {
 			t.Fatal(i, err)
@@ -359,6 +362,15 @@ func testStartAndEndAreIdempotent(t *testing.T, db *store.DB) {
 	}
 	if d := rec.Ended.Sub(rec.Started).Round(time.Minute); d != 2*time.Minute {
 		t.Errorf("started and ended are %v apart", d)
+	}
+	for _, c := range []struct {
+		id   string
+		ago  time.Duration
+		over bool
+	}{{id, 0, true}, {id, 2 * time.Minute, true}, {id, 3 * time.Minute, false}, {"no/such/1", time.Hour, true}} {
+		if over, err := r.Over(t.Context(), c.id, c.ago); over != c.over || err != nil {
+			t.Errorf("%s is over for %s: %v, %v", c.id, c.ago, over, err)
+		}
 	}
 	if err := r.MarkEnded(t.Context(), "no/such/1", "failed", "", nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("end of nothing: %v", err)

@@ -156,6 +156,9 @@ type HoldInput struct {
 	Began time.Time `json:"began,omitzero"`
 	Due   time.Time `json:"due,omitzero"`
 	Until time.Time `json:"until,omitzero"`
+	// Counted is whether Began and Due are by when the effect happened, no more by when
+	// the hold began.
+	Counted bool `json:"counted,omitempty"`
 	// Tries counts the releases that failed, Failed those since the last word on it;
 	// Word is who said that it shall be released, Why what went wrong last.
 	Tries  int    `json:"tries,omitempty"`
