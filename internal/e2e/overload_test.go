@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -49,5 +50,54 @@ func TestOverload(t *testing.T) {
 	}
 	eventually(t, 10*time.Minute, "all that waited ends", h.idle)
 	h.released()
+	h.auditOK()
+}
+
+// TestStandstill lets the whole server stand still, thrice for 20 s, while runs isolate
+// hosts and hold them for 8 s: each deadline of a call, a history and a hold passes at
+// once. Each host is isolated once and let go once, and nothing is left held. With
+// QUELL_SOAK only, as it takes two minutes.
+func TestStandstill(t *testing.T) {
+	if os.Getenv("QUELL_SOAK") != "1" {
+		t.Skip("make soak plays it")
+	}
+	t.Log("repeat: QUELL_SOAK=1 go test ./internal/e2e -run TestStandstill -v")
+	const n, still, between = 600, 20 * time.Second, 5 * time.Second
+	h, send := soaked(t, 10*time.Minute)
+	for range n {
+		if err := send(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		before := h.endedRuns()
+		for _, s := range []struct {
+			signal syscall.Signal
+			lasts  time.Duration
+		}{{syscall.SIGSTOP, still}, {syscall.SIGCONT, between}} {
+			if err := h.cmd.Process.Signal(s.signal); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(s.lasts)
+		}
+		t.Logf("%d runs had ended when it stood still, %d %s after", before, h.endedRuns(), between)
+	}
+	h.drained()
+	h.released()
+	isolated, lifted := map[string]int{}, map[string]int{}
+	for _, e := range h.lab.effects("vendor=crowdstrike") {
+		switch {
+		case e.Before == e.After:
+		case e.Operation == "contain":
+			isolated[e.Object]++
+		case e.Operation == "lift":
+			lifted[e.Object]++
+		}
+	}
+	for i := range n {
+		if host := hostname(1 + (i+1)%2000); isolated[host] != 1 || lifted[host] != 1 {
+			t.Errorf("%s was isolated %d times and let go %d times", host, isolated[host], lifted[host])
+		}
+	}
 	h.auditOK()
 }

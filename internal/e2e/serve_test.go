@@ -30,7 +30,9 @@ const (
 // house is an installation of Quell for a test: directory, configuration, and a
 // serve process that may be killed and started again.
 type house struct {
-	t      *testing.T
+	t *testing.T
+	// lab is what it acts on.
+	lab    *labProcess
 	dir    string
 	env    []string
 	cmd    *exec.Cmd
@@ -54,7 +56,7 @@ type house struct {
 func newHouse(t *testing.T, l *labProcess, more string) *house {
 	t.Helper()
 	dir := t.TempDir()
-	h := &house{t: t, dir: dir, log: logFile(t, "serve.log")}
+	h := &house{t: t, lab: l, dir: dir, log: logFile(t, "serve.log")}
 	h.write("source.key", sourceKey+"\n")
 	h.write("falcon.secret", falconSecret+"\n")
 	h.write("jira.token", jiraToken+"\n")
