@@ -88,17 +88,27 @@ func TestSoak(t *testing.T) {
 // what is over for keep and histories for at least a minute; send gives it an alert.
 func soaked(t *testing.T, keep time.Duration) (h *house, send func() error) {
 	t.Helper()
+	return soakedFor(t, keep, 8*time.Second)
+}
+
+// soakedFor is soaked whose hosts are held for some time.
+func soakedFor(t *testing.T, keep, held time.Duration) (h *house, send func() error) {
+	t.Helper()
+	const hosts = 2001
 	l := startLab(t)
-	l.hostsOf(2000)
+	l.hostsOf(hosts)
 	h = newHouse(t, l, fmt.Sprintf("retention: {export: %s, keep: %s, record: %s, histories: %s, readings: %s}\n", filepath.Join(t.TempDir(), "export"), keep, keep, max(time.Minute, keep), keep))
-	h.playbook("brief-hold", strings.Replace(ownRelease, "on:\n", "on:\n  alert:\n    - from: [crowdstrike]\n      when: size(alert.hosts) == 1\n      inputs:\n        hostname: ${{ alert.hosts[0].name }}\n      once_per: alert.id\n", 1))
+	h.playbook("brief-hold", strings.NewReplacer(
+		"on:\n", "on:\n  alert:\n    - from: [crowdstrike]\n      when: size(alert.hosts) == 1\n      inputs:\n        hostname: ${{ alert.hosts[0].name }}\n      once_per: alert.id\n",
+		"for: 8s", fmt.Sprintf("for: %ds", int(held.Seconds())),
+	).Replace(ownRelease))
 	h.config = strings.Replace(h.config, "[contain-infected-host.yaml, ", "[", 1)
 	h.write("quell.yaml", h.config)
 	h.start()
 	sent := 0
 	return h, func() error {
 		sent++
-		got, err := h.alert(fmt.Sprintf("soak-%d", sent), hostname(1+sent%2000))
+		got, err := h.alert(fmt.Sprintf("soak-%d", sent), hostname(1+sent%hosts))
 		if err == nil && len(got.Runs) != 1 {
 			err = fmt.Errorf("it started %d runs", len(got.Runs))
 		}
