@@ -234,8 +234,11 @@ func TestHoldWeeks(t *testing.T) {
 		{"the run comes to it on the fifth day", "release", holding{late: 5 * aDay}, nil, []string{"26d released by hold"}, "released", true},
 		{"the run comes to it after the time", "release", holding{late: 24*aDay + time.Minute}, nil, []string{"45d1m released by hold"}, "released", true},
 		{
-			"the run comes to it after the time, and they keep it", "ask", holding{late: 24 * aDay, says: []answerAfter{{aDay, false}, {0, true}}}, nil,
-			[]string{"45d asks ir-lead", "46d hold.renewed", "67d asks ir-lead", "67d released by user:lena"}, "released", true,
+			"the run comes to it after the time, and they keep it", "ask",
+			holding{late: 24 * aDay, says: []answerAfter{{aDay, false}, {0, true}}},
+			nil,
+			[]string{"45d asks ir-lead", "46d hold.renewed", "67d asks ir-lead", "67d released by user:lena"},
+			"released", true,
 		},
 		{"it happens after the time, and is undone on the third day", "release", holding{late: 24 * aDay, released: 27 * aDay}, []time.Duration{27 * aDay}, nil, "released", true},
 		{"the effect is not decided for three hours more", "release", holding{undecided: 21*aDay + 3*time.Hour}, nil, []string{"21d3h released by hold"}, "released", true},
