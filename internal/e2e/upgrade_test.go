@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -71,9 +72,15 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 	eventually(t, 15*time.Minute, "every run asks", func() (bool, error) {
-		// That build's lists have no pages, and take no bound.
-		list, err := h.client().Approvals(t.Context(), api.ApprovalFilter{})
-		return len(list.Approvals) == asked, err
+		// The lists of builds before 1cb3843 have no pages, and take no bound: all is on the first.
+		n := 0
+		for f := (api.ApprovalFilter{}); ; {
+			list, err := h.client().Approvals(t.Context(), f)
+			if n += len(list.Approvals); err != nil || list.Next == "" {
+				return n == asked, err
+			}
+			f.Cursor = list.Next
+		}
 	})
 	for i := asked + 1; i <= asked+held; i++ {
 		h.hand("timed-hold", hostname(i))
@@ -89,11 +96,15 @@ func TestUpgrade(t *testing.T) {
 	}
 	h.program, h.config = "", now
 	h.write("quell.yaml", h.config)
+	older := h.schemas()
 	began = time.Now()
 	h.start()
-	ready := time.Since(began)
-	if copies, _ := filepath.Glob(filepath.Join(h.dir, "data", "before-upgrade", "*", "backup.json")); len(copies) != 1 {
-		t.Errorf("%d copies of the store before its upgrade", len(copies))
+	ready, copied := time.Since(began), 0
+	if h.schemas() != older {
+		copied = 1
+	}
+	if copies, _ := filepath.Glob(filepath.Join(h.dir, "data", "before-upgrade", "*", "backup.json")); len(copies) != copied {
+		t.Errorf("%d copies of the store before its upgrade, want %d", len(copies), copied)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -129,4 +140,19 @@ func (h *house) hand(playbook, host string) string {
 		h.t.Fatal(err)
 	}
 	return r.Run
+}
+
+// schemas are the tables' versions, as one text.
+func (h *house) schemas() string {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(h.dir, "data", "quell.db")+"?mode=ro")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	var all string
+	if err := db.QueryRowContext(h.t.Context(), `SELECT group_concat(name || ' ' || version, ', ' ORDER BY name) FROM store_schemas`).Scan(&all); err != nil {
+		h.t.Fatal(err)
+	}
+	return all
 }
