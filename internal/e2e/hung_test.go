@@ -93,7 +93,7 @@ func newHung(t *testing.T, hosts, active int) *hung {
 // keeps measures what others keep of their throughput while stuck runs hang in an
 // effect and as many in a read.
 func keeps(t *testing.T, stuck int, want float64) {
-	rounds, each := many(1, 6), many(40, 300)
+	rounds, each := many(1, 6), many(40, 900)
 	h := newHung(t, 2*stuck*rounds, activeRuns)
 	h.ill, h.illRaw = h.compile("ill", isolates(), nil)
 	h.throughput(20) // warm
