@@ -47,11 +47,11 @@ func (r *Recorder) Held(ctx context.Context, q task.HeldRequest) (task.HeldResul
 	if err != nil {
 		return task.HeldResult{}, err
 	}
-	held, err := r.Effects.Holds(ctx, q.Key)
-	return task.HeldResult{
-		Known: true, Open: e.Open() || e.Idle() || e.Outcome == effects.Unknown && e.Resolved == "",
-		Held: held, Age: max(r.Effects.Age(e), 1),
-	}, err
+	res := task.HeldResult{Known: true, Open: e.Open() || e.Idle() || e.Outcome == effects.Unknown && e.Resolved == ""}
+	if res.Held, err = r.Effects.Holds(ctx, q.Key); res.Held {
+		res.Age = max(r.Effects.Age(e), 1)
+	}
+	return res, err
 }
 
 // windsDown is for how long an activity of a run that was ended from outside may
