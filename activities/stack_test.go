@@ -43,21 +43,27 @@ func desk(t *testing.T) (*Recorder, bench) {
 	return r, bench{&Actor{Host: v, Effects: e, Charter: Everything}, v, e, l}
 }
 
-// TestFamily takes back what a run and the run that it called did, newest first,
-// and what an author arranged where an action has no inverse.
-func TestFamily(t *testing.T) {
-	r, b := desk(t)
-	var parent string
+// claim is a run of p, which may call those.
+func claim(t *testing.T, r *Recorder, calls ...runs.Callee) (id string) {
+	t.Helper()
 	if err := r.DB.Update(t.Context(), func(tx *store.Tx) error {
 		got, err := r.Runs.Claim(tx, runs.Claim{
 			Tenant: "default", Playbook: "p", Digest: "dp", Plan: []byte("{}"), Inputs: []byte("{}"), Mode: "act",
-			Trigger: run.Trigger{Kind: "manual", Actor: "ann"}, Calls: []runs.Callee{{Playbook: "q", Digest: "dq", Plan: []byte("{}"), Mode: "act"}},
+			Trigger: run.Trigger{Kind: "manual", Actor: "ann"}, Calls: calls,
 		})
-		parent = got.ID
+		id = got.ID
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
+	return id
+}
+
+// TestFamily takes back what a run and the run that it called did, newest first,
+// and what an author arranged where an action has no inverse.
+func TestFamily(t *testing.T) {
+	r, b := desk(t)
+	parent := claim(t, r, runs.Callee{Playbook: "q", Digest: "dq", Plan: []byte("{}"), Mode: "act"})
 	call := task.CallRequest{Place: task.Place{Tenant: "default", Run: parent, Step: "contain.call"}, Generation: 1, Callee: "q", CalleeDigest: "dq", Inputs: []byte("{}")}
 	got, err := r.Call(t.Context(), call)
 	if err != nil || got.Failure != nil {
@@ -131,17 +137,7 @@ func TestFamily(t *testing.T) {
 // that nobody can ask for.
 func TestHeld(t *testing.T) {
 	r, b := desk(t)
-	var id string
-	if err := r.DB.Update(t.Context(), func(tx *store.Tx) error {
-		got, err := r.Runs.Claim(tx, runs.Claim{
-			Tenant: "default", Playbook: "p", Digest: "dp", Plan: []byte("{}"), Inputs: []byte("{}"), Mode: "act",
-			Trigger: run.Trigger{Kind: "manual", Actor: "ann"},
-		})
-		id = got.ID
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	id := claim(t, r)
 	held := func(q task.ActRequest) task.HeldResult {
 		t.Helper()
 		res, err := r.Held(t.Context(), task.HeldRequest{Tenant: "default", Key: q.Key.String()})

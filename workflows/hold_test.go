@@ -34,10 +34,9 @@ type holding struct {
 	released time.Duration
 	// undecided is until when the effect itself has no outcome.
 	undecided time.Duration
-	// asking is until when the run, which never comes to ask for the effect, may do so;
-	// never is the same for a run that ended at once.
-	asking time.Duration
+	// never: the run did not come to ask for the effect; it might have until asking.
 	never  bool
+	asking time.Duration
 	// late is when the effect happened, for which the run asked only then.
 	late time.Duration
 	// says are what people say to the n-th question, and how long they take.
@@ -81,7 +80,7 @@ func (h *holding) register() {
 	reg := func(name string, f any) { h.env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name}) }
 	reg(task.HeldActivity, func(context.Context, task.HeldRequest) (task.HeldResult, error) {
 		at := h.now()
-		if h.never || h.asking > 0 || at < h.late {
+		if h.never || at < h.late {
 			return task.HeldResult{Open: true, Asks: at < max(h.asking, h.late)}, nil
 		}
 		return task.HeldResult{
@@ -230,7 +229,7 @@ func TestHoldWeeks(t *testing.T) {
 			"released", true,
 		},
 		{"the run never came to it", "release", holding{never: true}, nil, nil, "never", false},
-		{"the run ends two days later and never came to it", "release", holding{asking: 23*aDay + time.Minute}, nil, nil, "never", true},
+		{"the run ends two days later and never came to it", "release", holding{never: true, asking: 23*aDay + time.Minute}, nil, nil, "never", true},
 		{"the run comes to it on the fifth day", "release", holding{late: 5 * aDay}, nil, []string{"26d released by hold"}, "released", true},
 		{"the run comes to it after the time", "release", holding{late: 24*aDay + time.Minute}, nil, []string{"45d1m released by hold"}, "released", true},
 		{

@@ -31,8 +31,8 @@ type drift struct {
 	state             string
 	// back is how the releases ended, in order.
 	back []string
-	// fault is the vendor's, for this host, after the colon of a script's rule: read or
-	// contain. The host is then held for its two seconds from when it was contained.
+	// fault is a rule of the vendor's script without the vendor, with %s for the host,
+	// which is then held for its two seconds from when it was contained.
 	fault string
 }
 

@@ -90,8 +90,7 @@ func TestStandstill(t *testing.T) {
 
 // TestHoldsAtOnce stops a server until the time of 2,000 holds is over, and starts it
 // again: all of them end at once. Each host is let go once; and an alert that comes
-// then has its host isolated before most of them. With QUELL_SOAK only, as it takes
-// ten minutes.
+// then has its host isolated within a minute. With QUELL_SOAK only, as it takes seven.
 func TestHoldsAtOnce(t *testing.T) {
 	if os.Getenv("QUELL_SOAK") != "1" {
 		t.Skip("make soak plays it")

@@ -244,12 +244,19 @@ var ofRecord = map[string]bool{"ledger_rows": true, "ledger_hashes": true, "ledg
 // the record and the others. A look reads the whole file, so there are two.
 type tables struct{ record, rest float64 }
 
-func (h *house) tables() (all tables) {
+// readStore opens the store's file beside the server that uses it, to read.
+func (h *house) readStore() *sql.DB {
 	h.t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(h.dir, "data", "quell.db")+"?mode=ro")
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	return db
+}
+
+func (h *house) tables() (all tables) {
+	h.t.Helper()
+	db := h.readStore()
 	defer func() { _ = db.Close() }()
 	rows, err := db.QueryContext(h.t.Context(), `SELECT s.tbl_name, SUM(d.pgsize) FROM dbstat('main', 1) d JOIN sqlite_schema s ON s.name = d.name GROUP BY s.tbl_name`)
 	if err != nil {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -74,13 +73,13 @@ func TestUpgrade(t *testing.T) {
 	eventually(t, 15*time.Minute, "every run asks", func() (bool, error) {
 		// The lists of builds before 1cb3843 have no pages, and take no bound: all is on the first.
 		n := 0
-		for f := (api.ApprovalFilter{}); ; {
-			list, err := h.client().Approvals(t.Context(), f)
-			if n += len(list.Approvals); err != nil || list.Next == "" {
-				return n == asked, err
+		for _, err := range h.client().AllApprovals(t.Context(), api.ApprovalFilter{}) {
+			if err != nil {
+				return false, err
 			}
-			f.Cursor = list.Next
+			n++
 		}
+		return n == asked, nil
 	})
 	for i := asked + 1; i <= asked+held; i++ {
 		h.hand("timed-hold", hostname(i))
@@ -145,10 +144,7 @@ func (h *house) hand(playbook, host string) string {
 // schemas are the tables' versions, as one text.
 func (h *house) schemas() string {
 	h.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(h.dir, "data", "quell.db")+"?mode=ro")
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	db := h.readStore()
 	defer func() { _ = db.Close() }()
 	var all string
 	if err := db.QueryRowContext(h.t.Context(), `SELECT group_concat(name || ' ' || version, ', ' ORDER BY name) FROM store_schemas`).Scan(&all); err != nil {
